@@ -1,0 +1,1 @@
+//! The command line: its grammar, and a file for each family of commands.

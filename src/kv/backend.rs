@@ -1,0 +1,377 @@
+//! The contract between the engine and a store of buckets.
+//!
+//! Small and object-safe, in the same words for a NATS server and for a file. What is required
+//! here is what differs between stores; sugar lives in [`Store`](super::Store). The suite in
+//! `kv::conformance` holds every backend and every wrapper to it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use time::OffsetDateTime;
+use tokio::sync::watch;
+
+use super::{BucketName, Entry, Error, Key, Revision, Watch, WatchOptions, WriteError};
+
+/// A place that holds buckets: a server, or a file.
+///
+/// Every call is cancel-safe in the sense that dropping its future leaves no lock held and no task
+/// behind; a write whose future is dropped may or may not land, as with [`WriteError::Unknown`].
+#[async_trait]
+pub trait Backend: fmt::Debug + Send + Sync {
+    /// What this place can do. Known from the moment of connecting.
+    fn capabilities(&self) -> Capabilities;
+
+    /// The state of the connection, and every change of it.
+    fn connection(&self) -> watch::Receiver<Connection>;
+
+    /// The time of one round trip to the store and back.
+    async fn ping(&self) -> Result<Duration, Error>;
+
+    /// What is known of the place, for people.
+    async fn overview(&self) -> Result<Overview, Error>;
+
+    /// The buckets, by name.
+    async fn buckets(&self) -> Result<Vec<BucketInfo>, Error>;
+
+    /// The bucket of that name. A handle outlives an outage, and the deletion and re-creation of
+    /// its bucket.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchBucket`] when there is none now.
+    async fn bucket(&self, name: &BucketName) -> Result<Arc<dyn BucketBackend>, Error>;
+
+    /// Makes a bucket. Making one that is there already with the same settings succeeds.
+    ///
+    /// # Errors
+    /// [`Error::BucketExists`] when it is there with other settings.
+    async fn create_bucket(&self, config: &BucketConfig) -> Result<BucketInfo, Error>;
+
+    /// Changes the settings of a bucket.
+    ///
+    /// # Errors
+    /// [`Error::BucketConfig`] for a setting that can't be changed.
+    async fn change_bucket(&self, config: &BucketConfig) -> Result<BucketInfo, Error>;
+
+    /// Deletes a bucket with all its keys.
+    async fn delete_bucket(&self, name: &BucketName) -> Result<(), Error>;
+}
+
+/// One bucket of a [`Backend`].
+#[async_trait]
+pub trait BucketBackend: fmt::Debug + Send + Sync {
+    /// The bucket's name.
+    fn name(&self) -> &BucketName;
+
+    /// What the place can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// The bucket's settings and size, now.
+    async fn info(&self) -> Result<BucketInfo, Error>;
+
+    /// The newest entry of a key, a marker included. `None` if the key has no entry.
+    async fn get(&self, key: &Key, consistency: Consistency) -> Result<Option<Entry>, Error>;
+
+    /// The entry of a key at one revision. `None` if that revision is not kept, or is another
+    /// key's.
+    async fn get_revision(&self, key: &Key, revision: Revision) -> Result<Option<Entry>, Error>;
+
+    /// The entries that are kept of a key, oldest first, markers included.
+    async fn history(&self, key: &Key) -> Result<Vec<Entry>, Error>;
+
+    /// Writes one entry.
+    async fn write(&self, write: Write) -> Result<Revision, WriteError>;
+
+    /// Watches keys. See [`Watch`] for what comes, and in which order.
+    async fn watch(&self, options: WatchOptions) -> Result<Watch, Error>;
+}
+
+/// Which copy of the data may answer a read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consistency {
+    /// The one that decides writes: the base for a compare-and-set. It sees every write that was
+    /// acknowledged before.
+    Leader,
+    /// Any replica or mirror, perhaps behind: good enough to show.
+    Any,
+}
+
+/// One write to one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// The key. A foreign key can be deleted and purged, not put.
+    pub key: Key,
+    /// What becomes of the key.
+    pub change: Change,
+    /// Write only if the key is at this revision. [`Revision::ABSENT`]: only if it has no entry.
+    /// A marker's revision: over that marker. `None`: whatever is there.
+    pub expected: Option<Revision>,
+    /// Drop the new entry (for a deletion: the marker) after this time, in whole seconds.
+    pub ttl: Option<Duration>,
+}
+
+impl Write {
+    /// A write of a value, whatever is there.
+    pub fn put(key: Key, value: impl Into<Bytes>) -> Self {
+        Self {
+            key,
+            change: Change::Put(value.into()),
+            expected: None,
+            ttl: None,
+        }
+    }
+
+    /// A deletion, whatever is there.
+    pub fn delete(key: Key) -> Self {
+        Self {
+            key,
+            change: Change::Delete,
+            expected: None,
+            ttl: None,
+        }
+    }
+
+    /// A purge, whatever is there.
+    pub fn purge(key: Key) -> Self {
+        Self {
+            key,
+            change: Change::Purge,
+            expected: None,
+            ttl: None,
+        }
+    }
+
+    /// The same, only if the key is at that revision.
+    #[must_use]
+    pub fn expecting(self, revision: Revision) -> Self {
+        Self {
+            expected: Some(revision),
+            ..self
+        }
+    }
+
+    /// The same, dropped by the store after this time.
+    #[must_use]
+    pub fn with_ttl(self, ttl: Duration) -> Self {
+        Self {
+            ttl: Some(ttl),
+            ..self
+        }
+    }
+}
+
+/// What a write makes of its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// It has this value.
+    Put(Bytes),
+    /// It is gone; its history stays.
+    Delete,
+    /// It is gone, and its history with it.
+    Purge,
+}
+
+/// What a place can do. Screens and commands ask this, never which kind of place it is.
+#[expect(clippy::struct_excessive_bools, reason = "a list of independent yes-or-no answers")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// An entry can have a time to live of its own, in buckets that are set up for it.
+    pub entry_ttl: bool,
+    /// Buckets can be kept on several nodes.
+    pub replicas: bool,
+    /// Buckets can be kept in memory.
+    pub memory_storage: bool,
+    /// The most entries per key that a bucket can keep.
+    pub max_history: u64,
+    /// The largest value in bytes, where the place sets a limit.
+    pub max_value_size: Option<u64>,
+    /// Writes are refused here.
+    pub read_only: bool,
+}
+
+impl Capabilities {
+    /// What every place can do, and nothing more.
+    pub const fn minimal() -> Self {
+        Self {
+            entry_ttl: false,
+            replicas: false,
+            memory_storage: false,
+            max_history: 64,
+            max_value_size: None,
+            read_only: false,
+        }
+    }
+}
+
+/// The state of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Connection {
+    /// It works.
+    Connected,
+    /// It is down, and being made again.
+    Reconnecting {
+        /// Since when.
+        since: SystemTime,
+        /// How often it was tried since.
+        attempts: u32,
+        /// What went wrong last, for people.
+        reason: String,
+    },
+    /// It is over and will not come back.
+    Closed {
+        /// Why, for people.
+        reason: String,
+    },
+}
+
+/// What is known of a place, for people to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overview {
+    /// Where it is: addresses without credentials, or a path.
+    pub address: String,
+    /// The program that keeps the data, and its version.
+    pub engine: String,
+    /// Everything else, in the order in which to show it.
+    pub sections: Vec<Section>,
+}
+
+/// Facts that belong together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    /// What they are about.
+    pub title: &'static str,
+    /// The facts.
+    pub facts: Vec<Fact>,
+}
+
+/// One fact about a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fact {
+    /// What it tells.
+    pub name: &'static str,
+    /// What it is.
+    pub value: FactValue,
+}
+
+/// The value of a [`Fact`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FactValue {
+    /// Words.
+    Text(String),
+    /// A number, of at most a limit where there is one.
+    Count {
+        /// How many.
+        used: u64,
+        /// The limit.
+        limit: Option<u64>,
+    },
+    /// A size in bytes, of at most a limit where there is one.
+    Bytes {
+        /// How many bytes.
+        used: u64,
+        /// The limit in bytes.
+        limit: Option<u64>,
+    },
+}
+
+/// The settings of a bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BucketConfig {
+    /// The name.
+    pub name: BucketName,
+    /// What it is for.
+    pub description: String,
+    /// How many entries to keep per key, at least 1.
+    pub history: u64,
+    /// Drop entries after this time.
+    pub ttl: Option<Duration>,
+    /// Announce a dropped entry by a marker, and keep the marker for this time. Entries can have
+    /// a time to live of their own only where this is set.
+    pub marker_ttl: Option<Duration>,
+    /// The most bytes that the bucket may hold.
+    pub max_bytes: Option<u64>,
+    /// The largest value in bytes.
+    pub max_value_size: Option<u64>,
+    /// Where the data is kept.
+    pub storage: Storage,
+    /// On how many nodes.
+    pub replicas: u64,
+    /// Whether the data is compressed.
+    pub compression: bool,
+}
+
+impl BucketConfig {
+    /// The settings of a bucket that keeps one entry per key, in a file, on one node, for ever.
+    pub fn new(name: BucketName) -> Self {
+        Self {
+            name,
+            description: String::new(),
+            history: 1,
+            ttl: None,
+            marker_ttl: None,
+            max_bytes: None,
+            max_value_size: None,
+            storage: Storage::File,
+            replicas: 1,
+            compression: false,
+        }
+    }
+}
+
+/// Where a bucket's data is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// On disk.
+    File,
+    /// In memory: lost with the process that keeps it.
+    Memory,
+}
+
+impl Storage {
+    /// Its name in output for people and programs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+/// A bucket's settings and size at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BucketInfo {
+    /// The settings.
+    pub config: BucketConfig,
+    /// How many keys have an entry, markers included.
+    pub keys: u64,
+    /// How many entries are kept, history and markers included.
+    pub entries: u64,
+    /// How many bytes are kept.
+    pub bytes: u64,
+    /// The revision of the newest write.
+    pub last_revision: Revision,
+    /// When the bucket was made. It tells a bucket from one made again under the same name.
+    pub created: OffsetDateTime,
+    /// When it was last written to, where the store knows.
+    pub last_write: Option<OffsetDateTime>,
+}
+
+impl BucketInfo {
+    /// An empty bucket with these settings, made at that time. Backends fill in the rest.
+    pub fn new(config: BucketConfig, created: OffsetDateTime) -> Self {
+        Self {
+            config,
+            keys: 0,
+            entries: 0,
+            bytes: 0,
+            last_revision: Revision::ABSENT,
+            created,
+            last_write: None,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! The engine over an SQLite file. The only place that imports `rusqlite`.

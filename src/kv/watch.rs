@@ -1,0 +1,508 @@
+//! Watching keys: what a watcher is told, and the queue between a backend and a watcher.
+//!
+//! The queue is the one place that decides what happens when a watcher can't keep up. A backend
+//! must never stop listening to its server because somebody is slow to look, so the live part of a
+//! watch is *coalesced*: of the entries that nobody took yet, only the newest of each key stays.
+//! The snapshot before [`WatchEvent::Ready`] is paced instead: the backend waits for room.
+
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use futures_util::Stream;
+use tokio::sync::Notify;
+
+use super::{Entry, Filter, Key, Revision};
+
+/// How many entries wait in the queue before the newest of each key replaces the older ones, and
+/// before a snapshot is held up.
+const SOFT_LIMIT: usize = 8192;
+/// How many bytes of values wait in the queue before the backend is held up, whatever it brings.
+const BYTE_LIMIT: u64 = 32 << 20;
+
+/// What a watcher is told.
+///
+/// The order: entries of the snapshot, once [`Ready`](Self::Ready) (also on an empty bucket), then
+/// live entries. During the snapshot a key can come more than once, in the order of its revisions.
+/// Entries of one key never go back in revision, but for a gap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WatchEvent {
+    /// A key has this entry now.
+    Entry(Entry),
+    /// Everything that the bucket held when the watch began, or began again after a gap, has been
+    /// told.
+    Ready,
+    /// What was told so far may be out of date from now on.
+    Interrupted {
+        /// Why.
+        cause: Interruption,
+    },
+    /// The watch goes on.
+    Resumed {
+        /// Whether something may have been missed that will not be told any more: entries that
+        /// were purged, a bucket that was made anew, a store that was rolled back. After a gap the
+        /// whole snapshot comes again and then [`WatchEvent::Ready`]: keys that were not in it are
+        /// gone. Revisions can be lower than before.
+        gap: bool,
+    },
+}
+
+/// Why a watch was interrupted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Interruption {
+    /// The connection to the store is down.
+    Disconnected,
+    /// The store answers, but the watch fell silent.
+    Stalled,
+    /// The bucket is gone. The watch resumes when there is one of that name again.
+    BucketGone,
+    /// The bucket was made anew, or rolled back to an earlier state.
+    BucketReplaced,
+    /// The store refused to go on, in its own words.
+    Refused(String),
+}
+
+impl fmt::Display for Interruption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disconnected => f.write_str("the connection is down"),
+            Self::Stalled => f.write_str("the watch fell silent"),
+            Self::BucketGone => f.write_str("the bucket is gone"),
+            Self::BucketReplaced => f.write_str("the bucket was made anew or rolled back"),
+            Self::Refused(reason) => write!(f, "the store refused: {reason}"),
+        }
+    }
+}
+
+/// What to watch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WatchOptions {
+    /// Which keys.
+    pub filter: Filter,
+    /// What to be told before live entries.
+    pub from: WatchFrom,
+    /// Whether to move values. Without, entries come with their size alone.
+    pub values: bool,
+}
+
+impl WatchOptions {
+    /// The newest entry of each of these keys, with values, then live ones.
+    pub fn new(filter: Filter) -> Self {
+        Self {
+            filter,
+            from: WatchFrom::Newest,
+            values: true,
+        }
+    }
+
+    /// The same without values.
+    #[must_use]
+    pub fn without_values(self) -> Self {
+        Self {
+            values: false,
+            ..self
+        }
+    }
+
+    /// The same with another beginning.
+    #[must_use]
+    pub fn from(self, from: WatchFrom) -> Self {
+        Self { from, ..self }
+    }
+}
+
+/// What a watcher is told before live entries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WatchFrom {
+    /// The newest entry of each key, markers included.
+    Newest,
+    /// Every entry that is kept.
+    History,
+    /// Every entry that is kept, from this revision on.
+    Revision(Revision),
+    /// Nothing: only what is written from now on.
+    Now,
+}
+
+/// A running watch, for one task to take events from. Dropping it ends it, at the store too.
+///
+/// A watcher that is slow to take events is not told every one: of entries that wait, the newest
+/// of each key stays. It always ends up with the newest entry of every key. A watch for
+/// [`WatchFrom::History`] or [`WatchFrom::Revision`] is not thinned out before its `Ready`.
+///
+/// The watch ends (`None`) only when the backend is closed.
+pub struct Watch {
+    queue: Arc<Queue>,
+    /// Stops whatever feeds the queue.
+    _feeder: Option<AbortOnDrop>,
+}
+
+/// The backend's end of a [`Watch`].
+#[derive(Clone)]
+pub struct WatchSender {
+    queue: Arc<Queue>,
+    _open: Arc<CloseOnDrop>,
+}
+
+/// Both ends of a watch. Feed it from a task that is then given to [`Watch::fed_by`].
+pub fn watch_channel() -> (WatchSender, Watch) {
+    let queue = Arc::new(Queue::default());
+    let open = Arc::new(CloseOnDrop(Arc::clone(&queue)));
+    (
+        WatchSender {
+            queue: Arc::clone(&queue),
+            _open: open,
+        },
+        Watch {
+            queue,
+            _feeder: None,
+        },
+    )
+}
+
+impl Watch {
+    /// The watch, with the task that feeds it, which is aborted when the watch is dropped.
+    #[must_use]
+    pub fn fed_by(self, task: tokio::task::JoinHandle<()>) -> Self {
+        Self {
+            _feeder: Some(AbortOnDrop(task)),
+            ..self
+        }
+    }
+
+    /// The next event; `None` after the last one.
+    ///
+    /// Cancel-safe: an event is taken only when it is returned.
+    pub async fn next(&self) -> Option<WatchEvent> {
+        std::future::poll_fn(|context| self.poll_next_event(context)).await
+    }
+
+    /// All events that wait, at least one; `None` after the last one. One lock for many events:
+    /// the way to take a snapshot of a million keys.
+    ///
+    /// Cancel-safe: events are taken only when they are returned.
+    pub async fn next_batch(&self) -> Option<Vec<WatchEvent>> {
+        std::future::poll_fn(|context| {
+            let mut state = self.queue.lock();
+            if state.events.is_empty() {
+                return state.wait_or_end(context).map(|()| None);
+            }
+            let batch = state.take_all();
+            drop(state);
+            self.queue.room.notify_one();
+            Poll::Ready(Some(batch))
+        })
+        .await
+    }
+
+    fn poll_next_event(&self, context: &mut Context<'_>) -> Poll<Option<WatchEvent>> {
+        let mut state = self.queue.lock();
+        let Some(event) = state.take_one() else {
+            return state.wait_or_end(context).map(|()| None);
+        };
+        let has_room = state.has_room();
+        drop(state);
+        if has_room {
+            self.queue.room.notify_one();
+        }
+        Poll::Ready(Some(event))
+    }
+}
+
+impl Stream for Watch {
+    type Item = WatchEvent;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<WatchEvent>> {
+        self.poll_next_event(context)
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch")
+            .field("waiting", &self.queue.lock().events.len())
+            .finish()
+    }
+}
+
+impl fmt::Debug for WatchSender {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WatchSender")
+            .field("waiting", &self.queue.lock().events.len())
+            .finish()
+    }
+}
+
+impl WatchSender {
+    /// Tells an event. Never waits; a live entry may replace an older one of its key that nobody
+    /// took yet.
+    pub fn send(&self, event: WatchEvent) {
+        self.send_all(std::iter::once(event));
+    }
+
+    /// Tells several events at once.
+    pub fn send_all(&self, events: impl IntoIterator<Item = WatchEvent>) {
+        let mut state = self.queue.lock();
+        for event in events {
+            state.push(event);
+        }
+        if let Some(waker) = state.waker.take() {
+            drop(state);
+            waker.wake();
+        }
+    }
+
+    /// Waits until the watcher has taken enough for more to be sent. Call it between the batches
+    /// of a snapshot; in the live part only after [`WatchSender::is_swamped`].
+    ///
+    /// Cancel-safe.
+    pub async fn room(&self) {
+        loop {
+            // Registered before the look, or a notification in between would be lost.
+            let notified = self.queue.room.notified();
+            if self.queue.lock().has_room() {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    /// Whether so many bytes wait that even live entries should be held up.
+    pub fn is_swamped(&self) -> bool {
+        self.queue.lock().bytes > BYTE_LIMIT
+    }
+}
+
+#[derive(Default)]
+struct Queue {
+    state: Mutex<State>,
+    room: Notify,
+}
+
+impl Queue {
+    /// A watcher or a backend that panicked leaves a queue that is still whole.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Default)]
+struct State {
+    events: VecDeque<WatchEvent>,
+    /// Bytes of the values in `events`.
+    bytes: u64,
+    /// Events taken since the beginning: the index of `events[0]` in the whole watch.
+    taken: u64,
+    /// Whether the snapshot is over, so that entries may be coalesced.
+    live: bool,
+    /// Where in the whole watch the newest waiting entry of each key is. Empty until the queue is
+    /// long enough to need it; complete for all entries from `coalesced_from` on.
+    newest: HashMap<Key, u64>,
+    /// The index in the whole watch from which on `newest` is complete. Only entries of one
+    /// uninterrupted stretch replace each other.
+    coalesced_from: Option<u64>,
+    closed: bool,
+    waker: Option<Waker>,
+}
+
+impl State {
+    fn push(&mut self, event: WatchEvent) {
+        match event {
+            WatchEvent::Entry(entry) => {
+                self.bytes += value_length(&entry);
+                if self.live && self.events.len() >= SOFT_LIMIT {
+                    self.push_coalesced(entry);
+                } else {
+                    self.events.push_back(WatchEvent::Entry(entry));
+                }
+            }
+            other => {
+                match &other {
+                    WatchEvent::Ready => self.live = true,
+                    WatchEvent::Resumed { gap: true } => self.live = false,
+                    WatchEvent::Interrupted { .. }
+                    | WatchEvent::Resumed { gap: false }
+                    | WatchEvent::Entry(_) => {}
+                }
+                self.events.push_back(other);
+                // What comes before it must stay before it.
+                self.newest.clear();
+                self.coalesced_from = None;
+            }
+        }
+    }
+
+    fn push_coalesced(&mut self, entry: Entry) {
+        let end = self.taken + self.events.len() as u64;
+        self.coalesced_from.get_or_insert(end);
+        let place = self
+            .newest
+            .get(&entry.key)
+            .and_then(|at| at.checked_sub(self.taken));
+        let waiting = place.and_then(|place| usize::try_from(place).ok());
+        match waiting.and_then(|place| self.events.get_mut(place)) {
+            Some(WatchEvent::Entry(older)) => {
+                self.bytes = self.bytes.saturating_sub(value_length(older));
+                *older = entry;
+            }
+            _ => {
+                self.newest.insert(entry.key.clone(), end);
+                self.events.push_back(WatchEvent::Entry(entry));
+            }
+        }
+    }
+
+    fn take_one(&mut self) -> Option<WatchEvent> {
+        let event = self.events.pop_front()?;
+        self.taken += 1;
+        if let WatchEvent::Entry(entry) = &event {
+            self.bytes = self.bytes.saturating_sub(value_length(entry));
+        }
+        if self.events.is_empty() {
+            self.newest.clear();
+            self.coalesced_from = None;
+        }
+        Some(event)
+    }
+
+    fn take_all(&mut self) -> Vec<WatchEvent> {
+        self.taken += self.events.len() as u64;
+        self.bytes = 0;
+        self.newest.clear();
+        self.coalesced_from = None;
+        std::mem::take(&mut self.events).into()
+    }
+
+    fn has_room(&self) -> bool {
+        self.events.len() < SOFT_LIMIT && self.bytes <= BYTE_LIMIT
+    }
+
+    /// Nothing waits: the end of the watch, or the waker is left for the next event.
+    fn wait_or_end(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.closed {
+            return Poll::Ready(());
+        }
+        self.waker = Some(context.waker().clone());
+        Poll::Pending
+    }
+}
+
+fn value_length(entry: &Entry) -> u64 {
+    entry.value.as_ref().map_or(0, |value| value.len() as u64)
+}
+
+struct CloseOnDrop(Arc<Queue>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.closed = true;
+        let waker = state.waker.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kv::Operation;
+    use bytes::Bytes;
+    use time::OffsetDateTime;
+
+    fn entry(key: &str, revision: u64) -> WatchEvent {
+        WatchEvent::Entry(Entry {
+            key: Key::from_stored(key),
+            revision: Revision(revision),
+            created: OffsetDateTime::UNIX_EPOCH,
+            operation: Operation::Put,
+            size: 1,
+            value: Some(Bytes::from_static(b"v")),
+            ttl: None,
+            expires: None,
+        })
+    }
+
+    #[tokio::test]
+    async fn events_come_in_order_and_the_watch_ends_with_its_sender() {
+        let (sender, watch) = watch_channel();
+        sender.send_all([entry("a", 1), WatchEvent::Ready, entry("a", 2)]);
+        assert_eq!(watch.next().await, Some(entry("a", 1)));
+        assert_eq!(
+            watch.next_batch().await,
+            Some(vec![WatchEvent::Ready, entry("a", 2)])
+        );
+        drop(sender);
+        assert_eq!(watch.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_slow_watcher_keeps_the_newest_of_each_key() {
+        let (sender, watch) = watch_channel();
+        sender.send(WatchEvent::Ready);
+        let keys: u64 = 50;
+        let writes = SOFT_LIMIT as u64 * 4;
+        for revision in 1..=writes {
+            sender.send(entry(&format!("k{}", revision % keys), revision));
+        }
+        let batch = watch.next_batch().await.unwrap();
+        assert!(batch.len() <= SOFT_LIMIT + 51, "{}", batch.len());
+        let mut last = HashMap::new();
+        for event in batch {
+            if let WatchEvent::Entry(entry) = event {
+                let before = last.insert(entry.key.clone(), entry.revision);
+                assert!(before < Some(entry.revision), "a key went back in revision");
+            }
+        }
+        for revision in writes - keys + 1..=writes {
+            assert_eq!(
+                last[format!("k{}", revision % keys).as_str()],
+                Revision(revision)
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn entries_never_cross_an_interruption() {
+        let (sender, watch) = watch_channel();
+        sender.send(WatchEvent::Ready);
+        for revision in 1..=SOFT_LIMIT as u64 + 10 {
+            sender.send(entry("k", revision));
+        }
+        sender.send(WatchEvent::Interrupted {
+            cause: Interruption::Disconnected,
+        });
+        sender.send(entry("k", 99_999));
+        let batch = watch.next_batch().await.unwrap();
+        assert_eq!(batch.last(), Some(&entry("k", 99_999)));
+        assert!(matches!(
+            batch[batch.len() - 2],
+            WatchEvent::Interrupted { .. }
+        ));
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_is_held_up_until_the_watcher_takes_it() {
+        let (sender, watch) = watch_channel();
+        for revision in 1..=SOFT_LIMIT as u64 {
+            sender.send(entry("k", revision));
+        }
+        let room = sender.room();
+        tokio::pin!(room);
+        assert!(futures_util::poll!(&mut room).is_pending());
+        assert_eq!(watch.next_batch().await.unwrap().len(), SOFT_LIMIT);
+        room.await;
+    }
+}

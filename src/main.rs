@@ -1,0 +1,3 @@
+//! The `kvscope` program.
+
+fn main() {}

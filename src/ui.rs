@@ -1,0 +1,1 @@
+//! The console: screens, and what moves them.
