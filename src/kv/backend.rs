@@ -174,7 +174,10 @@ pub enum Change {
 }
 
 /// What a place can do. Screens and commands ask this, never which kind of place it is.
-#[expect(clippy::struct_excessive_bools, reason = "a list of independent yes-or-no answers")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a list of independent yes-or-no answers"
+)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
