@@ -264,12 +264,12 @@ impl Palette {
             if row == self.cursor {
                 canvas.lay(Role::Selection, area);
             }
-            canvas.line(row(canvas, found, usize::from(inner.width)), area);
+            canvas.line(row_of(canvas, found, usize::from(inner.width)), area);
         }
     }
 }
 
-fn row(canvas: &Canvas<'_, '_>, found: &Match, width: usize) -> Line<'static> {
+fn row_of(canvas: &Canvas<'_, '_>, found: &Match, width: usize) -> Line<'static> {
     let takes = match (&found.argument, found.spec.argument) {
         (Some(argument), _) => shown::plain(argument),
         (None, Argument::None) => String::new(),
