@@ -12,8 +12,8 @@ use super::leaf::{Leaf, NEVER};
 use super::meta::{Meta, Millis};
 use super::path;
 
-/// A group with more leaves than this is split.
-const GROUP_CAPACITY: usize = 256;
+/// A group with more leaves than this is split. Few in tests, so that they come to have many.
+const GROUP_CAPACITY: usize = if cfg!(test) { 3 } else { 256 };
 /// A leaf with fewer rows than this is joined to a neighbour that has room for it and more.
 const FEW_ROWS: usize = Leaf::CAPACITY / 4;
 

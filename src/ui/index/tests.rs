@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use time::OffsetDateTime;
 
 use super::*;
 use crate::kv::{Interruption, Key, Operation, Revision};
@@ -60,8 +59,6 @@ struct ModelRow {
     fresh: bool,
     /// When it was told as a change, in seconds.
     changed: Option<u64>,
-    /// The place among rows that are equal in what is sorted by.
-    tie: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -231,7 +228,6 @@ impl Pair {
             expires,
             fresh: true,
             changed: (!self.model.loading).then_some(self.model.seconds),
-            tie: 0,
         };
         self.model.rows.insert(key.to_owned(), row.clone());
         event(key, &row)
