@@ -22,7 +22,13 @@ async fn bucket(backend: &dyn Backend, name: &str) -> Store {
 async fn buckets_keys_and_values_are_there() {
     let backend = Arc::new(Memory::new());
     let config = bucket(&*backend, "config").await;
-    config.put("app.billing.limits", r#"{"currency":"EUR","max_per_day":25000}"#).await.unwrap();
+    config
+        .put(
+            "app.billing.limits",
+            r#"{"currency":"EUR","max_per_day":25000}"#,
+        )
+        .await
+        .unwrap();
     config.put("app.search", "on").await.unwrap();
     let mut console = Console::on(backend, 120, 20);
     console.is_live().await;

@@ -34,7 +34,10 @@ pub(crate) struct Places {
 #[async_trait]
 impl Connector for Places {
     async fn places(&self) -> Vec<Target> {
-        self.others.iter().map(|(target, _)| target.clone()).collect()
+        self.others
+            .iter()
+            .map(|(target, _)| target.clone())
+            .collect()
     }
 
     async fn connect(&self, target: &Target) -> Result<Session, Error> {
@@ -71,7 +74,15 @@ pub(crate) struct Console {
 impl Console {
     /// A console on a backend, of a size.
     pub(crate) fn on(backend: Arc<dyn Backend>, width: u16, height: u16) -> Self {
-        Self::with(Places { given: Ok(backend), others: Vec::new() }, width, height, |_| {})
+        Self::with(
+            Places {
+                given: Ok(backend),
+                others: Vec::new(),
+            },
+            width,
+            height,
+            |_| {},
+        )
     }
 
     /// A console with these places.
@@ -94,7 +105,14 @@ impl Console {
         let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as i64;
         let (app, effects) = App::new(settings, now);
         let terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        let mut console = Self { app, worker, deliveries, terminal, now, asked: Vec::new() };
+        let mut console = Self {
+            app,
+            worker,
+            deliveries,
+            terminal,
+            now,
+            asked: Vec::new(),
+        };
         console.perform(effects);
         console.draw();
         console
@@ -120,12 +138,16 @@ impl Console {
     fn draw(&mut self) {
         let (app, now) = (&self.app, self.now);
         let mut notes = None;
-        self.terminal.draw(|frame| notes = Some(app.draw(frame, now))).unwrap();
+        self.terminal
+            .draw(|frame| notes = Some(app.draw(frame, now)))
+            .unwrap();
         self.app.drawn(notes.unwrap());
         if self.app.is_dirty() {
             let app = &self.app;
             let mut notes = None;
-            self.terminal.draw(|frame| notes = Some(app.draw(frame, now))).unwrap();
+            self.terminal
+                .draw(|frame| notes = Some(app.draw(frame, now)))
+                .unwrap();
             self.app.drawn(notes.unwrap());
         }
     }
@@ -155,7 +177,12 @@ impl Console {
     /// Does something with the mouse.
     pub(crate) fn mouse(&mut self, kind: MouseEventKind, column: u16, row: u16) {
         let modifiers = KeyModifiers::NONE;
-        let event = MouseEvent { kind, column, row, modifiers };
+        let event = MouseEvent {
+            kind,
+            column,
+            row,
+            modifiers,
+        };
         self.tell(Message::Input(Event::Mouse(event)));
         self.draw();
     }
@@ -219,12 +246,14 @@ impl Console {
 
     /// Takes what comes from the worker until the screen shows a text.
     pub(crate) async fn shows(&mut self, text: &str) {
-        self.until(&format!("shows {text:?}"), |screen| screen.contains(text)).await;
+        self.until(&format!("shows {text:?}"), |screen| screen.contains(text))
+            .await;
     }
 
     /// Takes what comes from the worker until the screen does not show a text any more.
     pub(crate) async fn hides(&mut self, text: &str) {
-        self.until(&format!("hides {text:?}"), |screen| !screen.contains(text)).await;
+        self.until(&format!("hides {text:?}"), |screen| !screen.contains(text))
+            .await;
     }
 
     /// Takes what comes until the picture is live.
@@ -258,7 +287,8 @@ impl Console {
     pub(crate) fn line_with(&self, text: &str) -> String {
         let screen = self.screen();
         let line = screen.lines().find(|line| line.contains(text));
-        line.unwrap_or_else(|| panic!("no line has {text:?}:\n{screen}")).to_owned()
+        line.unwrap_or_else(|| panic!("no line has {text:?}:\n{screen}"))
+            .to_owned()
     }
 
     /// Where a text is on the screen: column and row.
