@@ -30,3 +30,16 @@ async fn the_faulty_wrapper_passes_without_faults() {
 fn memory_agrees_with_the_model() {
     model::check(400, async || Arc::new(Memory::new()));
 }
+
+#[cfg(feature = "local")]
+#[test]
+fn a_local_file_agrees_with_the_model() {
+    use kvscope::kv::local::{LocalBackend, OpenOptions};
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("buckets.kvs");
+    model::check(100, async || {
+        LocalBackend::open(&file, OpenOptions::create())
+            .await
+            .unwrap()
+    });
+}
