@@ -12,3 +12,18 @@ async fn memory() {
     suite.run().await.assert_passed();
     suite.run_cases(READ_ONLY_CASES).await.assert_passed();
 }
+
+#[cfg(feature = "local")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn local() {
+    use kvscope::kv::local::{LocalBackend, OpenOptions};
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("buckets.kvs");
+    let backend = LocalBackend::open(&file, OpenOptions::create())
+        .await
+        .unwrap();
+    let suite = Suite::new(backend);
+    suite.run().await.assert_passed();
+    suite.run_cases(READ_ONLY_CASES).await.assert_passed();
+}
