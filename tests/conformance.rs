@@ -43,3 +43,18 @@ fn a_local_file_agrees_with_the_model() {
             .unwrap()
     });
 }
+
+#[cfg(feature = "local")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn local() {
+    use kvscope::kv::local::{LocalBackend, OpenOptions};
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("buckets.kvs");
+    let backend = LocalBackend::open(&file, OpenOptions::create())
+        .await
+        .unwrap();
+    let suite = Suite::new(backend);
+    suite.run().await.assert_passed();
+    suite.run_cases(READ_ONLY_CASES).await.assert_passed();
+}
