@@ -3,23 +3,22 @@
 // Each test binary uses a part of this.
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
-pub mod proxy;
-pub mod server;
+pub(crate) mod proxy;
+pub(crate) mod server;
 
 use std::future::Future;
 use std::time::Duration;
 
-pub use proxy::Proxy;
-pub use server::{Cluster, NatsServer};
+#[allow(unused_imports, reason = "each test binary uses a part of this")]
+pub(crate) use server::{Cluster, NatsServer};
 
 /// How long a condition may take. Far more than it needs on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Waits until the condition holds; fails with its name when it never does.
-pub async fn eventually<F, Fut>(what: &str, mut condition: F)
+pub(crate) async fn eventually<F>(what: &str, mut condition: F)
 where
-    F: FnMut() -> Fut,
-    Fut: Future<Output = bool>,
+    F: AsyncFnMut() -> bool,
 {
     let until = tokio::time::Instant::now() + PATIENCE;
     while !condition().await {
@@ -32,7 +31,7 @@ where
 }
 
 /// The future's output, or a failure with its name when it takes too long.
-pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
     match tokio::time::timeout(PATIENCE, future).await {
         Ok(output) => output,
         Err(_) => panic!("not within {PATIENCE:?}: {what}"),

@@ -297,7 +297,7 @@ pub(super) async fn stream_info(session: &Session, bucket: &BucketName) -> Resul
     let what = format!("looking at the bucket {bucket}");
     let verb = format!("STREAM.INFO.{}", settings::stream_of(bucket));
     session
-        .call(&what, &verb, &())
+        .ask(&what, &verb)
         .await
         .map_err(|error| explain(session, bucket, &what, error))
 }

@@ -249,7 +249,7 @@ async fn delete(session: &Session, verb: &str) {
     let until = Instant::now() + INACTIVE * 2;
     let mut state = session.link.state();
     loop {
-        match session.call::<Done>("leaving a watch", verb, &()).await {
+        match session.ask::<Done>("leaving a watch", verb).await {
             Ok(_) => return,
             Err(error)
                 if error.is(ErrorCode::CONSUMER_NOT_FOUND)
