@@ -21,6 +21,8 @@ const START: Duration = Duration::from_secs(20);
 pub(crate) struct NatsServer {
     child: Option<Child>,
     port: u16,
+    /// The JetStream domain, if it has one.
+    domain: Option<String>,
     /// Lines of its configuration, besides the port and the store.
     config: String,
     dir: TempDir,
@@ -30,6 +32,15 @@ impl NatsServer {
     /// A server with JetStream and nothing else.
     pub(crate) fn start() -> Self {
         Self::with_config("")
+    }
+
+    /// A server with JetStream in this domain.
+    pub(crate) fn in_domain(domain: &str) -> Self {
+        let mut server = Self::stopped(free_port(), "");
+        server.domain = Some(domain.to_owned());
+        server.run();
+        server.wait_until_open();
+        server
     }
 
     /// A server with JetStream and these lines in its configuration.
@@ -44,6 +55,7 @@ impl NatsServer {
         Self {
             child: None,
             port,
+            domain: None,
             config: config.to_owned(),
             dir: tempfile::tempdir().expect("a temporary directory"),
         }
@@ -79,12 +91,6 @@ impl NatsServer {
         self.wait_until_open();
     }
 
-    /// Starts it with other lines in its configuration.
-    pub(crate) fn restart_with_config(&mut self, config: &str) {
-        config.clone_into(&mut self.config);
-        self.restart();
-    }
-
     /// Stops it from running without ending it, as a frozen machine would.
     pub(crate) fn pause(&self) {
         self.signal("-STOP");
@@ -106,8 +112,10 @@ impl NatsServer {
 
     fn run(&mut self) {
         let path = self.dir.path().join("server.conf");
+        let domain = self.domain.as_ref();
+        let domain = domain.map_or_else(String::new, |domain| format!(", domain: {domain}"));
         let config = format!(
-            "listen: 127.0.0.1:{}\njetstream {{ store_dir: {:?} }}\n{}\n",
+            "listen: 127.0.0.1:{}\njetstream {{ store_dir: {:?}{domain} }}\n{}\n",
             self.port,
             self.store(),
             self.config
