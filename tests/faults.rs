@@ -1,6 +1,11 @@
 //! What happens when a NATS server, its streams or the wire to it fail.
 
 #![cfg(feature = "nats")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "helpers of tests fail like tests"
+)]
 
 mod support;
 

@@ -59,7 +59,8 @@ impl NatsBackend {
     /// [`Error::Tls`], [`Error::NoJetStream`], and [`Error::File`] for credentials that can't be
     /// read. None of them holds a secret.
     pub async fn connect(options: NatsOptions) -> Result<Arc<Self>, Error> {
-        let connected = connect::connect(&options).await?;
+        // Boxed, because TLS and WebSockets make it large.
+        let connected = Box::pin(connect::connect(&options)).await?;
         let domain = options.jetstream_domain.as_deref();
         let session = Arc::new(Session {
             client: connected.client,

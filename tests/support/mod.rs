@@ -1,7 +1,11 @@
 //! What the tests against a real server share: servers of their own, and ways to hurt them.
 
-// Each test binary uses a part of this.
 #![allow(dead_code, reason = "each test binary uses a part of this")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "where the bench breaks, the test fails"
+)]
 
 pub(crate) mod proxy;
 pub(crate) mod server;
@@ -32,8 +36,7 @@ where
 
 /// The future's output, or a failure with its name when it takes too long.
 pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, future).await {
-        Ok(output) => output,
-        Err(_) => panic!("not within {PATIENCE:?}: {what}"),
-    }
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .unwrap_or_else(|_| panic!("not within {PATIENCE:?}: {what}"))
 }

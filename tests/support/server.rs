@@ -115,9 +115,9 @@ impl NatsServer {
         let domain = self.domain.as_ref();
         let domain = domain.map_or_else(String::new, |domain| format!(", domain: {domain}"));
         let config = format!(
-            "listen: 127.0.0.1:{}\njetstream {{ store_dir: {:?}{domain} }}\n{}\n",
+            "listen: 127.0.0.1:{}\njetstream {{ store_dir: \"{}\"{domain} }}\n{}\n",
             self.port,
-            self.store(),
+            self.store().display(),
             self.config
         );
         std::fs::write(&path, config).expect("the configuration can be written");

@@ -149,7 +149,7 @@ impl NatsBucket {
     }
 
     /// An entry as the stream's leader has it, if it is one of this key.
-    async fn from_leader(&self, key: &Key, which: Which<'_>) -> Result<Option<Entry>, Error> {
+    async fn ask_leader(&self, key: &Key, which: Which<'_>) -> Result<Option<Entry>, Error> {
         let message = self.message(&format!("reading {key}"), &which).await?;
         Ok(message.and_then(|message| {
             let place = Place {
@@ -164,7 +164,7 @@ impl NatsBucket {
     }
 
     /// The newest entry of a key as any replica has it. `Err(None)` where replicas don't answer.
-    async fn from_any(&self, key: &Key) -> Result<Option<Entry>, Option<Error>> {
+    async fn ask_any(&self, key: &Key) -> Result<Option<Entry>, Option<Error>> {
         let what = format!("reading {key}");
         let subject = format!("{}.DIRECT.GET.{}", self.session.api, self.stream());
         let protocol = |detail: &str| {
@@ -203,7 +203,7 @@ impl NatsBucket {
     async fn newest_entry(&self, key: &Key) -> Result<Option<Entry>, Error> {
         let subject = self.subject(key);
         let last_by_subj = &subject;
-        self.from_leader(key, Which::Last { last_by_subj }).await
+        self.ask_leader(key, Which::Last { last_by_subj }).await
     }
 }
 
@@ -226,7 +226,7 @@ impl BucketBackend for NatsBucket {
 
     async fn get(&self, key: &Key, consistency: Consistency) -> Result<Option<Entry>, Error> {
         if consistency == Consistency::Any && self.known().direct {
-            match self.from_any(key).await {
+            match self.ask_any(key).await {
                 Ok(entry) => return Ok(entry),
                 Err(Some(error)) => return Err(error),
                 // The leader always answers.
@@ -240,7 +240,7 @@ impl BucketBackend for NatsBucket {
         if revision == Revision::ABSENT {
             return Ok(None);
         }
-        self.from_leader(key, Which::At { seq: revision.0 }).await
+        self.ask_leader(key, Which::At { seq: revision.0 }).await
     }
 
     /// Asks the leader for one entry after the other. A consumer would be quicker for a long
@@ -261,7 +261,7 @@ impl BucketBackend for NatsBucket {
                 seq,
                 next_by_subj: &subject,
             };
-            match self.from_leader(key, next).await? {
+            match self.ask_leader(key, next).await? {
                 Some(entry) if entry.revision < newest.revision => {
                     seq = entry.revision.0 + 1;
                     entries.push(entry);
