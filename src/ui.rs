@@ -1,5 +1,7 @@
 //! The console: screens, and what moves them.
 //!
-//! [`theme`] gives every colour by its role; nothing else names a colour.
+//! [`theme`] gives every colour by its role; nothing else names a colour. [`text`] is the only
+//! way by which text from a store comes to the screen.
 
+pub mod text;
 pub mod theme;
