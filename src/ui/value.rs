@@ -14,6 +14,7 @@ mod search;
 mod secrets;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::Range;
 use std::sync::OnceLock;
 
@@ -57,7 +58,7 @@ pub enum Layout {
 }
 
 /// A value, and how it is being looked at.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Document {
     bytes: Bytes,
     kind: Kind,
@@ -297,8 +298,13 @@ impl Document {
                 Why::Folded(container) => Some(container),
                 Why::Masked => None,
             });
-        let around = |byte| self.json.around(byte);
-        match (folded, around(row.end).or_else(|| around(row.start))) {
+        let first = self.json.tokens.get(self.json.token_from(row.start));
+        let container = self
+            .json
+            .around(row.end)
+            .filter(|container| self.json.opens_at(*container).start >= row.start)
+            .or_else(|| self.json.around(first?.start as usize));
+        match (folded, container) {
             (Some(container), _) => self.folded[container] = false,
             (None, Some(container)) => {
                 self.folded[container] = true;
@@ -438,6 +444,18 @@ impl Document {
         self.anchors = self.find_anchors();
         self.widest = OnceLock::new();
         self.cursor = self.row_of(at);
+    }
+}
+
+/// Says nothing of what is stored: it may be secret.
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Document")
+            .field("kind", &self.kind)
+            .field("bytes", &self.bytes.len())
+            .field("view", &self.view)
+            .field("rows", &self.rows.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -41,8 +41,8 @@ enum Part<'d> {
     Source(usize, &'d [u8], Role),
     /// What stands there instead of the bytes from this one on.
     Instead(usize, Role, Cow<'static, str>),
-    /// The blank that a formatted row has after a colon.
-    Blank,
+    /// The blank that a formatted row has after a colon, which ended before this byte.
+    Blank(usize),
 }
 
 impl Document {
@@ -79,7 +79,7 @@ impl Document {
             match part {
                 Part::Source(at, bytes, role) => clip.push_source(bytes, at, role, &self.matches),
                 Part::Instead(_, role, shown) => clip.push(role, shown),
-                Part::Blank => clip.push_blank(1),
+                Part::Blank(_) => clip.push_blank(1),
             }
         }
         clip.finish()
@@ -135,7 +135,7 @@ impl Document {
                 }
                 Part::Instead(at, _, _) if byte <= at => return column,
                 Part::Instead(_, _, shown) => column += shown_width(&shown),
-                Part::Blank => column += 1,
+                Part::Blank(_) => column += 1,
             }
         }
         column
@@ -184,7 +184,7 @@ impl Document {
                     column += shown_width(&shown);
                 }
                 // It belongs to the colon before it: nothing can begin here.
-                Part::Blank => column += 1,
+                Part::Blank(_) => column += 1,
             }
         }
         anchors
@@ -221,7 +221,7 @@ impl Document {
                     }
                 }
                 Part::Instead(at, _, shown) => take(at, shown_width(&shown)),
-                Part::Blank => {}
+                Part::Blank(at) => take(at, 1),
             }
         }
         rows.push(Row::new(start..row.end as usize, indent));
@@ -275,11 +275,7 @@ impl Document {
             }
         }
         let missing = self.bytes_per_row() - range.len();
-        let gap = if range.len() <= 8 && self.bytes_per_row() > 8 {
-            1
-        } else {
-            0
-        };
+        let gap = usize::from(range.len() <= 8 && self.bytes_per_row() > 8);
         hex.push_blank(3 * missing + gap + 1);
         runs.extend(hex.finish());
         runs.extend(ascii.finish());
@@ -293,7 +289,6 @@ fn cuts_at(document: &Document, byte: usize) -> bool {
 }
 
 /// Walks a row.
-#[derive(Debug)]
 struct Parts<'d> {
     document: &'d Document,
     at: usize,
@@ -310,7 +305,7 @@ impl<'d> Iterator for Parts<'d> {
 
     fn next(&mut self) -> Option<Part<'d>> {
         if std::mem::take(&mut self.blank) {
-            return Some(Part::Blank);
+            return Some(Part::Blank(self.at));
         }
         let document = self.document;
         while self.at < self.end {
@@ -338,8 +333,9 @@ impl<'d> Iterator for Parts<'d> {
                     let end = token.end as usize;
                     if end <= limit {
                         self.token += 1;
-                        self.blank =
-                            token.kind == Kind::Colon && document.layout == Layout::Formatted;
+                        self.blank = token.kind == Kind::Colon
+                            && document.layout == Layout::Formatted
+                            && end < self.end;
                     }
                     return Some(self.source(end.min(limit), role_of(token)));
                 }

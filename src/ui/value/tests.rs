@@ -135,7 +135,7 @@ fn bytes_are_shown_in_hex() {
     document.set_width(60);
     assert_eq!(
         screen(&document)[1],
-        "00000008  01 6b ff 00 00 00 00 00 ·k······"
+        "00000008  01 6b ff 00 00 00 00 00  ·k······"
     );
     document.set_view(View::Json);
     assert_eq!(document.view(), View::Hex);
@@ -330,7 +330,7 @@ fn a_search_is_lit_and_opens_what_is_folded_around_it() {
     assert_eq!(document.jump(false), None);
     document.set_view(View::Hex);
     document.search("\"b\"");
-    assert_eq!(document.jump(true), Some(28..37));
+    assert_eq!(document.jump(true), Some(28..38));
 }
 
 #[test]
@@ -460,7 +460,9 @@ proptest! {
                 _ => return,
             };
             all.push((depth, u32::try_from(children.len()).unwrap()));
-            children.into_iter().for_each(|child| counts(child, depth + 1, all));
+            for child in children {
+                counts(child, depth + 1, all);
+            }
         }
         let mut expected = Vec::new();
         counts(&value, 0, &mut expected);
