@@ -9,12 +9,16 @@
 //! Nothing here knows of a terminal, of arguments or of a configuration file.
 
 pub mod backend;
+#[cfg(feature = "testing")]
+pub mod conformance;
 mod entry;
 mod error;
 mod filter;
 mod key;
 #[cfg(feature = "local")]
 pub mod local;
+#[cfg(feature = "testing")]
+pub mod memory;
 #[cfg(feature = "nats")]
 pub mod nats;
 mod read_only;

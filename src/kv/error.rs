@@ -80,6 +80,14 @@ pub enum Error {
         /// What it said.
         reason: String,
     },
+    /// The encrypted connection could not be made: certificates, or one side speaks in clear.
+    #[error("{place} can't be reached encrypted: {reason}")]
+    Tls {
+        /// Where, without credentials.
+        place: String,
+        /// What went wrong.
+        reason: String,
+    },
     /// Nobody answered in time. A NATS server says nothing to a request it doesn't permit, so the
     /// two can't always be told apart.
     #[error("no answer to {what} within {} ms: no permission, or the server is too slow", .after.as_millis())]

@@ -1,5 +1,273 @@
 //! The engine over NATS JetStream. The only place that imports `async-nats`.
+//!
+//! - `connect`, `link`: the connection and its state. `request`: every question and its answer.
+//! - `settings`, `message`: buckets as streams, entries as messages.
+//! - `bucket`, `write`: reading and writing. `watch`, `consumer`, `continuity`: watching.
+//! - `overview`: the server, for people.
 
+mod bucket;
+mod connect;
+mod consumer;
+mod continuity;
+mod link;
+mod message;
 mod options;
+mod overview;
+mod request;
+mod settings;
+mod watch;
+mod write;
 
 pub use options::{Auth, NatsOptions, Secret, Tls};
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::stream::Info;
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use self::bucket::NatsBucket;
+use self::request::{ApiError, CallError, Lost, Session, description, refused};
+use super::backend::{
+    Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Connection, Overview,
+};
+use super::{BucketName, Error};
+
+/// The most entries per key that the server keeps for a bucket.
+const MAX_HISTORY: u64 = 64;
+
+/// The buckets of a NATS server.
+#[derive(Debug)]
+pub struct NatsBackend {
+    session: Arc<Session>,
+}
+
+impl NatsBackend {
+    /// Connects, and looks whether there is JetStream.
+    ///
+    /// From then on the connection is made again whenever it breaks, for as long as the backend
+    /// lives.
+    ///
+    /// # Errors
+    /// Within the time limit of the options: [`Error::Unreachable`], [`Error::Unauthorized`],
+    /// [`Error::Tls`], [`Error::NoJetStream`], and [`Error::File`] for credentials that can't be
+    /// read. None of them holds a secret.
+    pub async fn connect(options: NatsOptions) -> Result<Arc<Self>, Error> {
+        let connected = connect::connect(&options).await?;
+        let domain = options.jetstream_domain.as_deref();
+        let session = Arc::new(Session {
+            client: connected.client,
+            link: connected.link,
+            place: connected.place,
+            api: domain.map_or_else(
+                || "$JS.API".to_owned(),
+                |domain| format!("$JS.{domain}.API"),
+            ),
+            foreign_domain: domain.is_some(),
+            timeout: options.timeout,
+        });
+        match overview::account(&session).await {
+            // Not everybody may look at the account, and a cluster without a leader still has
+            // buckets to read.
+            Ok(_) | Err(Error::Refused { .. }) => {}
+            Err(Error::Denied { what }) if !what.starts_with("receiving") => {}
+            Err(error) => return Err(error),
+        }
+        Ok(Arc::new(Self { session }))
+    }
+
+    async fn info(&self, name: &BucketName) -> Result<BucketInfo, Error> {
+        let info = bucket::stream_info(&self.session, name).await?;
+        to_bucket(&info, name)
+    }
+}
+
+/// What a server like this one can do.
+fn capabilities(session: &Session) -> Capabilities {
+    Capabilities {
+        entry_ttl: session.client.is_server_compatible(2, 11, 0),
+        replicas: true,
+        memory_storage: true,
+        max_history: MAX_HISTORY,
+        max_value_size: Some(session.client.max_payload() as u64),
+        read_only: false,
+    }
+}
+
+/// One page of the list of streams.
+#[derive(Deserialize)]
+struct StreamPage {
+    total: usize,
+    #[serde(default)]
+    streams: Option<Vec<Info>>,
+}
+
+#[derive(Serialize)]
+struct StreamListRequest {
+    offset: usize,
+    subject: &'static str,
+}
+
+#[derive(Deserialize)]
+struct Deleted {}
+
+#[async_trait]
+impl Backend for NatsBackend {
+    fn capabilities(&self) -> Capabilities {
+        capabilities(&self.session)
+    }
+
+    fn connection(&self) -> tokio::sync::watch::Receiver<Connection> {
+        self.session.link.connection()
+    }
+
+    /// A request that nobody listens to: the server says so at once, whatever the account may do.
+    async fn ping(&self) -> Result<Duration, Error> {
+        let subject = self.session.client.new_inbox();
+        let begun = Instant::now();
+        match self.session.request(subject, None, Bytes::new()).await {
+            Ok(_) | Err(Lost::NobodyListens | Lost::Denied) => Ok(begun.elapsed()),
+            Err(lost) => Err(self.session.unanswered("a ping", lost)),
+        }
+    }
+
+    async fn overview(&self) -> Result<Overview, Error> {
+        overview::overview(&self.session).await
+    }
+
+    async fn buckets(&self) -> Result<Vec<BucketInfo>, Error> {
+        let what = "listing the buckets";
+        let mut buckets = Vec::new();
+        let mut offset = 0;
+        loop {
+            let request = StreamListRequest {
+                offset,
+                subject: "$KV.>",
+            };
+            let page: StreamPage = self
+                .session
+                .call(what, "STREAM.LIST", &request)
+                .await
+                .map_err(|error| error.into_error(&self.session, what))?;
+            let streams = page.streams.unwrap_or_default();
+            offset += streams.len();
+            let is_last = streams.is_empty() || offset >= page.total;
+            buckets.extend(streams.iter().filter_map(settings::bucket_info));
+            if is_last {
+                break;
+            }
+        }
+        buckets.sort_unstable_by(|a, b| a.config.name.cmp(&b.config.name));
+        // A stream that is made or deleted between two pages shifts the others.
+        buckets.dedup_by(|a, b| a.config.name == b.config.name);
+        Ok(buckets)
+    }
+
+    async fn bucket(&self, name: &BucketName) -> Result<Arc<dyn BucketBackend>, Error> {
+        let config = match bucket::stream_info(&self.session, name).await {
+            Ok(info) => Some(info.config),
+            // Keys can be read without permission to look at streams.
+            Err(Error::Denied { .. } | Error::NoAnswer { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let session = Arc::clone(&self.session);
+        Ok(Arc::new(NatsBucket::new(
+            session,
+            name.clone(),
+            config.as_ref(),
+        )))
+    }
+
+    async fn create_bucket(&self, config: &BucketConfig) -> Result<BucketInfo, Error> {
+        let name = &config.name;
+        check(config)?;
+        let stream = settings::new_stream(config);
+        let verb = format!("STREAM.CREATE.{}", stream.name);
+        let what = format!("making the bucket {name}");
+        match self.session.call::<Info>(&what, &verb, &stream).await {
+            Ok(info) => to_bucket(&info, name),
+            Err(error) if error.is(ErrorCode::STREAM_NAME_EXIST) => {
+                let info = self.info(name).await?;
+                if info.config == *config {
+                    Ok(info)
+                } else {
+                    Err(Error::BucketExists {
+                        bucket: name.clone(),
+                    })
+                }
+            }
+            Err(error) => Err(self.not_configured(name, &what, error)),
+        }
+    }
+
+    async fn change_bucket(&self, config: &BucketConfig) -> Result<BucketInfo, Error> {
+        let name = &config.name;
+        check(config)?;
+        let mut stream = bucket::stream_info(&self.session, name).await?.config;
+        settings::apply(config, &mut stream);
+        let verb = format!("STREAM.UPDATE.{}", stream.name);
+        let what = format!("changing the bucket {name}");
+        match self.session.call::<Info>(&what, &verb, &stream).await {
+            Ok(info) => to_bucket(&info, name),
+            Err(error) => Err(self.not_configured(name, &what, error)),
+        }
+    }
+
+    async fn delete_bucket(&self, name: &BucketName) -> Result<(), Error> {
+        let what = format!("deleting the bucket {name}");
+        let verb = format!("STREAM.DELETE.{}", settings::stream_of(name));
+        match self.session.call::<Deleted>(&what, &verb, &()).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(bucket::explain(&self.session, name, &what, error)),
+        }
+    }
+}
+
+impl NatsBackend {
+    /// The error for a bucket that could not be set up.
+    fn not_configured(&self, name: &BucketName, what: &str, error: CallError) -> Error {
+        let is_about_settings = |error: &ApiError| {
+            matches!(
+                error.error_code(),
+                ErrorCode::STREAM_INVALID_CONFIG
+                    | ErrorCode::STREAM_SUBJECT_OVERLAP
+                    | ErrorCode::STREAM_REPLICAS_NOT_UPDATABLE
+                    | ErrorCode::STREAM_LIMITS
+            ) || error.code() == 400
+        };
+        match error {
+            CallError::Api(error) => match refused(&self.session, what, &error) {
+                Error::Refused { .. } if is_about_settings(&error) => Error::BucketConfig {
+                    bucket: name.clone(),
+                    reason: description(&error),
+                },
+                _ if error.error_code() == ErrorCode::STREAM_NOT_FOUND => Error::NoSuchBucket {
+                    bucket: name.to_string(),
+                },
+                other => other,
+            },
+            CallError::Failed(error) => error,
+        }
+    }
+}
+
+/// Refuses settings that the server would take and no KV client could use.
+fn check(config: &BucketConfig) -> Result<(), Error> {
+    if (1..=MAX_HISTORY).contains(&config.history) {
+        return Ok(());
+    }
+    Err(Error::BucketConfig {
+        bucket: config.name.clone(),
+        reason: format!("the history is 1 to {MAX_HISTORY} entries"),
+    })
+}
+
+fn to_bucket(info: &Info, name: &BucketName) -> Result<BucketInfo, Error> {
+    settings::bucket_info(info).ok_or_else(|| Error::Protocol {
+        what: format!("looking at the bucket {name}"),
+        detail: format!("the stream {:?} is no bucket", info.config.name),
+    })
+}

@@ -1,0 +1,125 @@
+//! What a read-only backend promises: every read and watch, and no write at all.
+
+use super::bench::{Probe, keys};
+use super::{Bench, Case, Failure, Outcome, cases, equal, that};
+use crate::kv::backend::{Backend, BucketConfig, Write};
+use crate::kv::{Error, Filter, Key, ReadOnly, Revision, Store, WriteError};
+
+/// Every case for [`ReadOnly`] over the backend under test, which itself has to be writable.
+pub const READ_ONLY_CASES: &[Case] = {
+    use super::read_only;
+    cases![
+        read_only::it_says_so,
+        read_only::reads_and_watches_pass,
+        read_only::every_write_is_refused,
+        read_only::every_change_of_buckets_is_refused,
+    ]
+};
+
+/// A bucket with a key, and the same bucket through the wrapper.
+async fn stores(bench: &Bench) -> Outcome<(Store, Store, ReadOnly<dyn Backend>)> {
+    let store = bench.store(3).await?;
+    store.put("a", "1").await?;
+    let wrapped = ReadOnly::new(std::sync::Arc::clone(&bench.backend));
+    let guarded = Store::open(&wrapped, store.name().as_str()).await?;
+    Ok((store, guarded, wrapped))
+}
+
+fn refused<T: std::fmt::Debug>(result: Result<T, Error>) -> Outcome {
+    match result {
+        Err(Error::ReadOnly { action }) => that(!action.is_empty(), "no action is named"),
+        other => Err(Failure::new(format!("not refused: {other:?}"))),
+    }
+}
+
+pub(super) async fn it_says_so(bench: Bench) -> Outcome {
+    let (store, guarded, wrapped) = stores(&bench).await?;
+    that(
+        !store.capabilities().read_only,
+        "the backend itself is read-only",
+    )?;
+    that(
+        guarded.capabilities().read_only,
+        "the bucket does not say so",
+    )?;
+    that(
+        wrapped.capabilities().read_only,
+        "the backend does not say so",
+    )
+}
+
+pub(super) async fn reads_and_watches_pass(bench: Bench) -> Outcome {
+    let (store, guarded, wrapped) = stores(&bench).await?;
+    wrapped.ping().await?;
+    equal(
+        wrapped.overview().await?,
+        bench.backend.overview().await?,
+        "overview",
+    )?;
+    equal(guarded.name(), store.name(), "name")?;
+    equal(guarded.info().await?, store.info().await?, "info")?;
+    let entry = store.get("a").await?;
+    let revision = entry.as_ref().map_or(Revision::ABSENT, |e| e.revision);
+    equal(guarded.get("a").await?, entry.clone(), "get")?;
+    equal(
+        guarded.get_revision("a", revision).await?,
+        entry,
+        "get_revision",
+    )?;
+    equal(
+        guarded.history("a").await?,
+        store.history("a").await?,
+        "history",
+    )?;
+    equal(
+        keys(&guarded.entries(Filter::all()).await?),
+        ["a"],
+        "entries",
+    )?;
+    let listed = wrapped.buckets().await?;
+    that(
+        listed.iter().any(|info| info.config.name == *store.name()),
+        "the bucket is not listed",
+    )?;
+    let (probe, snapshot) = Probe::all(&guarded).await?;
+    equal(keys(&snapshot), ["a"], "snapshot")?;
+    let live = store.put("b", "2").await?;
+    equal(probe.entry().await?.revision, live, "a live entry")
+}
+
+pub(super) async fn every_write_is_refused(bench: Bench) -> Outcome {
+    let (store, guarded, _wrapped) = stores(&bench).await?;
+    let before = store.info().await?;
+    let key = Key::new("a")?;
+    for write in [
+        Write::put(key.clone(), "2"),
+        Write::delete(key.clone()),
+        Write::purge(key.clone()),
+    ] {
+        for write in [
+            write.clone(),
+            write.clone().expecting(Revision::ABSENT),
+            write.expecting(before.last_revision),
+        ] {
+            match guarded.write(write).await {
+                Err(WriteError::Failed(error)) => refused::<()>(Err(error))?,
+                other => return Err(Failure::new(format!("not refused: {other:?}"))),
+            }
+        }
+    }
+    equal(store.info().await?, before, "the bucket afterwards")
+}
+
+pub(super) async fn every_change_of_buckets_is_refused(bench: Bench) -> Outcome {
+    let (store, _guarded, wrapped) = stores(&bench).await?;
+    let before = store.info().await?;
+    refused(wrapped.create_bucket(&bench.config()?).await)?;
+    refused(wrapped.create_bucket(&before.config).await)?;
+    let changed = BucketConfig {
+        description: "changed".to_owned(),
+        ..before.config.clone()
+    };
+    refused(wrapped.change_bucket(&changed).await)?;
+    refused(wrapped.delete_bucket(store.name()).await)?;
+    equal(store.info().await?, before, "the bucket afterwards")
+}

@@ -1,0 +1,332 @@
+//! One bucket on the server: reading, and handing on to `write` and `watch`.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::consumer::DeliverPolicy;
+use async_nats::jetstream::message::StreamMessage;
+use async_nats::jetstream::stream::{Config, Info, RawMessage};
+use async_nats::{HeaderMap, Message, StatusCode};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::consumer::{Consumer, Fault, Heard, Wanted};
+use super::message::{Decoder, Place};
+use super::request::{CallError, Lost, Session, refused};
+use super::{capabilities, settings, watch};
+use crate::kv::backend::{BucketBackend, BucketInfo, Capabilities, Consistency, Write};
+use crate::kv::{BucketName, Entry, Error, Key, Revision, Watch, WatchOptions, WriteError};
+
+/// A bucket of a NATS server.
+#[derive(Debug, Clone)]
+pub(super) struct NatsBucket {
+    pub(super) session: Arc<Session>,
+    name: BucketName,
+    known: Arc<RwLock<Known>>,
+}
+
+/// What reading and writing need of a stream's settings. They can change; what was seen last
+/// counts, and where they can't be seen, what every bucket has.
+#[derive(Debug, Clone)]
+struct Known {
+    prefix: String,
+    max_age: Option<Duration>,
+    direct: bool,
+}
+
+impl Known {
+    fn of(bucket: &BucketName, config: Option<&Config>) -> Self {
+        Self {
+            prefix: settings::subject_prefix(bucket, config),
+            max_age: config
+                .map(|config| config.max_age)
+                .filter(|age| !age.is_zero()),
+            direct: config.is_some_and(|config| config.allow_direct),
+        }
+    }
+}
+
+/// Which message of a stream.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Which<'a> {
+    Last { last_by_subj: &'a str },
+    At { seq: u64 },
+}
+
+#[derive(Deserialize)]
+struct RawAnswer {
+    message: RawMessage,
+}
+
+impl NatsBucket {
+    /// The bucket of that name, whose stream has these settings as far as is known.
+    pub(super) fn new(session: Arc<Session>, name: BucketName, config: Option<&Config>) -> Self {
+        let known = Arc::new(RwLock::new(Known::of(&name, config)));
+        Self {
+            session,
+            name,
+            known,
+        }
+    }
+
+    pub(super) fn stream(&self) -> String {
+        settings::stream_of(&self.name)
+    }
+
+    /// The subject of a key in the stream.
+    fn subject(&self, key: &Key) -> String {
+        format!("{}{key}", self.known().prefix)
+    }
+
+    /// The subject to write a key to.
+    pub(super) fn write_subject(&self, key: &Key) -> String {
+        let subject = self.subject(key);
+        if self.session.foreign_domain {
+            format!("{}.{subject}", self.session.api)
+        } else {
+            subject
+        }
+    }
+
+    fn known(&self) -> Known {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.clone()
+    }
+
+    pub(super) fn decoder(&self, values: bool) -> Decoder {
+        let known = self.known();
+        Decoder {
+            prefix: known.prefix,
+            max_age: known.max_age,
+            values,
+        }
+    }
+
+    /// The stream's settings and state. Remembers the settings.
+    pub(super) async fn stream_info(&self) -> Result<Info, Error> {
+        let info = stream_info(&self.session, &self.name).await?;
+        let known = Known::of(&self.name, Some(&info.config));
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+        Ok(info)
+    }
+
+    /// A message as the stream's leader has it.
+    async fn message(&self, what: &str, which: &Which<'_>) -> Result<Option<StreamMessage>, Error> {
+        let verb = format!("STREAM.MSG.GET.{}", self.stream());
+        match self.session.call::<RawAnswer>(what, &verb, which).await {
+            Ok(answer) => StreamMessage::try_from(answer.message)
+                .map(Some)
+                .map_err(|error| Error::Protocol {
+                    what: what.to_owned(),
+                    detail: error.to_string(),
+                }),
+            Err(error) if error.is(ErrorCode::NO_MESSAGE_FOUND) => Ok(None),
+            Err(error) => Err(self.explain(what, error)),
+        }
+    }
+
+    /// When the message at this sequence was stored, if it is still kept.
+    pub(super) async fn stored_at(&self, sequence: u64) -> Result<Option<OffsetDateTime>, Error> {
+        let message = self
+            .message("reading the stream", &Which::At { seq: sequence })
+            .await?;
+        Ok(message.map(|message| message.time))
+    }
+
+    /// An entry as the stream's leader has it, if it is one of this key.
+    async fn from_leader(&self, key: &Key, which: Which<'_>) -> Result<Option<Entry>, Error> {
+        let message = self.message(&format!("reading {key}"), &which).await?;
+        Ok(message.and_then(|message| {
+            let place = Place {
+                revision: message.sequence,
+                created: message.time,
+            };
+            let headers = Some(&message.headers);
+            self.decoder(true)
+                .entry(&message.subject, headers, &message.payload, place)
+                .filter(|entry| entry.key == *key)
+        }))
+    }
+
+    /// The newest entry of a key as any replica has it. `Err(None)` where replicas don't answer.
+    async fn from_any(&self, key: &Key) -> Result<Option<Entry>, Option<Error>> {
+        let what = format!("reading {key}");
+        let subject = format!("{}.DIRECT.GET.{}", self.session.api, self.stream());
+        let protocol = |detail: &str| {
+            Some(Error::Protocol {
+                what: what.clone(),
+                detail: detail.to_owned(),
+            })
+        };
+        let body = serde_json::to_vec(&Which::Last {
+            last_by_subj: &self.subject(key),
+        })
+        .map_err(|error| protocol(&error.to_string()))?;
+        let answer = match self.session.request(subject, None, body.into()).await {
+            Ok(answer) => answer,
+            Err(Lost::NobodyListens | Lost::Denied) => return Err(None),
+            Err(lost) => return Err(Some(self.session.unanswered(&what, lost))),
+        };
+        match answer.status {
+            None | Some(StatusCode::OK) => {}
+            Some(StatusCode::NOT_FOUND) => return Ok(None),
+            Some(_) => return Err(None),
+        }
+        let (subject, place) =
+            direct_place(&answer).ok_or_else(|| protocol("a header is missing"))?;
+        Ok(self
+            .decoder(true)
+            .entry(&subject, answer.headers.as_ref(), &answer.payload, place)
+            .filter(|entry| entry.key == *key))
+    }
+
+    fn explain(&self, what: &str, error: CallError) -> Error {
+        explain(&self.session, &self.name, what, error)
+    }
+
+    /// Collects what a consumer has for us until there is no more.
+    async fn collect(&self, key: &Key) -> Result<Vec<Entry>, Error> {
+        let what = format!("reading the history of {key}");
+        let wanted = Wanted {
+            stream: self.stream(),
+            filter: self.subject(key),
+            from: DeliverPolicy::All,
+            headers_only: false,
+        };
+        let mut consumer = Consumer::open(&self.session, &wanted)
+            .await
+            .map_err(|error| self.explain(&what, error))?;
+        let decoder = self.decoder(true);
+        let mut entries = Vec::new();
+        let mut messages = Vec::new();
+        let mut more = consumer.pending > 0;
+        while more {
+            let heard = consumer.hear(&mut messages).await;
+            let heard = heard.map_err(|fault| match fault {
+                Fault::Silent | Fault::Ended => Error::NoAnswer {
+                    what: what.clone(),
+                    after: self.session.timeout,
+                },
+                Fault::Skipped => Error::Protocol {
+                    what: what.clone(),
+                    detail: "a message is missing".to_owned(),
+                },
+            })?;
+            // The server has no more: either it says so in so many words, or it falls idle,
+            // because what was pending went away meanwhile.
+            more = heard == Heard::More && messages.iter().all(|message| message.pending > 0);
+            entries.extend(messages.drain(..).filter_map(|delivered| {
+                let message = &delivered.message;
+                decoder
+                    .entry(
+                        &message.subject,
+                        message.headers.as_ref(),
+                        &message.payload,
+                        delivered.place,
+                    )
+                    .filter(|entry| entry.key == *key)
+            }));
+        }
+        Ok(entries)
+    }
+}
+
+#[async_trait]
+impl BucketBackend for NatsBucket {
+    fn name(&self) -> &BucketName {
+        &self.name
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        capabilities(&self.session)
+    }
+
+    async fn info(&self) -> Result<BucketInfo, Error> {
+        let info = self.stream_info().await?;
+        settings::bucket_info(&info).ok_or_else(|| Error::NoSuchBucket {
+            bucket: self.name.to_string(),
+        })
+    }
+
+    async fn get(&self, key: &Key, consistency: Consistency) -> Result<Option<Entry>, Error> {
+        if consistency == Consistency::Any && self.known().direct {
+            match self.from_any(key).await {
+                Ok(entry) => return Ok(entry),
+                Err(Some(error)) => return Err(error),
+                // The leader always answers.
+                Err(None) => {}
+            }
+        }
+        let subject = self.subject(key);
+        let last_by_subj = &subject;
+        self.from_leader(key, Which::Last { last_by_subj }).await
+    }
+
+    async fn get_revision(&self, key: &Key, revision: Revision) -> Result<Option<Entry>, Error> {
+        if revision == Revision::ABSENT {
+            return Ok(None);
+        }
+        self.from_leader(key, Which::At { seq: revision.0 }).await
+    }
+
+    async fn history(&self, key: &Key) -> Result<Vec<Entry>, Error> {
+        let limit = self.session.timeout;
+        tokio::time::timeout(limit, self.collect(key))
+            .await
+            .map_err(|_| Error::NoAnswer {
+                what: format!("reading the history of {key}"),
+                after: limit,
+            })?
+    }
+
+    async fn write(&self, write: Write) -> Result<Revision, WriteError> {
+        self.publish(write).await
+    }
+
+    async fn watch(&self, options: WatchOptions) -> Result<Watch, Error> {
+        watch::start(self.clone(), options).await
+    }
+}
+
+/// The settings and state of a bucket's stream.
+pub(super) async fn stream_info(session: &Session, bucket: &BucketName) -> Result<Info, Error> {
+    let what = format!("looking at the bucket {bucket}");
+    let verb = format!("STREAM.INFO.{}", settings::stream_of(bucket));
+    session
+        .call(&what, &verb, &())
+        .await
+        .map_err(|error| explain(session, bucket, &what, error))
+}
+
+/// The error for a call that concerned one bucket.
+pub(super) fn explain(
+    session: &Session,
+    bucket: &BucketName,
+    what: &str,
+    error: CallError,
+) -> Error {
+    match error {
+        CallError::Api(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+            Error::NoSuchBucket {
+                bucket: bucket.to_string(),
+            }
+        }
+        CallError::Api(error) => refused(session, what, &error),
+        CallError::Failed(error) => error,
+    }
+}
+
+/// Where a message that was got directly stands.
+fn direct_place(message: &Message) -> Option<(String, Place)> {
+    let headers: &HeaderMap = message.headers.as_ref()?;
+    let text = |name: &str| headers.get(name).map(async_nats::HeaderValue::as_str);
+    let place = Place {
+        revision: text("Nats-Sequence")?.parse().ok()?,
+        created: OffsetDateTime::parse(text("Nats-Time-Stamp")?, &Rfc3339).ok()?,
+    };
+    Some((text("Nats-Subject")?.to_owned(), place))
+}

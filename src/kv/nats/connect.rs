@@ -1,0 +1,342 @@
+//! Making the connection: options to a client, and what can go wrong on the way in words.
+
+use std::error::Error as StdError;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, ServerAddr, rustls};
+use percent_encoding::percent_decode_str;
+
+use super::link::Link;
+use super::options::{Auth, NatsOptions, Secret};
+use crate::kv::Error;
+
+/// How often the client asks the server whether it is there. A cut connection that nobody closed
+/// shows after three of these.
+const PING_INTERVAL: Duration = Duration::from_secs(5);
+/// The longest pause between two attempts to reconnect.
+const RECONNECT_PAUSE: Duration = Duration::from_secs(2);
+/// How many messages a subscription holds for us. More than a consumer sends ahead of its flow
+/// control, 32 MiB, in messages of the size that keys usually have.
+const SUBSCRIPTION_CAPACITY: usize = 1 << 19;
+
+/// A client that is connected, and where to.
+pub(super) struct Connected {
+    pub(super) client: Client,
+    pub(super) link: Arc<Link>,
+    /// The addresses, without credentials.
+    pub(super) place: String,
+}
+
+/// Connects, within the time limit of the options.
+pub(super) async fn connect(options: &NatsOptions) -> Result<Connected, Error> {
+    let servers = parse_servers(&options.servers)?;
+    let place = servers.place.clone();
+    let link = Arc::new(Link::new());
+    let client_options = client_options(options, &servers, &link).await?;
+
+    let connecting = client_options.connect(servers.addresses);
+    let client = match tokio::time::timeout(options.timeout, connecting).await {
+        Ok(Ok(client)) => client,
+        Ok(Err(error)) => return Err(explain(&place, &error)),
+        Err(_) => {
+            return Err(Error::Unreachable {
+                place,
+                reason: format!("no answer within {} ms", options.timeout.as_millis()),
+            });
+        }
+    };
+    Ok(Connected {
+        client,
+        link,
+        place,
+    })
+}
+
+async fn client_options(
+    options: &NatsOptions,
+    servers: &Servers,
+    link: &Arc<Link>,
+) -> Result<ConnectOptions, Error> {
+    let attempts = u32::try_from(servers.addresses.len().max(1)).unwrap_or(u32::MAX);
+    let events = Arc::clone(link);
+    let tries = Arc::clone(link);
+    let mut client = ConnectOptions::new()
+        .name(&options.connection_name)
+        .connection_timeout(options.timeout / attempts)
+        .request_timeout(Some(options.timeout))
+        .ping_interval(PING_INTERVAL)
+        .subscription_capacity(SUBSCRIPTION_CAPACITY)
+        .max_reconnects(None)
+        .reconnect_delay_callback(reconnect_pause)
+        .event_callback(move |event| {
+            events.on_event(event);
+            std::future::ready(())
+        })
+        .reconnect_to_server_callback(move |servers, _| {
+            tries.on_attempt(&servers);
+            // The client's own choice of server will do.
+            std::future::ready(None)
+        })
+        .require_tls(options.tls.required);
+    if options.tls.first {
+        client = client.tls_first();
+    }
+    if let Some(prefix) = &options.inbox_prefix {
+        client = client.custom_inbox_prefix(prefix);
+    }
+    if let Some(ca) = &options.tls.ca {
+        client = client.add_root_certificates(ca.clone());
+    }
+    match (&options.tls.cert, &options.tls.key) {
+        (Some(cert), Some(key)) => {
+            client = client.add_client_certificate(cert.clone(), key.clone());
+        }
+        (None, None) => {}
+        _ => {
+            return Err(Error::Tls {
+                place: servers.place.clone(),
+                reason: "a certificate needs its key, and a key its certificate".to_owned(),
+            });
+        }
+    }
+    match &options.auth {
+        Auth::None => Ok(match &servers.auth {
+            Some(UrlAuth::User { name, password }) => {
+                client.user_and_password(name.clone(), password.expose().to_owned())
+            }
+            Some(UrlAuth::Token(token)) => client.token(token.expose().to_owned()),
+            None => client,
+        }),
+        Auth::User { name, password } => {
+            Ok(client.user_and_password(name.clone(), password.expose().to_owned()))
+        }
+        Auth::Token(token) => Ok(client.token(token.expose().to_owned())),
+        Auth::NKeyFile(path) => Ok(client.nkey(read_seed(path).await?)),
+        Auth::CredentialsFile(path) => client
+            .credentials_file(path)
+            .await
+            .map_err(|error| unreadable(path, &error)),
+    }
+}
+
+/// The pause before an attempt: none before the first, then longer and longer, never twice the
+/// same, so that the clients of a server that comes back don't all knock at once.
+fn reconnect_pause(attempt: usize) -> Duration {
+    if attempt <= 1 {
+        return Duration::ZERO;
+    }
+    let doublings = u32::try_from(attempt - 2).unwrap_or(u32::MAX).min(6);
+    jittered((Duration::from_millis(50) * 2_u32.pow(doublings)).min(RECONNECT_PAUSE))
+}
+
+/// Between half of the pause and all of it.
+pub(super) fn jittered(pause: Duration) -> Duration {
+    use std::hash::{BuildHasher, RandomState};
+    // The standard library seeds its hash maps at random; that is random enough for a pause.
+    let random = RandomState::new().hash_one(0_u8) % 1024;
+    pause / 2 + (pause / 2) * u32::try_from(random).unwrap_or(0) / 1024
+}
+
+/// Server addresses, taken apart.
+struct Servers {
+    /// Without credentials.
+    addresses: Vec<ServerAddr>,
+    /// The first credentials that stood in an address.
+    auth: Option<UrlAuth>,
+    /// For people.
+    place: String,
+}
+
+enum UrlAuth {
+    User { name: String, password: Secret },
+    Token(Secret),
+}
+
+fn parse_servers(servers: &[Secret]) -> Result<Servers, Error> {
+    let mut addresses = Vec::new();
+    let mut auth = None;
+    for server in servers {
+        // What is wrong is told without the address: it may hold a password.
+        let bad = |reason: String| Error::Unreachable {
+            place: "the server address".to_owned(),
+            reason,
+        };
+        let address: ServerAddr = server
+            .expose()
+            .trim()
+            .parse()
+            .map_err(|error: std::io::Error| bad(error.to_string()))?;
+        if address.host().is_empty() {
+            return Err(bad("it names no host".to_owned()));
+        }
+        if let (None, Some(name)) = (&auth, address.username()) {
+            auth = Some(match address.password() {
+                Some(password) => UrlAuth::User {
+                    name: decoded(name),
+                    password: Secret::new(decoded(password)),
+                },
+                None => UrlAuth::Token(Secret::new(decoded(name))),
+            });
+        }
+        let mut url = address.into_inner();
+        url.set_username("")
+            .and_then(|()| url.set_password(None))
+            .map_err(|()| bad("it names no host".to_owned()))?;
+        addresses.push(ServerAddr::from_url(url).map_err(|error| bad(error.to_string()))?);
+    }
+    if addresses.is_empty() {
+        return Err(Error::Unreachable {
+            place: "NATS".to_owned(),
+            reason: "no server address was given".to_owned(),
+        });
+    }
+    let place = addresses
+        .iter()
+        .map(|address| address.as_url_str().trim_end_matches('/'))
+        .collect::<Vec<_>>()
+        .join(", ");
+    Ok(Servers {
+        addresses,
+        auth,
+        place,
+    })
+}
+
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+/// The seed in an NKey file, which may have comments around it.
+async fn read_seed(path: &Path) -> Result<String, Error> {
+    let text = {
+        let path = path.to_owned();
+        tokio::task::spawn_blocking(move || std::fs::read_to_string(path)).await
+    };
+    let text = text
+        .map_err(|_| Error::Closed)?
+        .map_err(|error| unreadable(path, &error))?;
+    text.lines()
+        .map(str::trim)
+        .find(|line| line.starts_with('S'))
+        .map(str::to_owned)
+        .ok_or_else(|| Error::File {
+            path: path.to_owned(),
+            detail: "there is no NKey seed in it".to_owned(),
+        })
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    let detail = match error.kind() {
+        // Its text may quote the file.
+        std::io::ErrorKind::InvalidData | std::io::ErrorKind::Other => {
+            "it is not a credentials file".to_owned()
+        }
+        _ => error.to_string(),
+    };
+    Error::File {
+        path: path.to_owned(),
+        detail,
+    }
+}
+
+/// A failed attempt to connect, as an error that tells the cases apart.
+fn explain(place: &str, error: &ConnectError) -> Error {
+    let place = place.to_owned();
+    let reason = innermost(error);
+    let says = |words: &str| reason.to_lowercase().contains(words);
+    if is_tls(error) {
+        return Error::Tls { place, reason };
+    }
+    match error.kind() {
+        ConnectErrorKind::AuthorizationViolation => Error::Unauthorized { place, reason },
+        ConnectErrorKind::Authentication => Error::Unauthorized {
+            place,
+            reason: "the key can't be used to sign in".to_owned(),
+        },
+        _ if says("authorization") || says("authentication") => {
+            Error::Unauthorized { place, reason }
+        }
+        ConnectErrorKind::TimedOut => Error::Unreachable {
+            place,
+            reason: "it takes the connection and then says nothing".to_owned(),
+        },
+        _ => Error::Unreachable { place, reason },
+    }
+}
+
+/// The last error in the chain: the one that says what happened.
+fn innermost(error: &ConnectError) -> String {
+    let mut deepest: &dyn StdError = error;
+    while let Some(source) = deepest.source() {
+        deepest = source;
+    }
+    let text = deepest.to_string();
+    text.strip_prefix("nats: ").unwrap_or(&text).to_owned()
+}
+
+fn is_tls(error: &ConnectError) -> bool {
+    if error.kind() == ConnectErrorKind::Tls {
+        return true;
+    }
+    let mut next = error.source();
+    while let Some(error) = next {
+        let inside_io = error
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref)
+            .is_some_and(|inner| inner.is::<rustls::Error>());
+        if inside_io || error.is::<rustls::Error>() {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn servers(addresses: &[&str]) -> Result<Servers, Error> {
+        parse_servers(
+            &addresses
+                .iter()
+                .copied()
+                .map(Secret::new)
+                .collect::<Vec<_>>(),
+        )
+    }
+
+    #[test]
+    fn credentials_leave_the_address() {
+        let found = servers(&["nats://ann:p%40ss@a.example:4333", "b.example"]).unwrap();
+        assert_eq!(found.place, "nats://a.example:4333, nats://b.example");
+        let Some(UrlAuth::User { name, password }) = found.auth else {
+            panic!("no user");
+        };
+        assert_eq!((name.as_str(), password.expose()), ("ann", "p@ss"));
+
+        let found = servers(&["nats://s3cr3t@a.example"]).unwrap();
+        assert!(matches!(found.auth, Some(UrlAuth::Token(t)) if t.expose() == "s3cr3t"));
+    }
+
+    #[test]
+    fn a_bad_address_is_not_quoted() {
+        for address in ["http://u:s3cr3t@h", "nats://u:s3cr3t@h:99999", "nats://"] {
+            let error = servers(&[address]).err().unwrap().to_string();
+            assert!(!error.contains("s3cr3t"), "{error}");
+        }
+        assert!(servers(&[]).is_err());
+    }
+
+    #[test]
+    fn pauses_grow_to_a_limit() {
+        assert_eq!(reconnect_pause(1), Duration::ZERO);
+        for attempt in 2..100 {
+            let pause = reconnect_pause(attempt);
+            assert!(pause >= Duration::from_millis(25) && pause <= RECONNECT_PAUSE);
+        }
+        assert!(reconnect_pause(50) >= RECONNECT_PAUSE / 2);
+    }
+}

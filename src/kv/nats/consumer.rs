@@ -1,0 +1,338 @@
+//! One ordered push consumer: made, listened to, deleted.
+//!
+//! Made by hand rather than by the library's ordered consumer, which re-creates itself out of
+//! sight: when a consumer has to be made again, `watch` must first find out whether the stream is
+//! still the one that it was.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::{AckPolicy, Config, DeliverPolicy, Info, push};
+use async_nats::jetstream::{ErrorCode, consumer::IntoConsumerConfig};
+use async_nats::{Message, StatusCode, Subscriber};
+use futures_util::{FutureExt, StreamExt};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use super::message::Place;
+use super::request::{CallError, Session};
+use crate::kv::Error;
+
+/// How often the server says that there is nothing to say.
+const HEARTBEAT: Duration = Duration::from_secs(2);
+/// How long a silence means that the consumer is gone.
+const SILENCE: Duration = Duration::from_secs(5);
+/// How long the server keeps a consumer that nobody listens to. Only those that nobody could
+/// delete, because the connection or the process is gone, live that long.
+const INACTIVE: Duration = Duration::from_secs(15);
+/// How many messages are handled at once.
+const BATCH: usize = 512;
+
+/// What a consumer is to deliver.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    /// The stream's name.
+    pub(super) stream: String,
+    /// Of which subjects.
+    pub(super) filter: String,
+    /// From where on.
+    pub(super) from: DeliverPolicy,
+    /// Whether to leave out payloads.
+    pub(super) headers_only: bool,
+}
+
+/// A consumer that delivers to us. Dropping it deletes it, as far as that can be done.
+#[derive(Debug)]
+pub(super) struct Consumer {
+    session: Arc<Session>,
+    stream: String,
+    name: String,
+    subscriber: Subscriber,
+    /// How many messages waited for delivery when it was made.
+    pub(super) pending: u64,
+    /// How many were delivered to us.
+    delivered: u64,
+    deadline: Instant,
+    runtime: tokio::runtime::Handle,
+}
+
+/// A message, and where it stands.
+#[derive(Debug)]
+pub(super) struct Delivered {
+    pub(super) message: Message,
+    pub(super) place: Place,
+    /// How many messages the server still had to send when it sent this one.
+    pub(super) pending: u64,
+}
+
+/// What was heard of a consumer, besides messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// There may be more to come.
+    More,
+    /// It has nothing to send: everything so far has been delivered.
+    Idle,
+}
+
+/// Why a consumer is of no use any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Nothing was heard of it for too long.
+    Silent,
+    /// A message got lost on the way.
+    Skipped,
+    /// The client ended the subscription.
+    Ended,
+}
+
+#[derive(Serialize)]
+struct CreateRequest<'a> {
+    stream_name: &'a str,
+    config: &'a Config,
+    action: &'static str,
+}
+
+#[derive(Deserialize)]
+struct Done {}
+
+impl Consumer {
+    /// Makes a consumer and listens to it.
+    pub(super) async fn open(session: &Arc<Session>, wanted: &Wanted) -> Result<Self, CallError> {
+        let what = "watching";
+        let inbox = session.client.new_inbox();
+        let unique = inbox.rsplit('.').next().unwrap_or_default();
+        let name = format!("kvscope_{unique}");
+        let subscriber = session
+            .client
+            .subscribe(inbox.clone())
+            .await
+            .map_err(|error| CallError::Failed(session.unreachable(error.to_string())))?;
+        let config = push::Config {
+            name: Some(name.clone()),
+            description: Some("a watch".to_owned()),
+            deliver_subject: inbox,
+            deliver_policy: wanted.from,
+            filter_subject: wanted.filter.clone(),
+            headers_only: wanted.headers_only,
+            ack_policy: AckPolicy::None,
+            max_deliver: 1,
+            flow_control: true,
+            idle_heartbeat: HEARTBEAT,
+            inactive_threshold: INACTIVE,
+            num_replicas: 1,
+            memory_storage: true,
+            ..push::Config::default()
+        }
+        .into_consumer_config();
+        // From here on it may exist, and is deleted whatever happens.
+        let mut consumer = Self {
+            session: Arc::clone(session),
+            stream: wanted.stream.clone(),
+            name,
+            subscriber,
+            pending: 0,
+            delivered: 0,
+            deadline: Instant::now() + SILENCE,
+            runtime: tokio::runtime::Handle::current(),
+        };
+        let info: Info = session
+            .call(
+                what,
+                &format!(
+                    "CONSUMER.CREATE.{}.{}.{}",
+                    wanted.stream, consumer.name, wanted.filter
+                ),
+                &CreateRequest {
+                    stream_name: &wanted.stream,
+                    config: &config,
+                    action: "create",
+                },
+            )
+            .await?;
+        // Some of them may be on their way already.
+        consumer.pending = info.num_pending + info.delivered.consumer_sequence;
+        consumer.deadline = Instant::now() + SILENCE;
+        Ok(consumer)
+    }
+
+    /// Waits until something is heard, and appends the messages that are there, as many as are
+    /// handled at once.
+    ///
+    /// Cancel-safe.
+    pub(super) async fn hear(&mut self, messages: &mut Vec<Delivered>) -> Result<Heard, Fault> {
+        let first = tokio::time::timeout_at(self.deadline, self.subscriber.next())
+            .await
+            .map_err(|_| Fault::Silent)?;
+        let mut next = Some(first.ok_or(Fault::Ended)?);
+        self.deadline = Instant::now() + SILENCE;
+        let mut heard = Heard::More;
+        while let Some(message) = next {
+            if message.status.is_some() {
+                heard = self.on_status(&message)?;
+            } else if let Some(delivered) = self.on_message(message)? {
+                messages.push(delivered);
+                heard = Heard::More;
+            }
+            if messages.len() >= BATCH {
+                break;
+            }
+            next = match self.subscriber.next().now_or_never() {
+                Some(None) => return Err(Fault::Ended),
+                Some(some) => some,
+                None => None,
+            };
+        }
+        Ok(heard)
+    }
+
+    /// Gives the consumer time to be heard again, after it was not listened to for a while.
+    pub(super) fn forgive_silence(&mut self) {
+        self.deadline = Instant::now() + SILENCE;
+    }
+
+    /// Messages are heard in the order and without the gaps of the consumer's own count.
+    fn on_message(&mut self, message: Message) -> Result<Option<Delivered>, Fault> {
+        let Some(reply) = message.reply.as_deref().and_then(parse_reply) else {
+            // Somebody else wrote to our inbox.
+            return Ok(None);
+        };
+        if reply.consumer_sequence != self.delivered + 1 {
+            return Err(Fault::Skipped);
+        }
+        self.delivered = reply.consumer_sequence;
+        Ok(Some(Delivered {
+            message,
+            place: reply.place,
+            pending: reply.pending,
+        }))
+    }
+
+    /// A heartbeat, or a request to say that we keep up.
+    fn on_status(&mut self, message: &Message) -> Result<Heard, Fault> {
+        if message.status != Some(StatusCode::IDLE_HEARTBEAT) {
+            // The server has no other word for a push consumer but that it is over.
+            return Err(Fault::Skipped);
+        }
+        let header = |name: &str| message.headers.as_ref().and_then(|map| map.get(name));
+        let stalled = header("Nats-Consumer-Stalled").map(|subject| subject.as_str().to_owned());
+        let asked = message.reply.as_ref().map(ToString::to_string).or(stalled);
+        if let Some(subject) = asked {
+            let client = self.session.client.clone();
+            // It must not wait: whoever calls may be cancelled.
+            self.runtime.spawn(async move {
+                let _ = client.publish(subject, bytes::Bytes::new()).await;
+            });
+            return Ok(Heard::More);
+        }
+        let sent: Option<u64> =
+            header("Nats-Last-Consumer").and_then(|last| last.as_str().parse().ok());
+        match sent {
+            Some(sent) if sent != self.delivered => Err(Fault::Skipped),
+            _ => Ok(Heard::Idle),
+        }
+    }
+}
+
+impl Drop for Consumer {
+    fn drop(&mut self) {
+        let session = Arc::clone(&self.session);
+        let verb = format!("CONSUMER.DELETE.{}.{}", self.stream, self.name);
+        self.runtime
+            .spawn(async move { delete(&session, &verb).await });
+    }
+}
+
+/// Deletes a consumer, again after the next reconnection if the connection is down now. If that
+/// takes longer than the server keeps it, it is gone by itself.
+async fn delete(session: &Session, verb: &str) {
+    let until = Instant::now() + INACTIVE * 2;
+    let mut state = session.link.state();
+    loop {
+        match session.call::<Done>("leaving a watch", verb, &()).await {
+            Ok(_) => return,
+            Err(error)
+                if error.is(ErrorCode::CONSUMER_NOT_FOUND)
+                    || error.is(ErrorCode::STREAM_NOT_FOUND) =>
+            {
+                return;
+            }
+            Err(CallError::Failed(Error::Denied { .. } | Error::Closed)) => return,
+            Err(_) => {}
+        }
+        let again = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            let _ = state.wait_for(|state| state.up || state.closed).await;
+        };
+        if tokio::time::timeout_at(until, again).await.is_err() || state.borrow().closed {
+            return;
+        }
+    }
+}
+
+/// What the subject for acknowledgements says of a message.
+#[derive(Debug, PartialEq, Eq)]
+struct Reply {
+    place: Place,
+    consumer_sequence: u64,
+    pending: u64,
+}
+
+/// Reads `$JS.ACK.STREAM.CONSUMER.DELIVERED.SSEQ.CSEQ.TIME.PENDING`, or the longer form
+/// `$JS.ACK.DOMAIN.ACCOUNT.STREAM.….PENDING.RANDOM`.
+fn parse_reply(reply: &str) -> Option<Reply> {
+    let rest = reply.strip_prefix("$JS.ACK.")?;
+    let tokens = rest.split('.').count();
+    let skip = match tokens {
+        7 => 3,
+        9.. => 5,
+        _ => return None,
+    };
+    let mut numbers = rest.split('.').skip(skip).map(str::parse::<u64>);
+    let revision = numbers.next()?.ok()?;
+    let consumer_sequence = numbers.next()?.ok()?;
+    let nanos = numbers.next()?.ok()?;
+    let pending = numbers.next()?.ok()?;
+    Some(Reply {
+        place: Place {
+            revision,
+            created: OffsetDateTime::from_unix_timestamp_nanos(nanos.into()).ok()?,
+        },
+        consumer_sequence,
+        pending,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_forms_of_reply() {
+        let expected = Reply {
+            place: Place {
+                revision: 42,
+                created: OffsetDateTime::from_unix_timestamp(1_700_000_000).unwrap(),
+            },
+            consumer_sequence: 3,
+            pending: 9,
+        };
+        for reply in [
+            "$JS.ACK.KV_b.kvscope_x.1.42.3.1700000000000000000.9",
+            "$JS.ACK.hub.AbC.KV_b.kvscope_x.1.42.3.1700000000000000000.9",
+            "$JS.ACK._.AbC.KV_b.kvscope_x.1.42.3.1700000000000000000.9.rnd",
+        ] {
+            assert_eq!(parse_reply(reply), Some(expected_of(&expected)), "{reply}");
+        }
+        for reply in ["", "_INBOX.x", "$JS.ACK.a.b.c", "$JS.ACK.a.b.1.x.3.4.5"] {
+            assert_eq!(parse_reply(reply), None, "{reply}");
+        }
+    }
+
+    fn expected_of(reply: &Reply) -> Reply {
+        Reply {
+            place: reply.place,
+            ..*reply
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! A bucket's settings as those of the stream that keeps it, and back.
+//!
+//! They are the settings that the other NATS clients give to the stream of a bucket (ADR-8).
+
+use std::time::Duration;
+
+use async_nats::jetstream::stream::{Compression, Config, DiscardPolicy, Info, StorageType};
+
+use crate::kv::backend::{BucketConfig, BucketInfo, Storage};
+use crate::kv::{BucketName, Revision};
+
+/// What the name of a bucket's stream begins with.
+const STREAM_PREFIX: &str = "KV_";
+/// How long the server remembers message ids, unless entries live shorter.
+const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
+
+/// The name of the stream that keeps a bucket.
+pub(super) fn stream_of(bucket: &BucketName) -> String {
+    format!("{STREAM_PREFIX}{bucket}")
+}
+
+/// The bucket that a stream keeps, if it keeps one.
+pub(super) fn bucket_of(stream: &str) -> Option<BucketName> {
+    BucketName::new(stream.strip_prefix(STREAM_PREFIX)?).ok()
+}
+
+/// What the subjects of a bucket's keys begin with.
+///
+/// The stream of a mirror holds the subjects of the bucket that it mirrors.
+pub(super) fn subject_prefix(bucket: &BucketName, config: Option<&Config>) -> String {
+    let mirrored = config
+        .and_then(|config| config.mirror.as_ref())
+        .and_then(|mirror| bucket_of(&mirror.name));
+    format!("$KV.{}.", mirrored.as_ref().unwrap_or(bucket))
+}
+
+/// The stream for a new bucket with these settings.
+pub(super) fn new_stream(config: &BucketConfig) -> Config {
+    let mut stream = Config {
+        name: stream_of(&config.name),
+        subjects: vec![format!("$KV.{}.>", config.name)],
+        allow_rollup: true,
+        deny_delete: true,
+        allow_direct: true,
+        discard: DiscardPolicy::New,
+        max_messages: -1,
+        max_consumers: -1,
+        ..Config::default()
+    };
+    apply(config, &mut stream);
+    stream
+}
+
+/// Changes the stream of a bucket to these settings, and leaves alone what they don't speak of.
+pub(super) fn apply(config: &BucketConfig, stream: &mut Config) {
+    stream.description = Some(config.description.clone()).filter(|text| !text.is_empty());
+    stream.max_messages_per_subject = i64::try_from(config.history).unwrap_or(i64::MAX);
+    stream.max_age = config.ttl.unwrap_or_default();
+    stream.max_bytes = limit(config.max_bytes);
+    stream.max_message_size = i32::try_from(limit(config.max_value_size)).unwrap_or(i32::MAX);
+    stream.storage = match config.storage {
+        Storage::File => StorageType::File,
+        Storage::Memory => StorageType::Memory,
+    };
+    stream.num_replicas = usize::try_from(config.replicas).unwrap_or(usize::MAX);
+    if config.compression != is_compressed(stream) {
+        stream.compression = Some(if config.compression {
+            Compression::S2
+        } else {
+            Compression::None
+        });
+    }
+    stream.subject_delete_marker_ttl = config.marker_ttl;
+    // It can be allowed later, and never forbidden again.
+    stream.allow_message_ttl |= config.marker_ttl.is_some();
+    stream.duplicate_window = match config.ttl {
+        Some(ttl) if ttl < DUPLICATE_WINDOW => ttl,
+        _ => DUPLICATE_WINDOW,
+    };
+}
+
+/// What is known of a bucket from its stream. `None` for a stream that is no bucket's.
+pub(super) fn bucket_info(info: &Info) -> Option<BucketInfo> {
+    let stream = &info.config;
+    let mut config = BucketConfig::new(bucket_of(&stream.name)?);
+    config.description = stream.description.clone().unwrap_or_default();
+    // The server keeps everything where nothing is set, which no KV client does.
+    config.history = u64::try_from(stream.max_messages_per_subject)
+        .ok()
+        .filter(|history| *history > 0)
+        .unwrap_or(u64::MAX);
+    config.ttl = some(stream.max_age);
+    config.marker_ttl = stream.subject_delete_marker_ttl.and_then(some);
+    config.max_bytes = u64::try_from(stream.max_bytes).ok();
+    config.max_value_size = u64::try_from(stream.max_message_size)
+        .ok()
+        .filter(|size| *size > 0);
+    config.storage = match stream.storage {
+        StorageType::File => Storage::File,
+        StorageType::Memory => Storage::Memory,
+    };
+    config.replicas = stream.num_replicas as u64;
+    config.compression = is_compressed(stream);
+
+    let state = &info.state;
+    let mut bucket = BucketInfo::new(config, info.created);
+    bucket.keys = state.subjects_count;
+    bucket.entries = state.messages;
+    bucket.bytes = state.bytes;
+    bucket.last_revision = Revision(state.last_sequence);
+    bucket.last_write = (state.last_sequence > 0).then_some(state.last_timestamp);
+    Some(bucket)
+}
+
+fn is_compressed(stream: &Config) -> bool {
+    stream.compression == Some(Compression::S2)
+}
+
+fn some(duration: Duration) -> Option<Duration> {
+    (!duration.is_zero()).then_some(duration)
+}
+
+/// The server writes "no limit" as -1.
+fn limit(bytes: Option<u64>) -> i64 {
+    bytes.map_or(-1, |bytes| i64::try_from(bytes).unwrap_or(i64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mirror_has_the_subjects_of_its_origin() {
+        let bucket = BucketName::new("copy").unwrap();
+        assert_eq!(subject_prefix(&bucket, None), "$KV.copy.");
+        let mirror = Config {
+            mirror: Some(async_nats::jetstream::stream::Source {
+                name: "KV_origin".to_owned(),
+                ..Default::default()
+            }),
+            ..Config::default()
+        };
+        assert_eq!(subject_prefix(&bucket, Some(&mirror)), "$KV.origin.");
+    }
+
+    #[test]
+    fn duplicates_are_not_remembered_longer_than_entries_live() {
+        let mut config = BucketConfig::new(BucketName::new("b").unwrap());
+        assert_eq!(new_stream(&config).duplicate_window, DUPLICATE_WINDOW);
+        config.ttl = Some(Duration::from_secs(7));
+        assert_eq!(new_stream(&config).duplicate_window.as_secs(), 7);
+    }
+
+    #[test]
+    fn only_kv_streams_are_buckets() {
+        assert_eq!(bucket_of("KV_a").unwrap().as_str(), "a");
+        for stream in ["KV_", "OBJ_a", "kv_a", "KV_ä"] {
+            assert!(bucket_of(stream).is_none(), "{stream}");
+        }
+    }
+}

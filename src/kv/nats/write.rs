@@ -1,0 +1,199 @@
+//! One write and how it ended. Nothing is ever written twice from here.
+
+use std::time::Duration;
+
+use async_nats::HeaderMap;
+use async_nats::jetstream::{ErrorCode, response::Response};
+use bytes::Bytes;
+use serde::Deserialize;
+
+use super::bucket::NatsBucket;
+use super::request::{ApiError, Lost, description, refused};
+use crate::kv::backend::{BucketBackend, Change, Write};
+use crate::kv::{Error, InvalidKey, Revision, WriteError};
+
+/// What the server answers to a message that it stored.
+#[derive(Deserialize)]
+struct Acknowledged {
+    seq: u64,
+}
+
+impl NatsBucket {
+    pub(super) async fn publish(&self, write: Write) -> Result<Revision, WriteError> {
+        let session = &self.session;
+        if let Change::Put(value) = &write.change {
+            write.key.check_writable()?;
+            let limit = session.client.max_payload();
+            if value.len() > limit {
+                return Err(too_large(value.len(), limit as u64).into());
+            }
+        }
+        if write.ttl.is_some() && !self.capabilities().entry_ttl {
+            return Err(Error::Unsupported {
+                what: "a time to live of its own",
+                reason: "the server is older than 2.11".to_owned(),
+            }
+            .into());
+        }
+        let subject = self.write_subject(&write.key);
+        let headers = headers(&write);
+        let size = match &write.change {
+            Change::Put(value) => value.len(),
+            Change::Delete | Change::Purge => 0,
+        };
+        let payload = match &write.change {
+            Change::Put(value) => value.clone(),
+            Change::Delete | Change::Purge => Bytes::new(),
+        };
+        let answer = match session.request(subject, headers, payload).await {
+            Ok(answer) => answer,
+            Err(lost) => return Err(self.unacknowledged(&write, lost, size).await),
+        };
+        match serde_json::from_slice(&answer.payload) {
+            Ok(Response::Ok(Acknowledged { seq })) => Ok(Revision(seq)),
+            Ok(Response::Err { error }) => Err(self.rejected(&write, &error, size).await),
+            Err(_) => Err(WriteError::Unknown {
+                key: write.key,
+                reason: "something answered that is no acknowledgement".to_owned(),
+            }),
+        }
+    }
+
+    /// What it means that no acknowledgement came.
+    async fn unacknowledged(&self, write: &Write, lost: Lost, size: usize) -> WriteError {
+        let session = &self.session;
+        let unknown = |reason: String| WriteError::Unknown {
+            key: write.key.clone(),
+            reason,
+        };
+        match lost {
+            Lost::NotConnected => {
+                WriteError::Failed(session.unreachable("the connection is down; nothing was sent"))
+            }
+            Lost::Denied => WriteError::Failed(Error::Denied {
+                what: format!("writing {}", write.key),
+            }),
+            Lost::NobodyListens => WriteError::Failed(self.why_nobody_listens().await),
+            Lost::BadSubject => WriteError::Failed(Error::InvalidKey(InvalidKey {
+                key: write.key.to_string(),
+                fault: "it can't be sent to a NATS server",
+            })),
+            Lost::TooLarge => {
+                WriteError::Failed(too_large(size, session.client.max_payload() as u64))
+            }
+            Lost::TimedOut => unknown(format!(
+                "no acknowledgement within {} ms",
+                session.timeout.as_millis()
+            )),
+            Lost::Disconnected => {
+                unknown("the connection was lost before the acknowledgement".to_owned())
+            }
+            Lost::Deaf(subject) => unknown(format!("no permission for answers on {subject}")),
+            Lost::Broken(reason) => unknown(reason),
+        }
+    }
+
+    /// Nobody listens where the bucket's stream should.
+    async fn why_nobody_listens(&self) -> Error {
+        match self.stream_info().await {
+            Ok(_) => self
+                .session
+                .unreachable(format!("nobody serves the bucket {} just now", self.name())),
+            Err(error) => error,
+        }
+    }
+
+    /// What it means that the server would not store it.
+    async fn rejected(&self, write: &Write, error: &ApiError, size: usize) -> WriteError {
+        let message = description(error);
+        let what = format!("writing {}", write.key);
+        match (error.error_code(), write.expected) {
+            (
+                ErrorCode::STREAM_WRONG_LAST_SEQUENCE
+                | ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT,
+                Some(expected),
+            ) => WriteError::Conflict {
+                key: write.key.clone(),
+                expected,
+                current: current_of(&message),
+            },
+            (ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM, _) => {
+                let limit = match self.stream_info().await {
+                    Ok(info) => u64::try_from(info.config.max_message_size).unwrap_or(0),
+                    Err(_) => 0,
+                };
+                WriteError::Failed(too_large(size, limit))
+            }
+            (ErrorCode::MESSAGE_TTL_DISABLED | ErrorCode::MESSAGE_TTL_INVALID, _) => {
+                WriteError::Failed(Error::Unsupported {
+                    what: "a time to live of its own",
+                    reason: format!("{message}; the bucket needs a marker TTL"),
+                })
+            }
+            (ErrorCode::STREAM_STORE_FAILED, _) if message.contains("maximum") => {
+                WriteError::Failed(Error::NoSpace {
+                    what,
+                    reason: message,
+                })
+            }
+            _ => WriteError::Failed(refused(&self.session, &what, error)),
+        }
+    }
+}
+
+fn too_large(size: usize, limit: u64) -> Error {
+    Error::TooLarge {
+        size: size as u64,
+        limit,
+    }
+}
+
+/// The revision in `wrong last sequence: 7`, which not every server tells.
+fn current_of(message: &str) -> Option<Revision> {
+    let (_, sequence) = message.rsplit_once(':')?;
+    sequence.trim().parse().ok().map(Revision)
+}
+
+fn headers(write: &Write) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    match write.change {
+        Change::Put(_) => {}
+        Change::Delete => headers.insert("KV-Operation", "DEL"),
+        Change::Purge => {
+            headers.insert("KV-Operation", "PURGE");
+            headers.insert("Nats-Rollup", "sub");
+        }
+    }
+    if let Some(Revision(expected)) = write.expected {
+        headers.insert("Nats-Expected-Last-Subject-Sequence", expected.to_string());
+    }
+    if let Some(ttl) = write.ttl {
+        headers.insert("Nats-TTL", whole_seconds(ttl).to_string());
+    }
+    (!headers.is_empty()).then_some(headers)
+}
+
+/// The server counts in whole seconds; nothing lives shorter than was asked for.
+fn whole_seconds(ttl: Duration) -> u64 {
+    ttl.as_secs()
+        .saturating_add(u64::from(ttl.subsec_nanos() > 0))
+        .max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_to_live_are_rounded_up() {
+        assert_eq!(whole_seconds(Duration::from_millis(1)), 1);
+        assert_eq!(whole_seconds(Duration::from_secs(5)), 5);
+        assert_eq!(whole_seconds(Duration::from_millis(5001)), 6);
+    }
+
+    #[test]
+    fn the_current_revision_is_told_by_some_servers() {
+        assert_eq!(current_of("wrong last sequence: 7"), Some(Revision(7)));
+        assert_eq!(current_of("wrong last sequence"), None);
+    }
+}

@@ -1,0 +1,108 @@
+//! A wire between a client and a server that can be cut, stalled, or made deaf.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+/// What the wire does with bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wire {
+    /// It carries them.
+    Whole,
+    /// It holds them back, both ways, without closing anything.
+    Stalled,
+    /// It carries what the client sends, and drops what the server answers.
+    DropAnswers,
+    /// It closes every connection, and each new one.
+    Cut,
+}
+
+/// A proxy on a port of its own. Dropping it closes everything.
+pub struct Proxy {
+    address: SocketAddr,
+    wire: Arc<watch::Sender<Wire>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Proxy {
+    /// A whole wire to the server on that port.
+    pub async fn to(port: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let wire = Arc::new(watch::Sender::new(Wire::Whole));
+        let task = tokio::spawn(accept(listener, port, Arc::clone(&wire)));
+        Self {
+            address,
+            wire,
+            task,
+        }
+    }
+
+    /// The address that clients connect to.
+    pub fn url(&self) -> String {
+        format!("nats://{}", self.address)
+    }
+
+    /// Changes what the wire does, from now on.
+    pub fn set(&self, wire: Wire) {
+        self.wire.send_replace(wire);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.set(Wire::Cut);
+        self.task.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, port: u16, wire: Arc<watch::Sender<Wire>>) {
+    while let Ok((client, _)) = listener.accept().await {
+        if *wire.borrow() == Wire::Cut {
+            continue;
+        }
+        let wire = wire.subscribe();
+        tokio::spawn(async move {
+            let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else {
+                return;
+            };
+            let (from_client, to_client) = client.into_split();
+            let (from_server, to_server) = server.into_split();
+            let mut cut = wire.clone();
+            tokio::select! {
+                _ = carry(from_client, to_server, wire.clone(), false) => {}
+                _ = carry(from_server, to_client, wire, true) => {}
+                _ = cut.wait_for(|wire| *wire == Wire::Cut) => {}
+            }
+        });
+    }
+}
+
+async fn carry(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut wire: watch::Receiver<Wire>,
+    answers: bool,
+) -> io::Result<()> {
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let length = from.read(&mut buffer).await?;
+        if length == 0 {
+            return Ok(());
+        }
+        let now = match wire.wait_for(|wire| *wire != Wire::Stalled).await {
+            Ok(now) => *now,
+            Err(_) => return Ok(()),
+        };
+        if !(answers && now == Wire::DropAnswers) {
+            to.write_all(&buffer[..length]).await?;
+        }
+    }
+}

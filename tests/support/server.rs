@@ -1,0 +1,226 @@
+//! A nats-server of a test's own: started on a free port with a store of its own, killed, paused
+//! and started again.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// How long a server may take to start.
+const START: Duration = Duration::from_secs(20);
+
+/// A running server. Dropping it kills it and deletes its store.
+pub struct NatsServer {
+    child: Option<Child>,
+    port: u16,
+    /// Lines of its configuration, besides the port and the store.
+    config: String,
+    dir: TempDir,
+}
+
+impl NatsServer {
+    /// A server with JetStream and nothing else.
+    pub fn start() -> Self {
+        Self::with_config("")
+    }
+
+    /// A server with JetStream and these lines in its configuration.
+    pub fn with_config(config: &str) -> Self {
+        let mut server = Self::stopped(free_port(), config);
+        server.run();
+        server.wait_until_open();
+        server
+    }
+
+    fn stopped(port: u16, config: &str) -> Self {
+        Self {
+            child: None,
+            port,
+            config: config.to_owned(),
+            dir: tempfile::tempdir().expect("a temporary directory"),
+        }
+    }
+
+    /// The port that clients connect to.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The address, without credentials.
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Where the server keeps its streams. To be touched only while it is not running.
+    pub fn store(&self) -> PathBuf {
+        self.dir.path().join("store")
+    }
+
+    /// Kills it, as `kill -9` does.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().expect("the server can be killed");
+            child.wait().expect("the server can be waited for");
+        }
+    }
+
+    /// Starts it again on the same port and store, after a kill.
+    pub fn restart(&mut self) {
+        assert!(self.child.is_none(), "the server still runs");
+        self.run();
+        self.wait_until_open();
+    }
+
+    /// Starts it with other lines in its configuration.
+    pub fn restart_with_config(&mut self, config: &str) {
+        config.clone_into(&mut self.config);
+        self.restart();
+    }
+
+    /// Stops it from running without ending it, as a frozen machine would.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it run on after a pause.
+    pub fn go_on(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let id = self.child.as_ref().expect("the server runs").id();
+        let status = Command::new("kill")
+            .args([signal, &id.to_string()])
+            .status()
+            .expect("kill can be run");
+        assert!(status.success());
+    }
+
+    fn run(&mut self) {
+        let path = self.dir.path().join("server.conf");
+        let config = format!(
+            "listen: 127.0.0.1:{}\njetstream {{ store_dir: {:?} }}\n{}\n",
+            self.port,
+            self.store(),
+            self.config
+        );
+        std::fs::write(&path, config).expect("the configuration can be written");
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.dir.path().join("server.log"))
+            .expect("the log can be written");
+        let child = Command::new(binary())
+            .arg("--config")
+            .arg(&path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("nats-server can be started");
+        self.child = Some(child);
+    }
+
+    fn wait_until_open(&mut self) {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        let until = Instant::now() + START;
+        while TcpStream::connect(address).is_err() {
+            let child = self.child.as_mut().expect("the server runs");
+            let ended = child.try_wait().expect("the server can be looked at");
+            assert!(
+                ended.is_none() && Instant::now() < until,
+                "nats-server did not start:\n{}",
+                std::fs::read_to_string(self.dir.path().join("server.log")).unwrap_or_default()
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for NatsServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Three servers that keep streams together.
+pub struct Cluster {
+    /// The servers.
+    pub nodes: Vec<NatsServer>,
+}
+
+impl Cluster {
+    /// Starts three servers. They elect a leader within seconds; ask until they have.
+    pub fn start() -> Self {
+        let routes: Vec<u16> = (0..3).map(|_| free_port()).collect();
+        let urls: Vec<String> = routes
+            .iter()
+            .map(|port| format!("nats-route://127.0.0.1:{port}"))
+            .collect();
+        let mut nodes: Vec<NatsServer> = routes
+            .iter()
+            .enumerate()
+            .map(|(index, route)| {
+                let config = format!(
+                    "server_name: node{index}\n\
+                     cluster {{ name: test, listen: \"127.0.0.1:{route}\", routes: [{}] }}",
+                    urls.join(", ")
+                );
+                NatsServer::stopped(free_port(), &config)
+            })
+            .collect();
+        for node in &mut nodes {
+            node.run();
+        }
+        for node in &mut nodes {
+            node.wait_until_open();
+        }
+        Self { nodes }
+    }
+
+    /// The addresses of all servers.
+    pub fn urls(&self) -> Vec<String> {
+        self.nodes.iter().map(NatsServer::url).collect()
+    }
+}
+
+/// The server's program: named by `NATS_SERVER`, on the `PATH`, or where `scripts/test` puts it.
+fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        find_binary().expect(
+            "these tests need a nats-server: run scripts/test, which installs one, \
+             or name one in NATS_SERVER",
+        )
+    })
+}
+
+fn find_binary() -> Option<PathBuf> {
+    if let Some(named) = std::env::var_os("NATS_SERVER").filter(|named| !named.is_empty()) {
+        return Some(named.into());
+    }
+    let on_path = std::env::var_os("PATH").and_then(|path| {
+        std::env::split_paths(&path)
+            .map(|directory| directory.join("nats-server"))
+            .find(|file| file.is_file())
+    });
+    let cached = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/nats-server/nats-server");
+    on_path.or_else(|| cached.is_file().then_some(cached))
+}
+
+/// A port that was free a moment ago, and that no other test of this process is given.
+fn free_port() -> u16 {
+    static TAKEN: std::sync::Mutex<Vec<u16>> = std::sync::Mutex::new(Vec::new());
+    let mut taken = TAKEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    loop {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        if !taken.contains(&port) {
+            taken.push(port);
+            return port;
+        }
+    }
+}
