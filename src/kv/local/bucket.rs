@@ -1,0 +1,110 @@
+//! The handle on one bucket of a file.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::buckets::is_entry_ttl;
+use super::engine::Engine;
+use super::feed::Feed;
+use super::{read, write};
+use crate::kv::backend::{BucketBackend, BucketInfo, Capabilities, Change, Consistency, Write};
+use crate::kv::{
+    BucketName, Entry, Error, Key, Revision, Watch, WatchOptions, WriteError, watch_channel,
+};
+
+/// One bucket of a file.
+#[derive(Debug)]
+pub(super) struct LocalBucket {
+    engine: Arc<Engine>,
+    name: BucketName,
+}
+
+impl LocalBucket {
+    pub(super) fn new(engine: Arc<Engine>, name: BucketName) -> Self {
+        Self { engine, name }
+    }
+}
+
+/// Makes a write whose key has not been looked at.
+pub(super) async fn write_unchecked(
+    engine: &Engine,
+    bucket: BucketName,
+    write: Write,
+) -> Result<Revision, WriteError> {
+    engine
+        .write(write.key.clone(), move |connection| {
+            write::write(connection, &bucket, &write)
+        })
+        .await
+}
+
+#[async_trait]
+impl BucketBackend for LocalBucket {
+    fn name(&self) -> &BucketName {
+        &self.name
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        super::capabilities(&self.engine)
+    }
+
+    async fn info(&self) -> Result<BucketInfo, Error> {
+        let name = self.name.clone();
+        self.engine
+            .read(format!("reading the bucket {name}"), move |connection| {
+                Ok(read::bucket(connection, &name)?.info)
+            })
+            .await
+    }
+
+    async fn get(&self, key: &Key, _: Consistency) -> Result<Option<Entry>, Error> {
+        let (name, key) = (self.name.clone(), key.clone());
+        self.engine
+            .read(format!("reading {key}"), move |connection| {
+                read::newest(connection, &name, &key)
+            })
+            .await
+    }
+
+    async fn get_revision(&self, key: &Key, revision: Revision) -> Result<Option<Entry>, Error> {
+        let (name, key) = (self.name.clone(), key.clone());
+        self.engine
+            .read(
+                format!("reading {key} at revision {revision}"),
+                move |connection| read::at_revision(connection, &name, &key, revision),
+            )
+            .await
+    }
+
+    async fn history(&self, key: &Key) -> Result<Vec<Entry>, Error> {
+        let (name, key) = (self.name.clone(), key.clone());
+        self.engine
+            .read(format!("reading the history of {key}"), move |connection| {
+                read::history(connection, &name, &key)
+            })
+            .await
+    }
+
+    async fn write(&self, write: Write) -> Result<Revision, WriteError> {
+        if matches!(write.change, Change::Put(_)) {
+            write.key.check_writable()?;
+        }
+        if let Some(ttl) = write.ttl
+            && !is_entry_ttl(ttl)
+        {
+            return Err(WriteError::Failed(Error::Unsupported {
+                what: "this time to live",
+                reason: format!("{ttl:?} is not a number of whole seconds, at least 1"),
+            }));
+        }
+        write_unchecked(&self.engine, self.name.clone(), write).await
+    }
+
+    async fn watch(&self, options: WatchOptions) -> Result<Watch, Error> {
+        let (sender, watch) = watch_channel();
+        let (engine, name) = (Arc::clone(&self.engine), self.name.clone());
+        let feed = Feed::begin(engine, name, options, sender).await?;
+        Ok(watch.fed_by(tokio::spawn(feed.run())))
+    }
+}

@@ -1,0 +1,258 @@
+//! Reading entries: one, a key's history, or the next part of a watch. Nothing here writes.
+
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::fault::Fault;
+use super::schema::{BucketRow, count, moment, now, stored};
+use crate::kv::{BucketName, Entry, Error, Filter, Key, Operation, Revision};
+
+/// The most entries in one part of a watch.
+const PART_ENTRIES: usize = 4096;
+/// The most bytes of values in one part of a watch, give or take one value.
+const PART_BYTES: u64 = 4 << 20;
+/// The most rows to look at for one part of a watch, so that a filter that few keys pass doesn't
+/// keep a reader, and with it the log, for long.
+const PART_ROWS: usize = 65_536;
+
+const COLUMNS: &str = "e.revision, e.key, e.created, e.operation, e.size, e.ttl, e.expires";
+
+/// The bucket of that name, or the error that there is none.
+pub(super) fn bucket(connection: &Connection, name: &BucketName) -> Result<BucketRow, Fault> {
+    BucketRow::find(connection, name)?.ok_or_else(|| {
+        Fault::Engine(Error::NoSuchBucket {
+            bucket: name.as_str().to_owned(),
+        })
+    })
+}
+
+/// The newest entry of a key, unless it has expired.
+pub(super) fn newest(
+    connection: &Connection,
+    name: &BucketName,
+    key: &Key,
+) -> Result<Option<Entry>, Fault> {
+    let snapshot = connection.unchecked_transaction()?;
+    let bucket = bucket(&snapshot, name)?;
+    let entry = snapshot
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS}, e.value FROM entry AS e
+             WHERE e.bucket = ?1 AND e.key = ?2 ORDER BY e.revision DESC LIMIT 1"
+        ))?
+        .query_row(params![bucket.id, key.as_str()], |row| decode(row, true))
+        .optional()?;
+    Ok(entry.filter(|entry| !has_expired(entry)))
+}
+
+/// The entry of a key at one revision.
+pub(super) fn at_revision(
+    connection: &Connection,
+    name: &BucketName,
+    key: &Key,
+    revision: Revision,
+) -> Result<Option<Entry>, Fault> {
+    let snapshot = connection.unchecked_transaction()?;
+    let bucket = bucket(&snapshot, name)?;
+    let entry = snapshot
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS}, e.value FROM entry AS e WHERE e.bucket = ?1 AND e.revision = ?2"
+        ))?
+        .query_row(params![bucket.id, stored(revision.0)], |row| {
+            decode(row, true)
+        })
+        .optional()?;
+    Ok(entry.filter(|entry| entry.key == *key && !has_expired(entry)))
+}
+
+/// The entries of a key that are kept, oldest first.
+pub(super) fn history(
+    connection: &Connection,
+    name: &BucketName,
+    key: &Key,
+) -> Result<Vec<Entry>, Fault> {
+    let snapshot = connection.unchecked_transaction()?;
+    let bucket = bucket(&snapshot, name)?;
+    let mut entries = snapshot
+        .prepare_cached(&format!(
+            "SELECT {COLUMNS}, e.value FROM entry AS e
+             WHERE e.bucket = ?1 AND e.key = ?2 ORDER BY e.revision"
+        ))?
+        .query_map(params![bucket.id, key.as_str()], |row| decode(row, true))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    // A key whose newest entry has expired is gone, and what came before it with it.
+    if entries.last().is_some_and(has_expired) {
+        entries.clear();
+    }
+    entries.retain(|entry| !has_expired(entry));
+    Ok(entries)
+}
+
+/// Which part of a bucket a watch asks for.
+#[derive(Debug, Clone)]
+pub(super) struct PartOf {
+    pub(super) bucket: BucketName,
+    pub(super) filter: Filter,
+    /// Only entries after this one.
+    pub(super) after: Revision,
+    /// Only the newest entry of each key.
+    pub(super) newest: bool,
+    pub(super) values: bool,
+}
+
+/// A part of a bucket, as it was at one moment.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) bucket: BucketRow,
+    pub(super) entries: Vec<Entry>,
+    /// Every entry up to this one has been looked at.
+    pub(super) upto: Revision,
+    /// Whether that was all of them.
+    pub(super) is_last: bool,
+}
+
+/// The next part of a bucket, in the order of revisions; `None` if there is no such bucket.
+pub(super) fn part(connection: &Connection, of: &PartOf) -> Result<Option<Part>, Fault> {
+    let snapshot = connection.unchecked_transaction()?;
+    let Some(bucket) = BucketRow::find(&snapshot, &of.bucket)? else {
+        return Ok(None);
+    };
+    let mut part = Part {
+        bucket,
+        entries: Vec::new(),
+        upto: of.after,
+        is_last: true,
+    };
+    if part.bucket.info.last_revision <= of.after {
+        return Ok(Some(part));
+    }
+    let mut sql = format!("SELECT {COLUMNS}");
+    if of.values {
+        sql += ", e.value";
+    }
+    sql += " FROM entry AS e WHERE e.bucket = ?1 AND e.revision > ?2";
+    let one_key = of.filter.is_one_key();
+    if one_key {
+        sql += " AND e.key = ?3";
+    }
+    // Where no key has a history, every entry is the newest.
+    if of.newest && part.bucket.info.entries != part.bucket.info.keys {
+        sql += " AND NOT EXISTS (SELECT 1 FROM entry AS later
+                 WHERE later.bucket = e.bucket AND later.key = e.key
+                   AND later.revision > e.revision)";
+    }
+    sql += " ORDER BY e.revision";
+    let mut statement = snapshot.prepare_cached(&sql)?;
+    let (id, after) = (part.bucket.id, stored(of.after.0));
+    let mut rows = if one_key {
+        statement.query(params![id, after, of.filter.as_str()])?
+    } else {
+        statement.query(params![id, after])?
+    };
+    let mut budget = Budget::new(&of.filter, of.values);
+    while let Some(row) = rows.next()? {
+        part.upto = Revision(count(row.get(0)?));
+        if budget.take(row, &mut part.entries)?.is_break() {
+            part.is_last = false;
+            return Ok(Some(part));
+        }
+    }
+    part.upto = part.bucket.info.last_revision;
+    drop(rows);
+    drop(statement);
+    Ok(Some(part))
+}
+
+/// What passes into one part of a watch, and how much of it.
+struct Budget<'a> {
+    filter: &'a Filter,
+    values: bool,
+    now: i64,
+    rows: usize,
+    bytes: u64,
+}
+
+impl<'a> Budget<'a> {
+    fn new(filter: &'a Filter, values: bool) -> Self {
+        Self {
+            filter,
+            values,
+            now: now(),
+            rows: 0,
+            bytes: 0,
+        }
+    }
+
+    /// Takes a row if it belongs to the watch, and breaks when the part is full.
+    fn take(
+        &mut self,
+        row: &Row<'_>,
+        entries: &mut Vec<Entry>,
+    ) -> rusqlite::Result<ControlFlow<()>> {
+        self.rows += 1;
+        let expires: Option<i64> = row.get(6)?;
+        let is_there = expires.is_none_or(|at| at > self.now);
+        if is_there && (self.filter.is_all() || self.filter.matches(row.get_ref(1)?.as_str()?)) {
+            let entry = decode(row, self.values)?;
+            if self.values {
+                self.bytes += entry.size;
+            }
+            entries.push(entry);
+        }
+        let is_full =
+            self.rows >= PART_ROWS || entries.len() >= PART_ENTRIES || self.bytes >= PART_BYTES;
+        Ok(if is_full {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
+    }
+}
+
+fn has_expired(entry: &Entry) -> bool {
+    entry
+        .expires
+        .is_some_and(|at| super::schema::instant(at) <= now())
+}
+
+/// An entry from the columns of [`COLUMNS`], and the value behind them if it was asked for.
+fn decode(row: &Row<'_>, value: bool) -> rusqlite::Result<Entry> {
+    let ttl: Option<i64> = row.get(5)?;
+    let expires: Option<i64> = row.get(6)?;
+    Ok(Entry {
+        revision: Revision(count(row.get(0)?)),
+        key: Key::from_stored(row.get_ref(1)?.as_str()?),
+        created: moment(row.get(2)?),
+        operation: operation_of(row.get(3)?)?,
+        size: count(row.get(4)?),
+        ttl: ttl.map(|n| std::time::Duration::from_nanos(count(n))),
+        expires: expires.map(moment),
+        value: if value {
+            Some(Bytes::copy_from_slice(row.get_ref(7)?.as_blob()?))
+        } else {
+            None
+        },
+    })
+}
+
+/// The number that stands for an operation in the file.
+pub(super) fn number_of(operation: Operation) -> i64 {
+    match operation {
+        Operation::Put => 0,
+        Operation::Delete => 1,
+        Operation::Purge => 2,
+        Operation::Expire => 3,
+    }
+}
+
+/// The operation that a number in the file stands for.
+pub(super) fn operation_of(number: i64) -> rusqlite::Result<Operation> {
+    match number {
+        0 => Ok(Operation::Put),
+        1 => Ok(Operation::Delete),
+        2 => Ok(Operation::Purge),
+        3 => Ok(Operation::Expire),
+        _ => Err(rusqlite::Error::IntegralValueOutOfRange(3, number)),
+    }
+}
