@@ -20,6 +20,7 @@ mod watch;
 mod write;
 
 pub use args::{Cli, Command};
+pub use demo::{Demo, start as start_demo};
 pub use error::CliError;
 
 use std::ffi::OsString;

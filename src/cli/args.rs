@@ -56,16 +56,16 @@ pub struct Global {
     #[command(flatten)]
     pub connection: ConnectionArgs,
     /// Refuse every write [env: KVSCOPE_READ_ONLY]
-    #[arg(long, global = true, help_heading = "Options")]
+    #[arg(long, global = true)]
     pub read_only: bool,
     /// The configuration file, instead of the usual one [env: KVSCOPE_CONFIG]
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Options")]
+    #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Print one JSON object a line
-    #[arg(long, global = true, help_heading = "Options")]
+    #[arg(long, global = true)]
     pub json: bool,
     /// Use no colours [env: NO_COLOR]
-    #[arg(long, global = true, help_heading = "Options")]
+    #[arg(long, global = true)]
     pub no_color: bool,
 }
 

@@ -161,6 +161,9 @@ fn hint_for(error: &Error) -> Option<&'static str> {
         Error::Unreachable { .. } => {
             "--server, --context or --local name another place; `kvscope demo` needs none."
         }
+        Error::File { path, .. } if !path.exists() => {
+            "`kvscope --local FILE bucket add NAME` makes the file."
+        }
         Error::Unauthorized { .. } => "See --creds, --nkey, --user, --token and --context.",
         _ => return None,
     })
