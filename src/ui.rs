@@ -1,7 +1,37 @@
 //! The console: screens, and what moves them.
 //!
-//! [`theme`] gives every colour by its role; nothing else names a colour. [`text`] is the only
-//! way by which text from a store comes to the screen.
+//! ```text
+//! keys, mouse, size ─┐
+//! worker replies ────┼─► Message ─► App::update ─► Effect ─► worker ─► kv ─► Message
+//! watch batches ─────┘                  │ dirty
+//! armed deadline ─────                  ▼
+//!                               App::draw, at most 60 frames a second
+//! ```
+//!
+//! [`app`] routes, [`screens`] and [`overlays`] hold and draw, [`worker`] does the IO, [`run()`]
+//! turns the wheel. [`command`] is the one table of what a user can ask for; [`theme`] the only
+//! place that names a colour; [`text`] the only way for a store's text to the screen.
 
+pub mod app;
+pub mod canvas;
+pub mod command;
+pub mod context;
+pub mod feeds;
+pub mod filter;
+pub mod index;
+pub mod keymap;
+pub mod message;
+pub mod overlays;
+pub mod remote;
+mod run;
+pub mod screens;
+pub mod shown;
+mod terminal;
 pub mod text;
 pub mod theme;
+pub mod value;
+pub mod viewport;
+pub mod widgets;
+pub mod worker;
+
+pub use run::run;

@@ -115,7 +115,7 @@ impl ConnectionArgs {
 }
 
 /// Everything that a command needs to know before it connects.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Connection {
     /// What the flags set.
     flags: Settings,

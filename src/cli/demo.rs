@@ -27,6 +27,7 @@ use data::Data;
 const SEED: u64 = 20_261;
 
 pub(super) async fn run(connection: &Connection, args: DemoArgs) -> Result<(), CliError> {
+    console::check_terminal()?;
     let demo = start(args.file).await?;
     let place = Place::local(&demo.path);
     let ended = console::run(connection, place, Some(data::CONFIG.to_owned()), None).await;

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 use crate::config::ConfigError;
 use crate::kv::{Error, Key, Operation, Revision};
+use crate::ui::keymap::KeymapError;
+use crate::ui::theme::ThemeError;
 
 use super::text::sentence;
 
@@ -85,6 +87,15 @@ pub enum CliError {
     /// Standard output can't be written.
     #[error("the output can't be written: {0}")]
     Output(#[from] io::Error),
+    /// The console has no terminal any more.
+    #[error("the terminal can't be used: {0}")]
+    Terminal(io::Error),
+    /// The colours can't be had.
+    #[error(transparent)]
+    Theme(#[from] ThemeError),
+    /// The keys can't be had.
+    #[error(transparent)]
+    Keymap(#[from] KeymapError),
     /// The demo can't be set up.
     #[error("the demo can't be set up: {0}")]
     Demo(String),

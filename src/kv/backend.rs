@@ -191,6 +191,9 @@ pub struct Capabilities {
     pub max_history: u64,
     /// The largest value in bytes, where the place sets a limit.
     pub max_value_size: Option<u64>,
+    /// The place is across a network: its distance is worth measuring, and lists of it go out of
+    /// date without notice.
+    pub remote: bool,
     /// Writes are refused here.
     pub read_only: bool,
 }
@@ -204,6 +207,7 @@ impl Capabilities {
             memory_storage: false,
             max_history: 64,
             max_value_size: None,
+            remote: false,
             read_only: false,
         }
     }

@@ -66,6 +66,7 @@ impl Memory {
         memory_storage: true,
         max_history: 64,
         max_value_size: Some(1 << 20),
+        remote: false,
         read_only: false,
     };
 }

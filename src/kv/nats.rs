@@ -93,6 +93,7 @@ fn capabilities(session: &Session) -> Capabilities {
         memory_storage: true,
         max_history: MAX_HISTORY,
         max_value_size: Some(session.client.max_payload() as u64),
+        remote: true,
         read_only: false,
     }
 }

@@ -35,6 +35,8 @@ pub enum Role {
     Danger,
     /// A key that can be pressed, in the footer and in help.
     KeyHint,
+    /// Laid over what may be out of date.
+    Stale,
     /// The part of a text that a filter or a search matched.
     Match,
     /// A character that is not shown as itself: a control character, an invalid byte.
@@ -57,7 +59,7 @@ pub enum Role {
 
 impl Role {
     /// Every role, in the order of a theme file.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Text,
         Self::Muted,
         Self::Border,
@@ -70,6 +72,7 @@ impl Role {
         Self::Warning,
         Self::Danger,
         Self::KeyHint,
+        Self::Stale,
         Self::Match,
         Self::Escaped,
         Self::Secret,

@@ -1,0 +1,419 @@
+//! The console's state: which screen, what lies over it, and which part takes a message.
+//!
+//! What a screen holds and does is with the screen; this file only routes.
+
+mod draw;
+mod input;
+mod status;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use ratatui::Frame;
+
+pub use self::status::Freshness;
+use super::canvas::{Notes, Pane};
+use super::command::{Command, Scope};
+use super::context::{Context, Ids, Notice};
+use super::feeds::Feeds;
+use super::keymap::Keymap;
+use super::message::{Connected, Effect, Message, Millis, Reply, RequestId, Target, WatchId};
+use super::overlays::Overlay;
+use super::screens::activity::Activity;
+use super::screens::browse::Browse;
+use super::screens::connect::Connect;
+use super::screens::server::Server;
+use super::theme::Theme;
+use super::value::Masks;
+use crate::kv::backend::Connection;
+use crate::kv::{BucketName, Error, WatchEvent};
+
+/// A screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Screen {
+    /// Buckets, keys and values.
+    Browse,
+    /// The feed of changes.
+    Activity,
+    /// Where we are connected.
+    Server,
+    /// Choosing a place. It has no name in the header: it is where one is without a place.
+    Connect,
+}
+
+impl Screen {
+    /// The screens with a digit, in their order. The digits are fixed, so that hands keep them.
+    pub const NAMED: [(Self, char, &'static str); 3] = [
+        (Self::Browse, '1', "Browse"),
+        (Self::Activity, '3', "Activity"),
+        (Self::Server, '4', "Server"),
+    ];
+}
+
+/// How the console starts.
+#[derive(Debug)]
+pub struct Settings {
+    /// What the command line named, in words.
+    pub given: String,
+    /// The bucket to open first.
+    pub bucket: Option<String>,
+    /// The key to select in it.
+    pub key: Option<String>,
+    /// The colours.
+    pub theme: Theme,
+    /// The keys.
+    pub keymap: Keymap,
+    /// Which values are secret.
+    pub masks: Masks,
+}
+
+/// The console.
+#[derive(Debug)]
+pub struct App {
+    given: String,
+    theme: Theme,
+    keymap: Keymap,
+    now: Millis,
+    place: Option<Connected>,
+    connection: Connection,
+    round_trip: Option<Duration>,
+    /// The ping that is under way, and when the next one is due.
+    ping: Option<RequestId>,
+    next_ping: Option<Millis>,
+    /// How often the connection came back.
+    reconnects: u32,
+    screen: Screen,
+    browse: Browse,
+    activity: Activity,
+    server: Server,
+    connect: Connect,
+    feeds: Feeds,
+    overlays: Vec<Overlay>,
+    /// Since when the picture is held still.
+    paused: Option<Millis>,
+    notice: Option<Notice>,
+    /// What was run from the palette.
+    history: VecDeque<String>,
+    /// Which line between panes is being dragged.
+    dragging: Option<u8>,
+    notes: Notes,
+    ids: Ids,
+    effects: Vec<Effect>,
+    dirty: bool,
+}
+
+/// Everything that a part of the console needs to handle a message, without the rest of the
+/// console being borrowed.
+macro_rules! context {
+    ($app:ident) => {
+        Context::new($app.now, &mut $app.ids, &mut $app.effects, &mut $app.notice)
+    };
+}
+use context;
+
+impl App {
+    /// How often the round trip of a distant place is measured.
+    const PING_EVERY: Millis = 5_000;
+    /// How many lines of the palette are remembered.
+    const HISTORY: usize = 100;
+
+    /// The console, and what it asks for first.
+    pub fn new(settings: Settings, now: Millis) -> (Self, Vec<Effect>) {
+        let mut app = Self {
+            given: settings.given,
+            theme: settings.theme,
+            keymap: settings.keymap,
+            now,
+            place: None,
+            connection: Connection::Connected,
+            round_trip: None,
+            ping: None,
+            next_ping: None,
+            reconnects: 0,
+            screen: Screen::Connect,
+            browse: Browse::new(settings.bucket, settings.key, settings.masks),
+            activity: Activity::default(),
+            server: Server::default(),
+            connect: Connect::default(),
+            feeds: Feeds::default(),
+            overlays: Vec::new(),
+            paused: None,
+            notice: None,
+            history: VecDeque::new(),
+            dragging: None,
+            notes: Notes::default(),
+            ids: Ids::default(),
+            effects: Vec::new(),
+            dirty: true,
+        };
+        let mut ctx = context!(app);
+        app.connect.ask(&mut ctx);
+        app.connect.go(Target::Given, &mut ctx);
+        let effects = std::mem::take(&mut app.effects);
+        (app, effects)
+    }
+
+    /// Handles a message. Does no IO: what is to be done is returned.
+    pub fn update(&mut self, message: Message, now: Millis) -> Vec<Effect> {
+        self.now = now;
+        self.dirty = true;
+        match message {
+            Message::Input(event) => self.input(event),
+            Message::Reply(id, reply) => self.reply(id, reply),
+            Message::Watch(id, batch) => self.watched(id, &batch),
+            Message::WatchFailed(id, error) => self.watch_failed(id, &error),
+            Message::Connection(connection) => self.connection(connection),
+            Message::Deadline => self.deadline_came(),
+            Message::Resumed => self.effects.push(Effect::Redraw),
+            Message::Terminate => self.effects.push(Effect::Quit),
+        }
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Draws the console as it is. Changes nothing.
+    pub fn draw(&self, frame: &mut Frame<'_>, now: Millis) -> Notes {
+        draw::draw(self, frame, now)
+    }
+
+    /// Takes what a frame left behind.
+    pub fn drawn(&mut self, notes: Notes) {
+        // Another height can bring the selection out of sight: then one more frame is due.
+        self.dirty = notes.heights != self.notes.heights;
+        if self.dirty {
+            self.fit(&notes);
+        }
+        self.notes = notes;
+    }
+
+    /// Whether something changed since the last frame.
+    pub fn is_dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// Whether what watches bring is to be taken now. While the picture is held still it waits.
+    pub fn takes_watches(&self) -> bool {
+        self.paused.is_none()
+    }
+
+    /// When to send [`Message::Deadline`], if nothing else happens before.
+    pub fn deadline(&self) -> Option<Millis> {
+        let notice = self.notice.as_ref().map(|notice| notice.until);
+        let expiry = self.browse.next_expiry().filter(|_| self.paused.is_none());
+        [self.notes.changes_at, self.next_ping, notice, expiry]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn fit(&mut self, notes: &Notes) {
+        let height = |pane| notes.height_of(pane);
+        self.browse.fit(
+            height(Pane::Buckets),
+            height(Pane::Keys),
+            height(Pane::Entry),
+        );
+        if let Some(rows) = height(Pane::Activity) {
+            self.activity.viewport.height = rows;
+            self.activity.step(super::viewport::Step::By(0));
+        }
+        if let Some(rows) = height(Pane::Server) {
+            self.server.viewport.height = rows;
+        }
+        if let Some(rows) = height(Pane::Connect) {
+            self.connect.viewport.height = rows;
+            self.connect.step(super::viewport::Step::By(0));
+        }
+        if let (Some(rows), Some(Overlay::Help(help))) =
+            (height(Pane::Overlay), self.overlays.last_mut())
+        {
+            help.viewport.height = rows;
+        }
+    }
+
+    fn reply(&mut self, id: RequestId, reply: Reply) {
+        let mut ctx = context!(self);
+        match reply {
+            Reply::Places(places) => self.connect.answer(id, places),
+            Reply::Connected(answer) => {
+                if self.connect.awaits(id) {
+                    self.arrived(answer);
+                }
+            }
+            Reply::Buckets(answer) => {
+                if self.browse.listed(id, answer, &mut ctx) {
+                    self.follow_buckets();
+                }
+            }
+            Reply::Entry(answer) => self.browse.read(id, answer, &mut ctx),
+            Reply::Overview(answer) => self.server.answer(id, answer),
+            Reply::Ping(answer) => {
+                if self.ping == Some(id) {
+                    self.ping = None;
+                    self.round_trip = answer.ok();
+                    self.arm_ping();
+                }
+            }
+        }
+    }
+
+    /// A new place is there, or can't be.
+    fn arrived(&mut self, answer: Result<Connected, Error>) {
+        match answer {
+            Err(error) => {
+                self.connect.refused(&error);
+                self.screen = Screen::Connect;
+            }
+            Ok(place) => {
+                self.connect.connected();
+                self.place = Some(place);
+                self.connection = Connection::Connected;
+                self.round_trip = None;
+                self.reconnects = 0;
+                self.paused = None;
+                self.screen = Screen::Browse;
+                self.feeds.forget();
+                self.activity.clear();
+                self.server = Server::default();
+                let mut ctx = context!(self);
+                self.browse.arrived(&mut ctx);
+                if let Some(open) = self.browse.open_bucket() {
+                    self.feeds.open(open, &mut ctx);
+                }
+                self.measure();
+            }
+        }
+    }
+
+    /// Watches the buckets that are listed, and the open one with everything in it.
+    fn follow_buckets(&mut self) {
+        let mut ctx = context!(self);
+        // The open bucket first: it is watched however many others there are.
+        if let Some(open) = self.browse.open_bucket() {
+            self.feeds.open_if_silent(open, &mut ctx);
+        }
+        self.feeds.follow(&self.browse.bucket_names(), &mut ctx);
+    }
+
+    fn watched(&mut self, id: WatchId, batch: &[WatchEvent]) {
+        let Some(bucket) = self.feeds.bucket_of(id) else {
+            return;
+        };
+        for event in batch {
+            if self.feeds.note(&bucket, event, self.now) {
+                self.activity.note(&bucket, event, self.now);
+            }
+        }
+        let mut ctx = context!(self);
+        self.browse.watched(&bucket, batch, &mut ctx);
+    }
+
+    fn watch_failed(&mut self, id: WatchId, error: &Error) {
+        if let Some(bucket) = self.feeds.bucket_of(id) {
+            self.feeds.ended(&bucket);
+            self.browse.watch_failed(&bucket, error, self.now);
+        }
+    }
+
+    fn connection(&mut self, connection: Connection) {
+        let was_down = self.connection != Connection::Connected;
+        self.connection = connection;
+        let mut ctx = context!(self);
+        match (&self.connection, was_down) {
+            (Connection::Connected, true) => {
+                self.reconnects += 1;
+                self.browse.ask_for_buckets(&mut ctx);
+                if self.screen == Screen::Server {
+                    self.server.ask(&mut ctx);
+                }
+                self.measure();
+            }
+            (Connection::Connected, false) => {}
+            (Connection::Reconnecting { .. } | Connection::Closed { .. }, _) => {
+                self.round_trip = None;
+                self.browse.interrupted();
+                self.server.interrupted();
+            }
+        }
+    }
+
+    fn measure(&mut self) {
+        if self.place.is_some() && self.ping.is_none() {
+            let mut ctx = context!(self);
+            self.ping = Some(ctx.request(Effect::Ping));
+            self.next_ping = None;
+        }
+    }
+
+    /// A file has no distance worth measuring again and again.
+    fn arm_ping(&mut self) {
+        let is_far = self
+            .place
+            .as_ref()
+            .is_some_and(|place| place.capabilities.remote);
+        self.next_ping = is_far.then_some(self.now + Self::PING_EVERY);
+    }
+
+    fn deadline_came(&mut self) {
+        let due = |at: Option<Millis>| at.is_some_and(|at| at <= self.now);
+        if due(self.notice.as_ref().map(|notice| notice.until)) {
+            self.notice = None;
+        }
+        if due(self.next_ping) {
+            self.measure();
+        }
+        if self.paused.is_none() {
+            self.browse.expire(self.now);
+        }
+    }
+
+    /// Where keys are looked up, the innermost scope first.
+    fn scopes(&self) -> Vec<Scope> {
+        let inner = match self.screen {
+            Screen::Browse => self.browse.scope(),
+            Screen::Activity => Scope::Activity,
+            Screen::Server => return vec![Scope::Rows, Scope::Global],
+            Screen::Connect => Scope::Connect,
+        };
+        vec![inner, Scope::Rows, Scope::Global]
+    }
+
+    /// Opens a bucket, as if it had been chosen in the list.
+    fn open_bucket(&mut self, bucket: &BucketName) {
+        self.browse.open(bucket, self.now);
+        let mut ctx = context!(self);
+        self.feeds.open(bucket, &mut ctx);
+    }
+
+    fn go_to(&mut self, screen: Screen) {
+        if self.place.is_none() {
+            return;
+        }
+        self.screen = screen;
+        let mut ctx = context!(self);
+        match screen {
+            Screen::Server => self.server.ask(&mut ctx),
+            Screen::Connect => self.connect.ask(&mut ctx),
+            Screen::Browse | Screen::Activity => {}
+        }
+    }
+
+    fn remember(&mut self, line: String) {
+        self.history.retain(|before| *before != line);
+        self.history.push_back(line);
+        if self.history.len() > Self::HISTORY {
+            self.history.pop_front();
+        }
+    }
+
+    /// The words that can stand behind some commands.
+    fn words(&self) -> Vec<(Command, Vec<String>)> {
+        let buckets = self.browse.bucket_names();
+        vec![
+            (
+                Command::Bucket,
+                buckets.iter().map(ToString::to_string).collect(),
+            ),
+            (Command::Theme, Theme::BUILT_IN.map(str::to_owned).to_vec()),
+        ]
+    }
+}

@@ -1,0 +1,189 @@
+//! The frame around the screens.
+//!
+//! ```text
+//!  kvscope  prod-eu ▏nats://nats-1:4222     ● live 0.4 ms    READ-ONLY    1 Browse 3 Activity …
+//!  the screen, and what lies over it
+//!  Enter open  / filter  t tree/list  : command  ? help
+//! ```
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use super::{App, Screen};
+use crate::ui::canvas::{Canvas, Hit, Notes};
+use crate::ui::command::{COMMANDS, Scope};
+use crate::ui::message::Millis;
+use crate::ui::overlays::Overlay;
+use crate::ui::shown;
+use crate::ui::theme::Role;
+
+/// The scopes while help is open.
+pub(super) const HELP_SCOPES: [Scope; 2] = [Scope::Rows, Scope::Global];
+
+/// The least that something useful fits into.
+const LEAST: (u16, u16) = (40, 10);
+
+/// Draws the console.
+pub(super) fn draw(app: &App, frame: &mut Frame<'_>, now: Millis) -> Notes {
+    let area = frame.area();
+    let mut canvas = Canvas {
+        frame,
+        theme: &app.theme,
+        now,
+        notes: Notes::default(),
+    };
+    if area.width < LEAST.0 || area.height < LEAST.1 {
+        let words = format!("kvscope needs {}×{} cells", LEAST.0, LEAST.1);
+        crate::ui::widgets::paragraph(&mut canvas, &words, Role::Warning, area);
+        return canvas.notes;
+    }
+    let header_area = Rect { height: 1, ..area };
+    let footer_area = Rect {
+        y: area.bottom() - 1,
+        height: 1,
+        ..area
+    };
+    let body = Rect {
+        y: area.y + 1,
+        height: area.height - 2,
+        ..area
+    };
+    canvas.notes.body = body;
+    canvas.lay(Role::Text, area);
+    header(app, &mut canvas, header_area);
+    match app.screen {
+        Screen::Browse => app.browse.draw(&mut canvas, body),
+        Screen::Activity => {
+            let watched = (app.feeds.len(), app.browse.bucket_names().len());
+            app.activity.draw(&mut canvas, watched, body);
+        }
+        Screen::Server => {
+            let facts = app.connection_facts();
+            app.server
+                .draw(&mut canvas, &facts, app.browse.bucket_infos(), body);
+        }
+        Screen::Connect => app.connect.draw(&mut canvas, &app.given, body),
+    }
+    if app.freshness().is_stale() && app.screen != Screen::Connect {
+        canvas.lay(Role::Stale, body);
+    }
+    footer(app, &mut canvas, footer_area);
+    for overlay in &app.overlays {
+        match overlay {
+            Overlay::Help(help) => help.draw(&mut canvas, &app.keymap, body),
+            Overlay::Palette(palette) => palette.draw(&mut canvas, body),
+            Overlay::Prompt(prompt) => prompt.draw(&mut canvas, body),
+        }
+    }
+    canvas.notes
+}
+
+/// From the left: the program and the place. From the right: the screens, the mode, the badge.
+/// The badge is never left out; the rest gives way to it.
+fn header(app: &App, canvas: &mut Canvas<'_, '_>, area: Rect) {
+    let width = usize::from(area.width);
+    let freshness = app.freshness();
+    let (badge, badge_role) = freshness.badge(width < 100);
+    let badge = shown::short(&badge, width.saturating_sub(12));
+    let mut right = vec![(canvas.span(badge, badge_role), None)];
+    if app
+        .place
+        .as_ref()
+        .is_some_and(|place| place.capabilities.read_only)
+    {
+        let mode = if width < 80 { "  RO" } else { "   READ-ONLY" };
+        right.push((canvas.span(mode, Role::Warning), None));
+    }
+    for (screen, digit, name) in Screen::NAMED {
+        let role = if app.screen == screen {
+            Role::Title
+        } else {
+            Role::Muted
+        };
+        let words = match (width < 80, app.screen == screen) {
+            (false, _) => format!("  {digit} {name}"),
+            (true, true) => format!(" {digit}•"),
+            (true, false) => format!(" {digit}"),
+        };
+        right.push((canvas.span(words, role), Some(screen)));
+    }
+    let right_width: usize = right.iter().map(|(span, _)| span.width()).sum();
+    let room = width.saturating_sub(right_width + 2);
+    let (label, address) = match &app.place {
+        Some(place) => (place.label.as_str(), place.address.as_str()),
+        None => (app.given.as_str(), ""),
+    };
+    let mut left = String::from(" kvscope");
+    if label != address {
+        left = format!("{left}  {}", shown::plain(label));
+    }
+    let mut spans = vec![canvas.span(
+        shown::fitted(&left, room.min(left.chars().count())),
+        Role::Title,
+    )];
+    let rest = room.saturating_sub(left.chars().count());
+    if rest > 8 && !address.is_empty() {
+        spans.push(canvas.span(shown::fitted(&format!(" ▏{address}"), rest), Role::Muted));
+    } else {
+        spans.push(Span::raw(" ".repeat(rest)));
+    }
+    let left_width: usize = spans.iter().map(Span::width).sum();
+    let mut x = area.x + u16::try_from(left_width + 1).unwrap_or(0);
+    canvas.line(Line::from(spans), area);
+    for (span, screen) in right {
+        let width = u16::try_from(span.width()).unwrap_or(0);
+        let place = Rect { x, width, ..area }.intersection(area);
+        canvas.line(Line::from(span), place);
+        if let Some(screen) = screen {
+            canvas.hit(place, Hit::Screen(screen));
+        }
+        x = x.saturating_add(width);
+    }
+}
+
+/// A notice, while there is one; else the keys that work here, as many as fit.
+fn footer(app: &App, canvas: &mut Canvas<'_, '_>, area: Rect) {
+    if let Some(notice) = &app.notice {
+        let role = if notice.fault {
+            Role::Danger
+        } else {
+            Role::Text
+        };
+        let words = shown::short(&notice.text, usize::from(area.width.saturating_sub(1)));
+        canvas.line(Line::from(canvas.span(format!(" {words}"), role)), area);
+        return;
+    }
+    let scopes = match app.overlays.last() {
+        Some(_) => return,
+        None => app.scopes(),
+    };
+    let hints = COMMANDS.iter().filter(|spec| {
+        !spec.hint.is_empty() && spec.scopes.iter().any(|scope| scopes.contains(scope))
+    });
+    // The way to everything else stands last and never gives way.
+    let (last, rest): (Vec<_>, Vec<_>) =
+        hints.partition(|spec| spec.scopes == [Scope::Global] && spec.hint != "pause");
+    let hint = |spec: &&crate::ui::command::Spec| {
+        app.keymap
+            .key_hint(&scopes, spec)
+            .map(|key| (key.to_owned(), spec.hint))
+    };
+    let last: Vec<_> = last.iter().filter_map(hint).collect();
+    let cells = |(key, hint): &(String, &str)| key.chars().count() + hint.chars().count() + 3;
+    let mut room = usize::from(area.width).saturating_sub(last.iter().map(cells).sum());
+    let mut shown = Vec::new();
+    for hint in rest.iter().filter_map(hint) {
+        if cells(&hint) > room {
+            break;
+        }
+        room -= cells(&hint);
+        shown.push(hint);
+    }
+    let mut spans = Vec::new();
+    for (key, hint) in shown.into_iter().chain(last) {
+        spans.push(canvas.span(format!(" {key}"), Role::KeyHint));
+        spans.push(canvas.span(format!(" {hint} "), Role::Muted));
+    }
+    canvas.line(Line::from(spans), area);
+}

@@ -1,0 +1,150 @@
+//! What drawing is given, and what it leaves behind for the next update.
+//!
+//! Drawing changes nothing. What it finds out on the way (how many rows fit, what lies under the
+//! mouse, when the picture will change by itself) goes into [`Notes`].
+
+use ratatui::Frame;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, BorderType, Clear};
+
+use super::message::Millis;
+use super::theme::{Role, Theme};
+
+/// Where to draw, and by which rules.
+#[derive(Debug)]
+pub struct Canvas<'a, 'f> {
+    /// The frame.
+    pub frame: &'a mut Frame<'f>,
+    /// The colours.
+    pub theme: &'a Theme,
+    /// The time that ages are counted to.
+    pub now: Millis,
+    /// What to leave behind.
+    pub notes: Notes,
+}
+
+/// What a frame leaves behind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// What lies where, the topmost last.
+    pub hits: Vec<(Rect, Hit)>,
+    /// How many rows each list has room for.
+    pub heights: Vec<(Pane, usize)>,
+    /// Where the screen is, between header and footer.
+    pub body: Rect,
+    /// When the picture will change although nothing happens: an age grows, a mark goes out.
+    pub changes_at: Option<Millis>,
+}
+
+/// A list or text that scrolls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pane {
+    /// The buckets.
+    Buckets,
+    /// The keys.
+    Keys,
+    /// The value.
+    Entry,
+    /// The feed of changes.
+    Activity,
+    /// The facts about the place.
+    Server,
+    /// The places to choose from.
+    Connect,
+    /// What lies over the screen: help, palette.
+    Overlay,
+}
+
+/// What a place on the screen is, for the mouse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hit {
+    /// A row of a list.
+    Row(Pane, usize),
+    /// Somewhere in a pane.
+    Pane(Pane),
+    /// The line between two panes, by its number from the left.
+    Split(u8),
+    /// The name of a screen.
+    Screen(super::app::Screen),
+}
+
+impl Canvas<'_, '_> {
+    /// The style of a role.
+    pub fn style(&self, role: Role) -> Style {
+        self.theme.style(role)
+    }
+
+    /// A text in a role.
+    pub fn span<'t>(&self, text: impl Into<std::borrow::Cow<'t, str>>, role: Role) -> Span<'t> {
+        Span::styled(text, self.style(role))
+    }
+
+    /// Says what lies here.
+    pub fn hit(&mut self, area: Rect, hit: Hit) {
+        self.notes.hits.push((area, hit));
+    }
+
+    /// Says how many rows a list has room for.
+    pub fn height(&mut self, pane: Pane, rows: u16) {
+        self.notes.heights.push((pane, usize::from(rows)));
+    }
+
+    /// Says that the picture will change at this time.
+    pub fn changes_at(&mut self, at: Millis) {
+        self.notes.changes_at = Some(self.notes.changes_at.map_or(at, |before| before.min(at)));
+    }
+
+    /// Draws a line of text.
+    pub fn line(&mut self, line: Line<'_>, area: Rect) {
+        self.frame.render_widget(line, area);
+    }
+
+    /// Lays a style over an area.
+    pub fn lay(&mut self, role: Role, area: Rect) {
+        let style = self.style(role);
+        self.frame.buffer_mut().set_style(area, style);
+    }
+
+    /// Empties an area, to draw over what is there.
+    pub fn clear(&mut self, area: Rect) {
+        self.frame.render_widget(Clear, area);
+    }
+
+    /// A frame with a title; returns what is inside.
+    pub fn pane(&mut self, title: Line<'_>, focused: bool, area: Rect) -> Rect {
+        let role = if focused { Role::Focus } else { Role::Border };
+        let block = Block::bordered()
+            .border_type(if focused {
+                BorderType::Thick
+            } else {
+                BorderType::Plain
+            })
+            .border_style(self.style(role))
+            .title(title);
+        let inner = block.inner(area);
+        self.frame.render_widget(block, area);
+        inner
+    }
+}
+
+impl Notes {
+    /// What lies at a place: the topmost thing.
+    pub fn at(&self, position: Position) -> Option<Hit> {
+        let hit = self
+            .hits
+            .iter()
+            .rev()
+            .find(|(area, _)| area.contains(position));
+        hit.map(|(_, hit)| *hit)
+    }
+
+    /// How many rows a list has room for.
+    pub fn height_of(&self, pane: Pane) -> Option<usize> {
+        self.heights
+            .iter()
+            .find(|(of, _)| *of == pane)
+            .map(|(_, rows)| *rows)
+    }
+}

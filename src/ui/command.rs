@@ -1,0 +1,306 @@
+//! The one command table: every command with its name, its words and the places where it works.
+//!
+//! Keys (`assets/keymap.toml`), help, footer, palette and `docs/keys.md` all derive from it. What
+//! a command *does* is with the screen or overlay that takes it.
+
+/// Something that the user can ask for, by a key or by its name in the palette.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Command {
+    /// Leave the program.
+    Quit,
+    /// Suspend to the shell.
+    Suspend,
+    /// Show the keys.
+    Help,
+    /// Open the palette.
+    Palette,
+    /// Close what is on top, or go back.
+    Back,
+    /// Go to the next screen.
+    NextScreen,
+    /// Go to the previous screen.
+    PreviousScreen,
+    /// Go to Browse.
+    Browse,
+    /// Go to Activity.
+    Activity,
+    /// Go to Server.
+    Server,
+    /// Choose another place.
+    Connect,
+    /// Read everything again.
+    Refresh,
+    /// Hold the picture still, or let it run.
+    Pause,
+    /// Filter the rows, or find in the value.
+    Filter,
+    /// Show masked secrets, or mask them.
+    Reveal,
+    /// Change the colours.
+    Theme,
+    /// Draw the whole screen again.
+    Redraw,
+    /// One row up.
+    Up,
+    /// One row down.
+    Down,
+    /// To the left: fold, or go back.
+    Left,
+    /// To the right: unfold, or go on.
+    Right,
+    /// A page up.
+    PageUp,
+    /// A page down.
+    PageDown,
+    /// Half a page up.
+    HalfPageUp,
+    /// Half a page down.
+    HalfPageDown,
+    /// To the first row.
+    Top,
+    /// To the last row.
+    Bottom,
+    /// Open what is selected.
+    Open,
+    /// Open a bucket by its name.
+    Bucket,
+    /// Select a key by its name.
+    Key,
+    /// Show keys as a tree, or as a list.
+    Tree,
+    /// Sort by the next column.
+    Sort,
+    /// Turn the order around.
+    Reverse,
+    /// Show deleted keys too, or hide them.
+    Deleted,
+    /// Open everything under this.
+    ExpandAll,
+    /// Close everything.
+    CollapseAll,
+    /// Copy the value.
+    CopyValue,
+    /// Copy the key's name.
+    CopyKey,
+    /// Show the value in the next form.
+    View,
+    /// Wrap long lines, or don't.
+    Wrap,
+    /// To the next match.
+    NextMatch,
+    /// To the previous match.
+    PreviousMatch,
+    /// Empty the feed.
+    Clear,
+    /// Try again.
+    Retry,
+}
+
+/// Where a command works, and so where its keys are bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scope {
+    /// Everywhere.
+    Global,
+    /// Wherever there are rows to move over.
+    Rows,
+    /// In the list of buckets.
+    Buckets,
+    /// In the list of keys.
+    Keys,
+    /// In the value.
+    Entry,
+    /// On the Activity screen.
+    Activity,
+    /// Where a place is chosen.
+    Connect,
+}
+
+impl Scope {
+    /// Every scope, in the order of help.
+    pub const ALL: [Self; 7] = [
+        Self::Global,
+        Self::Rows,
+        Self::Buckets,
+        Self::Keys,
+        Self::Entry,
+        Self::Activity,
+        Self::Connect,
+    ];
+
+    /// Its name in a keymap file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Global => "global",
+            Self::Rows => "rows",
+            Self::Buckets => "buckets",
+            Self::Keys => "keys",
+            Self::Entry => "entry",
+            Self::Activity => "activity",
+            Self::Connect => "connect",
+        }
+    }
+
+    /// Its title in help.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Global => "Everywhere",
+            Self::Rows => "Moving",
+            Self::Buckets => "Buckets",
+            Self::Keys => "Keys",
+            Self::Entry => "Value",
+            Self::Activity => "Activity",
+            Self::Connect => "Choosing a place",
+        }
+    }
+}
+
+/// What a command takes after its name in the palette.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Argument {
+    /// Nothing.
+    None,
+    /// Words that may be left out: what to show for them.
+    Optional(&'static str),
+    /// Words that it can't do without: what to show for them.
+    Needed(&'static str),
+}
+
+/// One row of the table.
+#[derive(Debug, Clone, Copy)]
+pub struct Spec {
+    /// The command.
+    pub command: Command,
+    /// Its name, in the palette and in a keymap file.
+    pub name: &'static str,
+    /// A word or two for the footer; empty if it never stands there.
+    pub hint: &'static str,
+    /// One sentence for help.
+    pub doc: &'static str,
+    /// Where it works.
+    pub scopes: &'static [Scope],
+    /// What it takes in the palette.
+    pub argument: Argument,
+}
+
+const fn row(
+    command: Command,
+    name: &'static str,
+    hint: &'static str,
+    doc: &'static str,
+    scopes: &'static [Scope],
+) -> Spec {
+    Spec {
+        command,
+        name,
+        hint,
+        doc,
+        scopes,
+        argument: Argument::None,
+    }
+}
+
+const fn taking(argument: Argument, spec: Spec) -> Spec {
+    Spec { argument, ..spec }
+}
+
+/// The table. Its order is that of help, of the footer and of the palette.
+#[rustfmt::skip]
+pub const COMMANDS: &[Spec] = {
+    use Argument::{Needed, Optional};
+    use Command as C;
+    use Scope::{Activity, Buckets, Connect, Entry, Global, Keys, Rows};
+    &[
+        row(C::Open, "open", "open", "Open what is selected; in a value, fold or unfold", &[Buckets, Keys, Entry, Activity, Connect]),
+        row(C::Retry, "retry", "retry", "Try to connect again", &[Connect]),
+        row(C::Tree, "tree", "tree/list", "Show keys as a tree on dots, or as a list", &[Keys]),
+        row(C::Sort, "sort", "sort", "Sort by the next column: key, revision, age, size", &[Keys]),
+        row(C::Reverse, "reverse", "", "Turn the order around", &[Keys]),
+        row(C::Deleted, "deleted", "deleted", "Show deleted keys too, or hide them", &[Keys]),
+        row(C::View, "view", "json/text/hex", "Show the value as JSON, as text or as bytes", &[Entry]),
+        row(C::Wrap, "wrap", "wrap", "Wrap long lines, or don't", &[Entry]),
+        row(C::ExpandAll, "expand", "", "Open everything", &[Keys, Entry]),
+        row(C::CollapseAll, "collapse", "", "Close everything", &[Keys, Entry]),
+        row(C::NextMatch, "next", "", "To the next match", &[Entry]),
+        row(C::PreviousMatch, "previous", "", "To the match before", &[Entry]),
+        row(C::Clear, "clear", "clear", "Empty the feed", &[Activity]),
+        taking(Optional("TEXT"), row(C::Filter, "filter", "filter", "Show the rows that contain a text, or with ! before it those that don't; in a value, find it", &[Buckets, Keys, Entry, Activity])),
+        row(C::CopyValue, "copy-value", "copy", "Copy the value", &[Keys, Entry]),
+        row(C::CopyKey, "copy-key", "", "Copy the key's name", &[Keys, Entry, Activity]),
+        row(C::Reveal, "reveal", "reveal", "Show masked secrets, or mask them again", &[Keys, Entry]),
+        taking(Needed("NAME"), row(C::Bucket, "bucket", "", "Open a bucket by its name", &[])),
+        taking(Needed("NAME"), row(C::Key, "key", "", "Select a key by its name", &[])),
+        row(C::Pause, "pause", "pause", "Hold the picture still, or let it run again", &[Global]),
+        row(C::Refresh, "refresh", "", "Read everything again", &[Global]),
+        row(C::Browse, "browse", "", "Go to Browse: buckets, keys and values", &[Global]),
+        row(C::Activity, "activity", "", "Go to Activity: the feed of changes", &[Global]),
+        row(C::Server, "server", "", "Go to Server: where we are connected", &[Global]),
+        row(C::NextScreen, "next-screen", "", "Go to the next screen", &[Global]),
+        row(C::PreviousScreen, "previous-screen", "", "Go to the screen before", &[Global]),
+        row(C::Connect, "connect", "", "Go to another server, context or file", &[Global]),
+        taking(Optional("NAME"), row(C::Theme, "theme", "", "Change the colours: dark, light or plain", &[])),
+        row(C::Palette, "palette", "command", "Type a command's name", &[Global]),
+        row(C::Help, "help", "help", "Show the keys", &[Global]),
+        row(C::Back, "back", "", "Close what is on top, or go back", &[Global]),
+        row(C::Redraw, "redraw", "", "Draw the whole screen again", &[Global]),
+        row(C::Suspend, "suspend", "", "Suspend to the shell; `fg` comes back", &[Global]),
+        row(C::Quit, "quit", "quit", "Leave", &[Global]),
+        row(C::Up, "up", "", "One row up", &[Rows]),
+        row(C::Down, "down", "", "One row down", &[Rows]),
+        row(C::Left, "left", "", "To the left: close, or the pane before", &[Rows]),
+        row(C::Right, "right", "", "To the right: open, or the next pane", &[Rows]),
+        row(C::HalfPageUp, "half-page-up", "", "Half a page up", &[Rows]),
+        row(C::HalfPageDown, "half-page-down", "", "Half a page down", &[Rows]),
+        row(C::PageUp, "page-up", "", "A page up", &[Rows]),
+        row(C::PageDown, "page-down", "", "A page down", &[Rows]),
+        row(C::Top, "top", "", "To the first row", &[Rows]),
+        row(C::Bottom, "bottom", "", "To the last row", &[Rows]),
+    ]
+};
+
+impl Command {
+    /// Its row of the table. Every command has one; a test holds it to that.
+    pub fn spec(self) -> Option<&'static Spec> {
+        COMMANDS.iter().find(|spec| spec.command == self)
+    }
+
+    /// The command of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        COMMANDS
+            .iter()
+            .find(|spec| spec.name == name)
+            .map(|spec| spec.command)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_plain() {
+        let mut names = HashSet::new();
+        for spec in COMMANDS {
+            assert!(names.insert(spec.name), "{} twice", spec.name);
+            assert!(
+                spec.name
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b == b'-')
+            );
+            assert!(
+                !spec.doc.is_empty() && !spec.doc.ends_with('.'),
+                "{}",
+                spec.name
+            );
+            assert_eq!(Command::named(spec.name), Some(spec.command));
+            assert!(spec.command.spec().is_some());
+        }
+        let commands: HashSet<_> = COMMANDS.iter().map(|spec| spec.command).collect();
+        assert_eq!(
+            commands.len(),
+            COMMANDS.len(),
+            "a command stands in the table twice"
+        );
+    }
+}

@@ -1,0 +1,125 @@
+//! What the console is told, and what it asks for in return.
+//!
+//! ```text
+//! Message ─► App::update ─► Effect ─► worker ─► Message
+//! ```
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crossterm::event::Event;
+
+use super::value::Document;
+use crate::kv::backend::{BucketInfo, Capabilities, Connection, Overview};
+use crate::kv::{BucketName, Entry, Error, Key, WatchEvent, WatchFrom};
+
+/// A moment in milliseconds since 1970, UTC.
+pub type Millis = i64;
+
+/// Tells the answer to one request from the answer to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+/// Tells one watch from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WatchId(pub u64);
+
+/// Something that the console is told.
+#[derive(Debug)]
+pub enum Message {
+    /// A key, the mouse, pasted text or a new size of the terminal.
+    Input(Event),
+    /// The answer to a request. An answer that nobody waits for any more is dropped.
+    Reply(RequestId, Reply),
+    /// What a watch brought.
+    Watch(WatchId, Vec<WatchEvent>),
+    /// A watch could not be begun, or is over.
+    WatchFailed(WatchId, Error),
+    /// The connection changed its state.
+    Connection(Connection),
+    /// The moment that [`App::deadline`](super::app::App::deadline) named has come.
+    Deadline,
+    /// The terminal is ours again after a suspension.
+    Resumed,
+    /// Leave: the terminal went away, or somebody asked by a signal.
+    Terminate,
+}
+
+/// The answer to a request.
+#[derive(Debug)]
+pub enum Reply {
+    /// The places to choose from.
+    Places(Vec<Target>),
+    /// A place is connected, or can't be.
+    Connected(Result<Connected, Error>),
+    /// The buckets.
+    Buckets(Result<Vec<BucketInfo>, Error>),
+    /// The newest entry of a key; `None` if it has none.
+    Entry(Result<Option<Box<OpenEntry>>, Error>),
+    /// A round trip.
+    Ping(Result<Duration, Error>),
+    /// What is known of the place.
+    Overview(Result<Overview, Error>),
+}
+
+/// An entry with its value made ready for the screen.
+#[derive(Debug)]
+pub struct OpenEntry {
+    /// The entry.
+    pub entry: Entry,
+    /// Its value.
+    pub document: Document,
+}
+
+/// What the console knows of the place it is connected to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connected {
+    /// What the user calls it: a context, or a file.
+    pub label: String,
+    /// Where it is, without credentials.
+    pub address: String,
+    /// What it can do.
+    pub capabilities: Capabilities,
+}
+
+/// A place that the console can go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// What the command line named, or the default.
+    Given,
+    /// A context of the nats CLI.
+    Context(String),
+    /// A local file.
+    File(PathBuf),
+    /// The demonstration.
+    Demo,
+}
+
+/// Something that the console asks for. The worker does it; nothing else in the console does IO.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Find out which places there are to choose from.
+    Places(RequestId),
+    /// Go to a place. The place before stays until the new one is there.
+    Connect(RequestId, Target),
+    /// List the buckets.
+    Buckets(RequestId),
+    /// Read the newest entry of a key.
+    Entry(RequestId, BucketName, Key),
+    /// Measure a round trip.
+    Ping(RequestId),
+    /// Ask what is known of the place.
+    Overview(RequestId),
+    /// Watch a bucket without values.
+    Watch(WatchId, BucketName, WatchFrom),
+    /// End a watch.
+    Unwatch(WatchId),
+    /// Put a text on the user's clipboard.
+    Copy(String),
+    /// Give the terminal back to the shell until it is continued.
+    Suspend,
+    /// Draw everything again, whatever the terminal shows.
+    Redraw,
+    /// Leave.
+    Quit,
+}

@@ -1,0 +1,201 @@
+//! The loop: messages in, frames out.
+//!
+//! Keys come first, so that a busy watch never starves them. A frame is drawn when something
+//! changed, at most sixty times a second; without a change and without an armed deadline the
+//! program sleeps.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crossterm::event::EventStream;
+use futures_util::StreamExt as _;
+use tokio::time::Instant;
+
+use super::app::{App, Settings};
+use super::message::{Effect, Message, Millis};
+use super::terminal::{Terminal, restore_on_panic};
+use super::worker::{Connector, Deliveries, Delivery, Worker};
+
+/// The least time between two frames.
+const FRAME: Duration = Duration::from_micros(16_666);
+
+/// Runs the console until the user leaves it, or the terminal or a signal ends it.
+///
+/// # Errors
+/// When standard output is no terminal, or is gone.
+pub async fn run(connector: Arc<dyn Connector>, settings: Settings) -> io::Result<()> {
+    restore_on_panic();
+    let terminal = Terminal::take()?;
+    let (worker, deliveries) = Worker::new(connector);
+    let (app, effects) = App::new(settings, now());
+    let mut console = Console {
+        app,
+        worker,
+        terminal,
+        last_frame: None,
+        is_over: false,
+    };
+    console.perform(effects)?;
+    let result = console.run(deliveries).await;
+    // The terminal first: what is left to end may take a moment.
+    drop(console.terminal);
+    console.worker.shut_down().await;
+    result
+}
+
+/// The time in milliseconds since 1970.
+fn now() -> Millis {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Millis::try_from(since.as_millis()).unwrap_or(Millis::MAX)
+}
+
+struct Console {
+    app: App,
+    worker: Worker,
+    terminal: Terminal,
+    last_frame: Option<Instant>,
+    is_over: bool,
+}
+
+impl Console {
+    async fn run(&mut self, mut deliveries: Deliveries) -> io::Result<()> {
+        let mut input = EventStream::new();
+        let mut signals = Signals::new()?;
+        while !self.is_over {
+            self.draw_if_due()?;
+            let wake = self.next_wake();
+            tokio::select! {
+                biased;
+                event = input.next() => match event {
+                    Some(Ok(event)) => self.take(Message::Input(event))?,
+                    // The terminal is gone, and with it whoever looked at it.
+                    Some(Err(_)) | None => self.take(Message::Terminate)?,
+                },
+                message = signals.next() => self.take(message)?,
+                Some(delivery) = deliveries.replies.recv() => {
+                    let message = match delivery {
+                        Delivery::Message(message) => message,
+                        Delivery::Session(id, session) => self.worker.adopt(id, session),
+                    };
+                    self.take(message)?;
+                }
+                Some(batch) = deliveries.watches.recv(), if self.app.takes_watches() => {
+                    self.take(batch)?;
+                }
+                () = sleep_until(wake) => {
+                    if !self.app.is_dirty() {
+                        self.take(Message::Deadline)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, message: Message) -> io::Result<()> {
+        let effects = self.app.update(message, now());
+        self.perform(effects)
+    }
+
+    fn perform(&mut self, effects: Vec<Effect>) -> io::Result<()> {
+        for effect in effects {
+            match effect {
+                Effect::Quit => self.is_over = true,
+                Effect::Suspend => self.terminal.suspend()?,
+                Effect::Redraw => self.terminal.retake()?,
+                Effect::Copy(text) => self.terminal.copy(&text)?,
+                effect => self.worker.run(effect),
+            }
+        }
+        Ok(())
+    }
+
+    fn draw_if_due(&mut self) -> io::Result<()> {
+        let is_due = self.last_frame.is_none_or(|last| last.elapsed() >= FRAME);
+        if !self.app.is_dirty() || !is_due {
+            return Ok(());
+        }
+        let app = &self.app;
+        let mut notes = None;
+        self.terminal
+            .draw(|frame| notes = Some(app.draw(frame, now())))?;
+        self.last_frame = Some(Instant::now());
+        if let Some(notes) = notes {
+            self.app.drawn(notes);
+        }
+        Ok(())
+    }
+
+    /// When to wake up if nothing happens: for the next frame, or for the app's deadline.
+    fn next_wake(&self) -> Option<Instant> {
+        if self.app.is_dirty() {
+            return Some(
+                self.last_frame
+                    .map_or_else(Instant::now, |last| last + FRAME),
+            );
+        }
+        let wait = self.app.deadline()?.saturating_sub(now()).max(0);
+        // Not before the millisecond is full, or the deadline would find nothing due.
+        Some(Instant::now() + Duration::from_millis(wait.unsigned_abs() + 1))
+    }
+}
+
+async fn sleep_until(wake: Option<Instant>) {
+    match wake {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The signals that concern a console.
+#[cfg(unix)]
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+    proceed: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let proceed = SignalKind::from_raw(rustix::process::Signal::CONT.as_raw());
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            hang_up: signal(SignalKind::hangup())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            proceed: signal(proceed)?,
+        })
+    }
+
+    async fn next(&mut self) -> Message {
+        tokio::select! {
+            _ = self.terminate.recv() => Message::Terminate,
+            _ = self.hang_up.recv() => Message::Terminate,
+            _ = self.interrupt.recv() => Message::Terminate,
+            _ = self.proceed.recv() => Message::Resumed,
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) -> Message {
+        // Ctrl-C arrives as a key in raw mode; this is for the console being closed.
+        match tokio::signal::ctrl_c().await {
+            Ok(()) => Message::Terminate,
+            Err(_) => std::future::pending().await,
+        }
+    }
+}

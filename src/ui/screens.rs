@@ -1,0 +1,6 @@
+//! The screens, a file each: what they hold, how they take commands, how they are drawn.
+
+pub mod activity;
+pub mod browse;
+pub mod connect;
+pub mod server;

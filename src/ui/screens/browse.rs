@@ -1,0 +1,527 @@
+//! Browse: buckets left, the keys of the open one in the middle, the value of the selected one
+//! right.
+//!
+//! ```text
+//! ┌ Buckets ┐┌ Keys ───────────┐┌ Value ────────┐   from 100 columns
+//! ┌ Buckets ┐┌ Keys ───────────┐                   below, the value under the keys;
+//! ┌ Value ─────────────────────┐                   one pane at a time below 60 columns
+//! ```
+
+mod buckets;
+mod entry;
+mod keys;
+mod layout;
+
+use crossterm::event::KeyEvent;
+use ratatui::layout::{Position, Rect};
+
+use self::buckets::Buckets;
+use self::entry::EntryPane;
+use self::keys::Keys;
+use self::layout::Layout;
+use crate::kv::backend::BucketInfo;
+use crate::kv::{BucketName, Error, WatchEvent};
+use crate::ui::canvas::{Canvas, Pane};
+use crate::ui::command::{Command, Scope};
+use crate::ui::context::{Context, copy};
+use crate::ui::filter::Typed;
+use crate::ui::message::{Millis, OpenEntry, RequestId};
+use crate::ui::value::Masks;
+use crate::ui::viewport::Step;
+
+/// The screen.
+#[derive(Debug)]
+pub struct Browse {
+    buckets: Buckets,
+    keys: Option<Keys>,
+    entry: EntryPane,
+    focus: Focus,
+    layout: Layout,
+    /// What the command line asked to be opened first.
+    first: First,
+}
+
+/// The pane that has the keyboard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Focus {
+    /// The buckets.
+    Buckets,
+    /// The keys.
+    Keys,
+    /// The value.
+    Entry,
+}
+
+/// Something that concerns more than this screen.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Open a bucket.
+    Open(BucketName),
+}
+
+#[derive(Debug, Default)]
+struct First {
+    bucket: Option<String>,
+    key: Option<String>,
+}
+
+impl Browse {
+    /// The screen, and what to open on it when there is a place.
+    pub fn new(bucket: Option<String>, key: Option<String>, masks: Masks) -> Self {
+        Self {
+            buckets: Buckets::default(),
+            keys: None,
+            entry: EntryPane::new(masks),
+            focus: Focus::Buckets,
+            layout: Layout::default(),
+            first: First { bucket, key },
+        }
+    }
+
+    /// Another place: everything from the one before goes.
+    pub fn arrived(&mut self, ctx: &mut Context<'_>) {
+        self.buckets = Buckets::default();
+        self.keys = None;
+        self.entry.close();
+        self.focus = Focus::Buckets;
+        // A bucket that was named is opened even where listing them all is not permitted.
+        let named = self.first.bucket.take().map(BucketName::new);
+        match named {
+            Some(Ok(bucket)) => self.open(&bucket, ctx.now),
+            Some(Err(error)) => ctx.warn(error.to_string()),
+            None => {}
+        }
+        self.buckets.ask(ctx);
+    }
+
+    /// Asks for the buckets.
+    pub fn ask_for_buckets(&mut self, ctx: &mut Context<'_>) {
+        self.buckets.ask(ctx);
+    }
+
+    /// Takes the buckets; says whether they were awaited. Without an open bucket the first is
+    /// opened.
+    pub fn listed(
+        &mut self,
+        id: RequestId,
+        answer: Result<Vec<BucketInfo>, Error>,
+        ctx: &mut Context<'_>,
+    ) -> bool {
+        if !self.buckets.answer(id, answer, ctx) {
+            return false;
+        }
+        if self.keys.is_none()
+            && let Some(first) = self.buckets.selected()
+        {
+            self.open(&first, ctx.now);
+            self.focus = Focus::Buckets;
+        }
+        if let (Some(keys), Some(infos)) = (&mut self.keys, self.buckets.infos()) {
+            let info = infos.iter().find(|info| info.config.name == keys.bucket);
+            if let Some(info) = info {
+                keys.expected = Some(info.keys);
+            }
+        }
+        true
+    }
+
+    /// The buckets that are known: those that are listed, and the open one.
+    pub fn bucket_names(&self) -> Vec<BucketName> {
+        let mut names: Vec<BucketName> = Vec::new();
+        // The open bucket first: it is watched whatever the number of buckets.
+        names.extend(self.open_bucket().cloned());
+        let listed = self
+            .buckets
+            .infos()
+            .into_iter()
+            .flatten()
+            .map(|info| &info.config.name);
+        names.extend(
+            listed
+                .filter(|name| Some(*name) != self.open_bucket())
+                .cloned(),
+        );
+        names
+    }
+
+    /// The buckets as they were listed last.
+    pub fn bucket_infos(&self) -> &[BucketInfo] {
+        self.buckets.infos().map_or(&[], Vec::as_slice)
+    }
+
+    /// Opens a bucket. Its watch is begun by the caller.
+    pub fn open(&mut self, bucket: &BucketName, now: Millis) {
+        let mut keys = Keys::new(bucket.clone(), now);
+        if let Some(before) = &self.keys {
+            keys.take_looks_of(before);
+        }
+        if let Some(key) = self.first.key.take() {
+            keys.wish_for(&key);
+        }
+        let info = self
+            .bucket_infos()
+            .iter()
+            .find(|info| info.config.name == *bucket);
+        keys.expected = info.map(|info| info.keys);
+        self.keys = Some(keys);
+        self.buckets.select_name(bucket);
+        self.entry.close();
+        self.focus = Focus::Keys;
+    }
+
+    /// The open bucket.
+    pub fn open_bucket(&self) -> Option<&BucketName> {
+        self.keys.as_ref().map(|keys| &keys.bucket)
+    }
+
+    /// The open bucket is about to be told from the beginning.
+    pub fn reload(&mut self, ctx: &mut Context<'_>) {
+        if let Some(keys) = &mut self.keys {
+            keys.reload();
+        }
+        self.entry.reload(ctx);
+    }
+
+    /// Whether the open bucket has not been told whole yet.
+    pub fn is_loading(&self) -> bool {
+        self.keys.as_ref().is_some_and(|keys| !keys.is_ready())
+    }
+
+    /// Since when and why the open bucket can't be watched.
+    pub fn watch_failure(&self) -> Option<(Millis, &str)> {
+        self.keys.as_ref()?.failure()
+    }
+
+    /// A watch brought something.
+    pub fn watched(&mut self, bucket: &BucketName, batch: &[WatchEvent], ctx: &mut Context<'_>) {
+        let Some(keys) = self.keys.as_mut().filter(|keys| keys.bucket == *bucket) else {
+            return;
+        };
+        keys.apply(batch, ctx.now);
+        self.look_at_selection(ctx);
+    }
+
+    /// A watch could not be begun.
+    pub fn watch_failed(&mut self, bucket: &BucketName, error: &Error, now: Millis) {
+        if let Some(keys) = self.keys.as_mut().filter(|keys| keys.bucket == *bucket) {
+            keys.failed(error, now);
+        }
+    }
+
+    /// The connection is down: what is shown is what was known.
+    pub fn interrupted(&mut self) {
+        self.buckets.age();
+    }
+
+    /// Takes an entry that was read.
+    pub fn read(
+        &mut self,
+        id: RequestId,
+        answer: Result<Option<Box<OpenEntry>>, Error>,
+        ctx: &mut Context<'_>,
+    ) {
+        self.entry.answer(id, answer);
+        self.look_at_selection(ctx);
+    }
+
+    /// When the next entry of the open bucket runs out.
+    pub fn next_expiry(&self) -> Option<Millis> {
+        self.keys.as_ref()?.next_expiry()
+    }
+
+    /// Drops what has run out.
+    pub fn expire(&mut self, now: Millis) {
+        if let Some(keys) = &mut self.keys {
+            keys.expire(now);
+        }
+    }
+
+    /// Takes the heights that the last frame had.
+    pub fn fit(&mut self, buckets: Option<usize>, keys: Option<usize>, entry: Option<usize>) {
+        if let Some(rows) = buckets {
+            self.buckets.fit(rows);
+        }
+        if let (Some(rows), Some(pane)) = (keys, &mut self.keys) {
+            pane.fit(rows);
+        }
+        if let Some(rows) = entry {
+            self.entry.fit(rows);
+        }
+    }
+
+    /// Where keys are looked up first.
+    pub fn scope(&self) -> Scope {
+        match self.focus {
+            Focus::Buckets => Scope::Buckets,
+            Focus::Keys => Scope::Keys,
+            Focus::Entry => Scope::Entry,
+        }
+    }
+
+    /// Gives the keyboard to a pane.
+    pub fn focus(&mut self, pane: Pane) {
+        self.focus = match pane {
+            Pane::Buckets => Focus::Buckets,
+            Pane::Keys => Focus::Keys,
+            Pane::Entry => Focus::Entry,
+            _ => self.focus,
+        };
+    }
+
+    /// Types a key into the filter that is open; says whether one is.
+    pub fn type_into_filter(&mut self, key: KeyEvent, ctx: &mut Context<'_>) -> bool {
+        let line = match (self.focus, &mut self.keys) {
+            (Focus::Buckets, _) => &mut self.buckets.filter,
+            (Focus::Keys, Some(keys)) => &mut keys.filter,
+            (Focus::Keys, None) => return false,
+            (Focus::Entry, _) => &mut self.entry.search,
+        };
+        if !line.is_typing() {
+            return false;
+        }
+        match line.key(key) {
+            Typed::Changed => self.filter_changed(ctx),
+            Typed::Unused => {
+                use crossterm::event::KeyCode;
+                let step = match key.code {
+                    KeyCode::Up => Step::By(-1),
+                    KeyCode::Down => Step::By(1),
+                    KeyCode::PageUp => Step::Halves(-2),
+                    KeyCode::PageDown => Step::Halves(2),
+                    _ => return true,
+                };
+                self.step(step, ctx);
+            }
+            Typed::Accepted | Typed::Cancelled | Typed::Nothing => {}
+        }
+        true
+    }
+
+    /// Pastes into the filter that is open.
+    pub fn paste(&mut self, text: &str, ctx: &mut Context<'_>) {
+        let line = match (self.focus, &mut self.keys) {
+            (Focus::Buckets, _) => &mut self.buckets.filter,
+            (Focus::Keys, Some(keys)) => &mut keys.filter,
+            (Focus::Keys, None) => return,
+            (Focus::Entry, _) => &mut self.entry.search,
+        };
+        if line.is_typing() {
+            line.paste(text);
+            self.filter_changed(ctx);
+        }
+    }
+
+    fn filter_changed(&mut self, ctx: &mut Context<'_>) {
+        match (self.focus, &mut self.keys) {
+            (Focus::Buckets, _) => self.buckets.filter_changed(),
+            (Focus::Keys, Some(keys)) => keys.filter_changed(),
+            (Focus::Keys, None) => {}
+            (Focus::Entry, _) => self.entry.search_changed(),
+        }
+        self.look_at_selection(ctx);
+    }
+
+    fn step(&mut self, step: Step, ctx: &mut Context<'_>) {
+        match (self.focus, &mut self.keys) {
+            (Focus::Buckets, _) => self.buckets.step(step),
+            (Focus::Keys, Some(keys)) => keys.step(step),
+            (Focus::Keys, None) => {}
+            (Focus::Entry, _) => self.entry.step(step),
+        }
+        self.look_at_selection(ctx);
+    }
+
+    /// Runs a command on the pane that has the keyboard.
+    pub fn command(
+        &mut self,
+        command: Command,
+        argument: Option<&str>,
+        ctx: &mut Context<'_>,
+    ) -> Option<Wish> {
+        if let Some(step) = Step::of(command) {
+            self.step(step, ctx);
+            return None;
+        }
+        match (command, argument) {
+            (Command::Filter, Some(filter)) => {
+                self.filter_line()?.set(filter);
+                self.filter_changed(ctx);
+            }
+            (Command::Filter, None) => self.filter_line()?.begin(),
+            (Command::Back, _) => self.back(ctx),
+            (Command::CopyKey, _) => {
+                copy(self.keys.as_ref()?.selected()?.to_owned(), "the key", ctx);
+            }
+            (Command::CopyValue, _) => self.entry.copy(ctx),
+            (Command::Reveal, _) => self.entry.reveal(),
+            (Command::Open | Command::Right, _) => return self.go_in(command, ctx),
+            (Command::Left, _) => self.go_out(),
+            _ => {
+                match self.focus {
+                    Focus::Buckets => {}
+                    Focus::Keys => self.keys.as_mut()?.command(command),
+                    Focus::Entry => self.entry.command(command),
+                }
+                self.look_at_selection(ctx);
+            }
+        }
+        None
+    }
+
+    fn filter_line(&mut self) -> Option<&mut crate::ui::filter::FilterLine> {
+        match self.focus {
+            Focus::Buckets => Some(&mut self.buckets.filter),
+            Focus::Keys => self.keys.as_mut().map(|keys| &mut keys.filter),
+            Focus::Entry => Some(&mut self.entry.search),
+        }
+    }
+
+    /// Esc: the filter goes first, then the pane.
+    fn back(&mut self, ctx: &mut Context<'_>) {
+        if let Some(line) = self.filter_line()
+            && !line.text().is_empty()
+        {
+            line.set("");
+            self.filter_changed(ctx);
+            return;
+        }
+        self.focus = match self.focus {
+            Focus::Entry => Focus::Keys,
+            Focus::Keys | Focus::Buckets => Focus::Buckets,
+        };
+    }
+
+    fn go_in(&mut self, command: Command, ctx: &mut Context<'_>) -> Option<Wish> {
+        match self.focus {
+            Focus::Buckets => {
+                let bucket = self.buckets.selected()?;
+                if self.open_bucket() == Some(&bucket) {
+                    self.focus = Focus::Keys;
+                    return None;
+                }
+                return Some(Wish::Open(bucket));
+            }
+            Focus::Keys => {
+                let keys = self.keys.as_mut()?;
+                let toggles = command == Command::Open;
+                if !keys.open_branch(toggles) && keys.selected().is_some() {
+                    self.focus = Focus::Entry;
+                }
+                self.look_at_selection(ctx);
+            }
+            Focus::Entry if command == Command::Open => self.entry.toggle_fold(),
+            Focus::Entry => self.entry.right(),
+        }
+        None
+    }
+
+    fn go_out(&mut self) {
+        match (self.focus, &mut self.keys) {
+            (Focus::Entry, _) => {
+                if !self.entry.left() {
+                    self.focus = Focus::Keys;
+                }
+            }
+            (Focus::Keys, Some(keys)) => {
+                if !keys.close_branch() {
+                    self.focus = Focus::Buckets;
+                }
+            }
+            (Focus::Keys | Focus::Buckets, _) => self.focus = Focus::Buckets,
+        }
+    }
+
+    /// Selects a key by its name, and opens what hides it.
+    pub fn select_key(&mut self, key: &str, ctx: &mut Context<'_>) {
+        if let Some(keys) = &mut self.keys {
+            keys.wish_for(key);
+            self.focus = Focus::Keys;
+        }
+        self.look_at_selection(ctx);
+    }
+
+    /// Takes a click on a row.
+    pub fn click(&mut self, pane: Pane, row: usize, ctx: &mut Context<'_>) -> Option<Wish> {
+        let was = self.focus;
+        self.focus(pane);
+        match (pane, &mut self.keys) {
+            (Pane::Buckets, _) => {
+                self.buckets.select(row);
+                let bucket = self.buckets.selected()?;
+                if self.open_bucket() != Some(&bucket) {
+                    return Some(Wish::Open(bucket));
+                }
+            }
+            (Pane::Keys, Some(keys)) => {
+                let again = was == Focus::Keys && keys.row() == row;
+                keys.select(row);
+                if again {
+                    keys.open_branch(true);
+                }
+            }
+            (Pane::Entry, _) => {
+                let again = was == Focus::Entry && self.entry.row() == row;
+                self.entry.select(row);
+                if again {
+                    self.entry.toggle_fold();
+                }
+            }
+            _ => {}
+        }
+        self.look_at_selection(ctx);
+        None
+    }
+
+    /// Scrolls a pane by the wheel.
+    pub fn scroll(&mut self, pane: Pane, by: isize) {
+        match (pane, &mut self.keys) {
+            (Pane::Buckets, _) => self.buckets.scroll(by),
+            (Pane::Keys, Some(keys)) => keys.scroll(by),
+            (Pane::Entry, _) => self.entry.scroll(by),
+            _ => {}
+        }
+    }
+
+    /// Drags a line between two panes.
+    pub fn drag(&mut self, split: u8, to: Position, area: Rect) {
+        self.layout.drag(split, to, area);
+    }
+
+    /// Shows the entry of the selected key, as the index has it.
+    fn look_at_selection(&mut self, ctx: &mut Context<'_>) {
+        let Some(keys) = &self.keys else {
+            self.entry.close();
+            return;
+        };
+        match keys.selected_entry() {
+            Some((key, revision)) => self.entry.show(&keys.bucket, key, revision, ctx),
+            None => self.entry.close(),
+        }
+    }
+
+    /// Draws the screen.
+    pub fn draw(&self, canvas: &mut Canvas<'_, '_>, area: Rect) {
+        let panes = self.layout.panes(area, self.focus);
+        if let Some(area) = panes.buckets {
+            self.buckets.draw(
+                canvas,
+                self.open_bucket(),
+                self.focus == Focus::Buckets,
+                area,
+            );
+        }
+        if let Some(area) = panes.keys {
+            let focused = self.focus == Focus::Keys;
+            match &self.keys {
+                Some(keys) => keys.draw(canvas, focused, area),
+                None => keys::draw_nothing(canvas, self.buckets.words(), focused, area),
+            }
+        }
+        if let Some(area) = panes.entry {
+            self.entry.draw(canvas, self.focus == Focus::Entry, area);
+        }
+        for (split, area) in panes.splits {
+            canvas.hit(area, crate::ui::canvas::Hit::Split(split));
+        }
+    }
+}

@@ -1,0 +1,530 @@
+//! The pane of keys: a window over the key index, with a selection that is a key.
+
+use std::time::{Duration, Instant};
+
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+
+use crate::kv::{BucketName, Error, Key, Operation, Revision, WatchEvent};
+use crate::ui::canvas::{Canvas, Hit, Pane};
+use crate::ui::command::Command;
+use crate::ui::filter::FilterLine;
+use crate::ui::index::{KeyIndex, Layout, Query, Row, Sort, SortBy};
+use crate::ui::message::Millis;
+use crate::ui::shown;
+use crate::ui::text::figures;
+use crate::ui::theme::Role;
+use crate::ui::viewport::{Step, Viewport};
+use crate::ui::widgets::{filter_line, paragraph};
+
+/// How long a changed row is marked.
+const HIGHLIGHT: Duration = Duration::from_secs(3);
+
+/// The pane of an open bucket.
+#[derive(Debug)]
+pub(super) struct Keys {
+    pub(super) bucket: BucketName,
+    index: KeyIndex,
+    /// How many keys the bucket had when it was last listed.
+    pub(super) expected: Option<u64>,
+    pub(super) filter: FilterLine,
+    /// The path of the selected row: a key, or a node of the tree.
+    selected: Option<String>,
+    /// Where the selected row is.
+    row: usize,
+    /// A key to select as soon as it is there.
+    wished: Option<String>,
+    viewport: Viewport,
+    /// Since when and why there is no watch.
+    failure: Option<(Millis, String)>,
+    /// An origin for the index's instants: only their differences matter.
+    origin: (Instant, Millis),
+}
+
+impl Keys {
+    pub(super) fn new(bucket: BucketName, now: Millis) -> Self {
+        Self {
+            bucket,
+            index: KeyIndex::new(HIGHLIGHT),
+            expected: None,
+            filter: FilterLine::default(),
+            selected: None,
+            row: 0,
+            wished: None,
+            viewport: Viewport::default(),
+            failure: None,
+            origin: (Instant::now(), now),
+        }
+    }
+
+    fn instant(&self, now: Millis) -> Instant {
+        let since = u64::try_from(now - self.origin.1).unwrap_or(0);
+        self.origin.0 + Duration::from_millis(since)
+    }
+
+    /// Shows this bucket in the same way as another.
+    pub(super) fn take_looks_of(&mut self, other: &Self) {
+        self.index.set_layout(other.index.layout());
+        self.index.set_sort(other.index.sort());
+        self.index.show_markers(other.index.markers_shown());
+        self.viewport.height = other.viewport.height;
+    }
+
+    /// The watch begins anew: everything is told again.
+    pub(super) fn reload(&mut self) {
+        self.index
+            .apply(&[WatchEvent::Resumed { gap: true }], self.origin.0);
+        self.failure = None;
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        !self.index.is_loading()
+    }
+
+    pub(super) fn apply(&mut self, batch: &[WatchEvent], now: Millis) {
+        let now = self.instant(now);
+        self.index.apply(batch, now);
+        self.failure = None;
+        self.settle();
+    }
+
+    pub(super) fn failed(&mut self, error: &Error, now: Millis) {
+        self.failure = Some((now, error.to_string()));
+    }
+
+    pub(super) fn failure(&self) -> Option<(Millis, &str)> {
+        self.failure
+            .as_ref()
+            .map(|(since, reason)| (*since, reason.as_str()))
+    }
+
+    /// When the next entry runs out, by the store's clock.
+    pub(super) fn next_expiry(&self) -> Option<Millis> {
+        self.index.next_expiry().map(shown::millis)
+    }
+
+    pub(super) fn expire(&mut self, now: Millis) {
+        let Ok(time) = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(now) * 1_000_000)
+        else {
+            return;
+        };
+        if self.index.expire(time) > 0 {
+            self.settle();
+        }
+    }
+
+    /// Rows came, went or moved: the selection stays on its key, at its place on the screen.
+    fn settle(&mut self) {
+        if let Some(wished) = &self.wished
+            && let Some(row) = self.index.row_of(wished)
+        {
+            self.wished = None;
+            self.select(row);
+            return;
+        }
+        let Some(path) = &self.selected else {
+            if !self.index.is_empty() {
+                self.select(0);
+            }
+            return;
+        };
+        let Some(row) = self.index.locate(path, self.row) else {
+            self.selected = None;
+            self.row = 0;
+            self.viewport.top = 0;
+            return;
+        };
+        let above = self.row.saturating_sub(self.viewport.top);
+        self.viewport.top = row.saturating_sub(above);
+        self.select(row);
+    }
+
+    pub(super) fn select(&mut self, row: usize) {
+        let len = self.index.len();
+        self.row = row.min(len.saturating_sub(1));
+        self.selected = self.index.path_at(self.row).map(str::to_owned);
+        self.viewport.follow(self.row, len);
+    }
+
+    /// Selects a key now, or as soon as it is there.
+    pub(super) fn wish_for(&mut self, key: &str) {
+        if self.index.layout() == Layout::Tree {
+            for (dot, _) in key.match_indices('.') {
+                self.index.open(&key[..dot]);
+            }
+        }
+        if self.index.entry(key).is_some() && self.index.row_of(key).is_none() {
+            // A filter or a hidden marker stands between it and the screen.
+            self.filter.set("");
+            self.filter_changed();
+            let is_gone = |entry: crate::ui::index::Summary| !entry.operation.is_put();
+            if self.index.entry(key).is_some_and(is_gone) {
+                self.index.show_markers(true);
+            }
+        }
+        self.wished = Some(key.to_owned());
+        self.settle();
+    }
+
+    pub(super) fn row(&self) -> usize {
+        self.row
+    }
+
+    /// The path of the selected row.
+    pub(super) fn selected(&self) -> Option<&str> {
+        self.selected.as_deref()
+    }
+
+    /// The key of the selected row and its revision, if the row has an entry.
+    pub(super) fn selected_entry(&self) -> Option<(Key, Revision)> {
+        let path = self.selected.as_deref()?;
+        let entry = self.index.entry(path)?;
+        Some((Key::from_stored(path), entry.revision))
+    }
+
+    pub(super) fn step(&mut self, step: Step) {
+        // The user chose for himself.
+        self.wished = None;
+        self.select(step.from(self.row, self.viewport, self.index.len()));
+    }
+
+    pub(super) fn scroll(&mut self, by: isize) {
+        let len = self.index.len();
+        self.viewport.scroll(by, len);
+        let rows = self.viewport.rows(len);
+        let last = rows.end.saturating_sub(1).max(rows.start);
+        self.select(self.row.clamp(rows.start, last));
+    }
+
+    pub(super) fn fit(&mut self, rows: usize) {
+        self.viewport.height = rows;
+        self.viewport.follow(self.row, self.index.len());
+    }
+
+    pub(super) fn filter_changed(&mut self) {
+        self.index.set_query(Query::new(self.filter.text()));
+        self.settle();
+    }
+
+    /// Takes a command that concerns the rows alone.
+    pub(super) fn command(&mut self, command: Command) {
+        match command {
+            Command::Tree => {
+                let other = match self.index.layout() {
+                    Layout::Flat => Layout::Tree,
+                    Layout::Tree => Layout::Flat,
+                };
+                self.index.set_layout(other);
+                if let (Layout::Tree, Some(path)) = (other, self.selected.clone()) {
+                    self.wish_for(&path);
+                }
+            }
+            Command::Sort => {
+                let by = match self.index.sort().by {
+                    SortBy::Key => SortBy::Revision,
+                    SortBy::Revision => SortBy::Age,
+                    SortBy::Age => SortBy::Size,
+                    SortBy::Size => SortBy::Key,
+                };
+                // The newest and the largest are what is looked for.
+                let descending = matches!(by, SortBy::Revision | SortBy::Size);
+                self.index.set_layout(Layout::Flat);
+                self.index.set_sort(Sort { by, descending });
+            }
+            Command::Reverse => {
+                let sort = self.index.sort();
+                self.index.set_sort(Sort {
+                    descending: !sort.descending,
+                    ..sort
+                });
+            }
+            Command::Deleted => self.index.show_markers(!self.index.markers_shown()),
+            Command::ExpandAll => self.index.open_all(),
+            Command::CollapseAll => self.index.close_all(),
+            _ => {}
+        }
+        self.settle();
+    }
+
+    /// Opens the selected node, or with `toggles` closes it if it is open; says whether there was
+    /// one to open or close.
+    pub(super) fn open_branch(&mut self, toggles: bool) -> bool {
+        let Some(path) = self.selected.clone() else {
+            return false;
+        };
+        let row = self.index.row(self.row, self.origin.0);
+        let Some((node, is_key)) = row.and_then(|row| Some((row.node?, row.entry.is_some())))
+        else {
+            return false;
+        };
+        match (node.open, toggles) {
+            (false, _) => self.index.open(&path),
+            // A node that is a key as well: its value can be looked at from the open node.
+            (true, true) if is_key => return false,
+            (true, true) => self.index.close(&path),
+            (true, false) => return false,
+        }
+        self.settle();
+        true
+    }
+
+    /// Closes the selected node, or goes to the one that it lies under; says whether there was
+    /// one.
+    pub(super) fn close_branch(&mut self) -> bool {
+        if self.index.layout() == Layout::Flat {
+            return false;
+        }
+        let Some(path) = self.selected.clone() else {
+            return false;
+        };
+        let row = self.index.row(self.row, self.origin.0);
+        if row.and_then(|row| row.node).is_some_and(|node| node.open) {
+            self.index.close(&path);
+            self.settle();
+            return true;
+        }
+        let Some((parent, _)) = path.rsplit_once('.') else {
+            return false;
+        };
+        match self.index.row_of(parent) {
+            Some(row) => {
+                self.select(row);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn title(&self, canvas: &Canvas<'_, '_>) -> Line<'static> {
+        let counts = self.index.counts();
+        let mut spans = vec![canvas.span(" Keys ", Role::Title)];
+        let live = figures::count(counts.live as u64);
+        let words = match self.expected {
+            Some(all) if self.index.is_loading() && all > self.index.seen() as u64 => {
+                let seen = figures::count(self.index.seen() as u64);
+                format!("{seen} of {} ", figures::count(all))
+            }
+            _ => format!("{live} "),
+        };
+        let loading = self.index.is_loading();
+        spans.push(canvas.span(words, if loading { Role::Warning } else { Role::Muted }));
+        if !self.filter.text().is_empty() {
+            let found = figures::count(self.index.shown() as u64);
+            spans.push(canvas.span(format!("· {found} found "), Role::KeyHint));
+        }
+        if self.index.markers_shown() {
+            let markers = figures::count(counts.markers as u64);
+            spans.push(canvas.span(format!("· {markers} deleted "), Role::Muted));
+        }
+        let order = match (self.index.layout(), self.index.sort()) {
+            (Layout::Tree, _) => "tree".to_owned(),
+            (
+                Layout::Flat,
+                Sort {
+                    by: SortBy::Key,
+                    descending: false,
+                },
+            ) => String::new(),
+            (Layout::Flat, Sort { by, descending }) => {
+                let name = match by {
+                    SortBy::Key => "key",
+                    SortBy::Revision => "revision",
+                    SortBy::Age => "age",
+                    SortBy::Size => "size",
+                };
+                format!("by {name} {}", if descending { "↓" } else { "↑" })
+            }
+        };
+        if !order.is_empty() {
+            spans.push(canvas.span(format!("· {order} "), Role::Muted));
+        }
+        spans.push(canvas.span(format!("─ {} ", self.bucket), Role::Muted));
+        Line::from(spans)
+    }
+
+    pub(super) fn draw(&self, canvas: &mut Canvas<'_, '_>, focused: bool, area: Rect) {
+        let title = self.title(canvas);
+        let mut inner = canvas.pane(title, focused, area);
+        canvas.hit(area, Hit::Pane(Pane::Keys));
+        inner = filter_line(canvas, &self.filter, inner);
+        let columns = Columns::fitting(usize::from(inner.width));
+        if inner.height > 4 {
+            canvas.line(columns.head(canvas), Rect { height: 1, ..inner });
+            inner = crate::ui::widgets::below(inner, 1);
+        }
+        canvas.height(Pane::Keys, inner.height);
+        if self.index.is_empty() {
+            let (words, role) = self.words();
+            paragraph(canvas, &words, role, inner);
+        }
+        let viewport = Viewport {
+            height: usize::from(inner.height),
+            ..self.viewport
+        };
+        let now = self.instant(canvas.now);
+        let in_sight = viewport.rows(self.index.len());
+        let first = in_sight.start;
+        for (line, row) in self.index.rows(in_sight, now).iter().enumerate() {
+            let y = inner.y + u16::try_from(line).unwrap_or(0);
+            let place = Rect {
+                y,
+                height: 1,
+                ..inner
+            };
+            canvas.hit(place, Hit::Row(Pane::Keys, first + line));
+            if first + line == self.row {
+                canvas.lay(
+                    if focused {
+                        Role::Selection
+                    } else {
+                        Role::SelectionIdle
+                    },
+                    place,
+                );
+            }
+            let line = columns.row(canvas, row);
+            canvas.line(line, place);
+        }
+        if let Some(fade) = self.index.next_fade(now) {
+            let wait = fade.saturating_duration_since(now).as_millis();
+            canvas.changes_at(canvas.now + Millis::try_from(wait).unwrap_or(0) + 1);
+        }
+    }
+
+    /// Why there are no rows, in words.
+    fn words(&self) -> (String, Role) {
+        if let Some((_, reason)) = &self.failure {
+            return (shown::plain(reason), Role::Danger);
+        }
+        let counts = self.index.counts();
+        let words = match (self.index.is_loading(), counts.live, counts.markers) {
+            (true, ..) => "reading …",
+            (false, 0, 0) => "this bucket is empty",
+            (false, 0, _) if !self.index.markers_shown() => "only deleted keys here: a shows them",
+            _ => "no key passes the filter",
+        };
+        (words.to_owned(), Role::Muted)
+    }
+}
+
+/// The pane while no bucket is open.
+pub(super) fn draw_nothing(
+    canvas: &mut Canvas<'_, '_>,
+    (words, role): (String, Role),
+    focused: bool,
+    area: Rect,
+) {
+    let title = Line::from(canvas.span(" Keys ", Role::Title));
+    let inner = canvas.pane(title, focused, area);
+    canvas.hit(area, Hit::Pane(Pane::Keys));
+    canvas.height(Pane::Keys, inner.height);
+    paragraph(canvas, &words, role, inner);
+}
+
+/// The columns that there is room for, by their widths.
+#[derive(Debug, Clone, Copy)]
+struct Columns {
+    key: usize,
+    revision: usize,
+    age: usize,
+    size: usize,
+}
+
+impl Columns {
+    const REVISION: usize = 10;
+    const AGE: usize = 7;
+    const SIZE: usize = 8;
+
+    fn fitting(width: usize) -> Self {
+        let revision = if width >= 46 { Self::REVISION } else { 0 };
+        let size = if width >= 36 { Self::SIZE } else { 0 };
+        let age = if width >= 24 { Self::AGE } else { 0 };
+        // One cell for the mark of a change.
+        let key = width.saturating_sub(revision + size + age + 1);
+        Self {
+            key,
+            revision,
+            age,
+            size,
+        }
+    }
+
+    fn head(self, canvas: &Canvas<'_, '_>) -> Line<'static> {
+        let Self {
+            key,
+            revision,
+            age,
+            size,
+        } = self;
+        let right = |name: &str, width: usize| match width {
+            0 => String::new(),
+            _ => format!("{name:>width$}"),
+        };
+        let cells = format!(
+            " {:<key$}{}{}{}",
+            "key",
+            right("rev", revision),
+            right("age", age),
+            right("size", size)
+        );
+        Line::from(canvas.span(cells, Role::Muted))
+    }
+
+    fn row(self, canvas: &mut Canvas<'_, '_>, row: &Row<'_>) -> Line<'static> {
+        let mark = if row.changed { "●" } else { " " };
+        let mut spans = vec![canvas.span(mark, Role::Changed)];
+        spans.extend(self.name(canvas, row));
+        let Some(entry) = row.entry else {
+            if let Some(node) = row.node {
+                let width = self.revision + self.age + self.size;
+                let keys = figures::count(node.keys as u64);
+                spans.push(canvas.span(format!("{keys:>width$}"), Role::Muted));
+            }
+            return Line::from(spans);
+        };
+        let role = if row.stale { Role::Stale } else { Role::Muted };
+        if self.revision > 0 {
+            let width = self.revision;
+            spans.push(canvas.span(format!("{:>width$}", entry.revision.0), role));
+        }
+        if self.age > 0 {
+            let created = shown::millis(entry.created);
+            let age = Duration::from_millis(u64::try_from(canvas.now - created).unwrap_or(0));
+            let changes_in = Millis::try_from(figures::next_change(age).as_millis()).unwrap_or(0);
+            canvas.changes_at(canvas.now + changes_in.max(1));
+            let width = self.age;
+            spans.push(canvas.span(format!("{:>width$}", figures::age(age)), role));
+        }
+        if self.size > 0 {
+            let size = match entry.operation {
+                Operation::Put => figures::size(entry.size),
+                Operation::Delete => "deleted".to_owned(),
+                Operation::Purge => "purged".to_owned(),
+                Operation::Expire => "expired".to_owned(),
+            };
+            let width = self.size;
+            spans.push(canvas.span(format!("{size:>width$}"), role));
+        }
+        Line::from(spans)
+    }
+
+    fn name(self, canvas: &Canvas<'_, '_>, row: &Row<'_>) -> Vec<Span<'static>> {
+        let role = match row.entry {
+            _ if row.changed => Role::Changed,
+            Some(entry) if !entry.operation.is_put() => Role::Muted,
+            None => Role::Title,
+            Some(_) => Role::Text,
+        };
+        let sign = match row.node {
+            Some(node) if node.open => "▾ ",
+            Some(_) => "▸ ",
+            None if row.depth > 0 => "  ",
+            None => "",
+        };
+        let indent = format!("{}{sign}", "  ".repeat(row.depth.min(20)));
+        let room = self.key.saturating_sub(indent.chars().count()).max(1);
+        let mut spans = vec![canvas.span(indent, Role::Muted)];
+        spans.extend(shown::fitted_spans(canvas.theme, row.label, role, room));
+        spans
+    }
+}

@@ -1,0 +1,193 @@
+//! Server: what is known of the place that the console is connected to.
+
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+
+use crate::kv::Error;
+use crate::kv::backend::{BucketInfo, FactValue, Overview};
+use crate::ui::canvas::{Canvas, Hit, Pane};
+use crate::ui::context::Context;
+use crate::ui::message::{Effect, RequestId};
+use crate::ui::remote::Remote;
+use crate::ui::shown;
+use crate::ui::text::figures;
+use crate::ui::theme::Role;
+use crate::ui::viewport::{Step, Viewport};
+
+/// The screen.
+#[derive(Debug)]
+pub struct Server {
+    overview: Remote<Overview>,
+    asked: Option<RequestId>,
+    /// Which lines are in sight.
+    pub viewport: Viewport,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            overview: Remote::Idle,
+            asked: None,
+            viewport: Viewport::default(),
+        }
+    }
+}
+
+impl Server {
+    /// Asks what is known now.
+    pub fn ask(&mut self, ctx: &mut Context<'_>) {
+        if self.asked.is_none() {
+            self.overview.ask();
+            self.asked = Some(ctx.request(Effect::Overview));
+        }
+    }
+
+    /// Takes the answer, if it is to the question that was asked.
+    pub fn answer(&mut self, id: RequestId, answer: Result<Overview, Error>) {
+        if self.asked == Some(id) {
+            self.asked = None;
+            self.overview.answer(answer);
+        }
+    }
+
+    /// The connection is down: what is shown is what was known.
+    pub fn interrupted(&mut self) {
+        self.overview.age();
+    }
+
+    /// Scrolls.
+    pub fn step(&mut self, step: Step) {
+        self.viewport.top = step.from(self.viewport.top, self.viewport, usize::MAX / 2);
+    }
+
+    /// Draws it.
+    pub fn draw(
+        &self,
+        canvas: &mut Canvas<'_, '_>,
+        connection: &[(&'static str, String)],
+        buckets: &[BucketInfo],
+        area: Rect,
+    ) {
+        let mut title = vec![canvas.span(" Server ", Role::Title)];
+        if self.overview.is_stale() {
+            title.push(canvas.span("not up to date ", Role::Warning));
+        }
+        let inner = canvas.pane(Line::from(title), true, area);
+        canvas.hit(area, Hit::Pane(Pane::Server));
+        canvas.height(Pane::Server, inner.height);
+        let lines = self.lines(canvas, connection, buckets, usize::from(inner.width));
+        let mut viewport = Viewport {
+            height: usize::from(inner.height),
+            ..self.viewport
+        };
+        viewport.clamp(lines.len());
+        let in_sight = viewport.rows(lines.len());
+        for (y, line) in
+            (inner.y..).zip(lines.into_iter().skip(in_sight.start).take(in_sight.len()))
+        {
+            canvas.line(
+                line,
+                Rect {
+                    y,
+                    height: 1,
+                    ..inner
+                },
+            );
+        }
+    }
+
+    fn lines(
+        &self,
+        canvas: &Canvas<'_, '_>,
+        connection: &[(&'static str, String)],
+        buckets: &[BucketInfo],
+        width: usize,
+    ) -> Vec<Line<'static>> {
+        let title = |name: &str| Line::from(canvas.span(format!(" {name}"), Role::Title));
+        let fact = |name: &str, value: String| {
+            Line::from(vec![
+                canvas.span(format!("   {name:<22} "), Role::Muted),
+                canvas.span(shown::plain(&value), Role::Text),
+            ])
+        };
+        let mut lines = vec![title("Connection")];
+        lines.extend(
+            connection
+                .iter()
+                .map(|(name, value)| fact(name, value.clone())),
+        );
+        match &self.overview {
+            Remote::Idle | Remote::Loading => {
+                lines.push(Line::from(canvas.span("   asking …", Role::Muted)));
+            }
+            Remote::Failed(reason) => {
+                let reason = format!("   {}", shown::plain(reason));
+                lines.push(Line::from(canvas.span(reason, Role::Danger)));
+            }
+            Remote::Ready(overview) | Remote::Stale(overview) => {
+                lines.push(fact("address", overview.address.clone()));
+                lines.push(fact("engine", overview.engine.clone()));
+                for section in &overview.sections {
+                    lines.push(Line::default());
+                    lines.push(title(section.title));
+                    for known in &section.facts {
+                        lines.push(fact(known.name, in_words(&known.value)));
+                    }
+                }
+            }
+        }
+        lines.push(Line::default());
+        lines.push(title(&format!("Buckets {}", buckets.len())));
+        for bucket in buckets {
+            lines.push(bucket_line(canvas, bucket, width));
+        }
+        lines
+    }
+}
+
+fn in_words(value: &FactValue) -> String {
+    let of = |used: String, limit: Option<String>, share: Option<f64>| match (limit, share) {
+        (Some(limit), Some(share)) => format!("{used} of {limit} ({:.0} %)", share * 100.0),
+        _ => used,
+    };
+    let share = |used: u64, limit: Option<u64>| {
+        limit
+            .filter(|limit| *limit > 0)
+            .map(|limit| used as f64 / limit as f64)
+    };
+    match value {
+        FactValue::Text(words) => words.clone(),
+        FactValue::Count { used, limit } => of(
+            figures::count(*used),
+            limit.map(figures::count),
+            share(*used, *limit),
+        ),
+        FactValue::Bytes { used, limit } => of(
+            figures::size(*used),
+            limit.map(figures::size),
+            share(*used, *limit),
+        ),
+    }
+}
+
+fn bucket_line(canvas: &Canvas<'_, '_>, bucket: &BucketInfo, width: usize) -> Line<'static> {
+    let config = &bucket.config;
+    let name = shown::fitted(config.name.as_str(), 22);
+    let mut words = vec![
+        format!("{} keys", figures::count(bucket.keys)),
+        figures::size(bucket.bytes),
+        format!("history {}", config.history),
+        match config.replicas {
+            0 | 1 => config.storage.as_str().to_owned(),
+            replicas => format!("{} × {replicas}", config.storage.as_str()),
+        },
+    ];
+    words.extend(config.ttl.map(|ttl| format!("TTL {}", figures::span(ttl))));
+    words.extend((!config.description.is_empty()).then(|| config.description.clone()));
+    let words = words.join(" · ");
+    let room = width.saturating_sub(26);
+    Line::from(vec![
+        canvas.span(format!("   {name} "), Role::Text),
+        canvas.span(shown::short(&words, room), Role::Muted),
+    ])
+}

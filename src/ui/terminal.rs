@@ -1,0 +1,144 @@
+//! The terminal: taken when the console starts, given back however it ends.
+//!
+//! Raw mode, the alternate screen, the mouse and bracketed paste are switched on together and off
+//! together: at the end, on a panic, on a signal and for a suspension.
+
+use std::io::{self, Stdout, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use base64::Engine as _;
+use crossterm::cursor::Show;
+use crossterm::event::{
+    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
+};
+use crossterm::execute;
+use crossterm::terminal::{
+    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
+use ratatui::Frame;
+use ratatui::backend::CrosstermBackend;
+
+/// Whether the terminal is ours right now: a panic gives back only what was taken.
+static TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The terminal, as long as it is ours. Dropping it gives it back.
+#[derive(Debug)]
+pub(super) struct Terminal {
+    inner: ratatui::Terminal<CrosstermBackend<Stdout>>,
+}
+
+impl Terminal {
+    /// Takes the terminal.
+    ///
+    /// # Errors
+    /// When standard output is no terminal, or is gone.
+    pub(super) fn take() -> io::Result<Self> {
+        take()?;
+        let inner = ratatui::Terminal::new(CrosstermBackend::new(io::stdout()));
+        inner
+            .map(|inner| Self { inner })
+            .inspect_err(|_| give_back())
+    }
+
+    /// Draws a frame, and writes to the terminal what differs from the one before.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub(super) fn draw(&mut self, render: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
+        self.inner.draw(render).map(|_| ())
+    }
+
+    /// Forgets what the terminal shows, so that the next frame is written whole.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub(super) fn clear(&mut self) -> io::Result<()> {
+        self.inner.clear()
+    }
+
+    /// Asks the terminal to put a text on the user's clipboard (OSC 52). Terminals don't say
+    /// whether they did.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub(super) fn copy(&mut self, text: &str) -> io::Result<()> {
+        let text = base64::engine::general_purpose::STANDARD.encode(text);
+        let mut out = io::stdout().lock();
+        write!(out, "\x1b]52;c;{text}\x07")?;
+        out.flush()
+    }
+
+    /// Gives the terminal to the shell and stops this process until it is continued; then takes
+    /// the terminal again.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    #[cfg(unix)]
+    pub(super) fn suspend(&mut self) -> io::Result<()> {
+        give_back();
+        // The whole job stops, as with Ctrl-z in any other program. Where there is nobody to
+        // continue it, the kernel ignores this signal.
+        rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
+        self.retake()
+    }
+
+    /// Takes the terminal again after somebody else may have changed it.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub(super) fn retake(&mut self) -> io::Result<()> {
+        take()?;
+        self.clear()
+    }
+
+    /// There is no job control here: nothing happens.
+    ///
+    /// # Errors
+    /// None.
+    #[cfg(not(unix))]
+    pub(super) fn suspend(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+fn take() -> io::Result<()> {
+    enable_raw_mode()?;
+    TAKEN.store(true, Ordering::SeqCst);
+    execute!(
+        io::stdout(),
+        EnterAlternateScreen,
+        EnableMouseCapture,
+        EnableBracketedPaste
+    )
+    .inspect_err(|_| give_back())
+}
+
+/// Gives the terminal back, if it is ours. For the panic hook, which has no [`Terminal`] at hand.
+pub(super) fn give_back() {
+    if TAKEN.swap(false, Ordering::SeqCst) {
+        // Each step is tried whatever became of the one before; a terminal that is gone needs none.
+        let _ = execute!(
+            io::stdout(),
+            DisableBracketedPaste,
+            DisableMouseCapture,
+            LeaveAlternateScreen,
+            Show
+        );
+        let _ = disable_raw_mode();
+    }
+}
+
+/// Makes a panic give the terminal back before it says anything.
+pub(super) fn restore_on_panic() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        give_back();
+        before(panic);
+    }));
+}

@@ -1,0 +1,269 @@
+//! Effects become calls to the engine, and their answers become messages.
+//!
+//! The only file of the console that does IO, beside the terminal itself. Every call runs in a
+//! task of its own; those of a place that was left are aborted.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::message::{Connected, Effect, Message, OpenEntry, Reply, RequestId, Target, WatchId};
+use super::value::Document;
+use crate::kv::backend::{Backend, Consistency};
+use crate::kv::{BucketName, Error, Filter, Key, WatchFrom, WatchOptions};
+
+/// Whoever knows how to get from a name to a backend: the command line.
+#[async_trait]
+pub trait Connector: fmt::Debug + Send + Sync {
+    /// The places to choose from, the likeliest first.
+    async fn places(&self) -> Vec<Target>;
+
+    /// Goes to a place. With read-only asked for, the backend is wrapped already.
+    async fn connect(&self, target: &Target) -> Result<Session, Error>;
+}
+
+/// A connection to a place.
+#[derive(Debug)]
+pub struct Session {
+    /// The place.
+    pub backend: Arc<dyn Backend>,
+    /// What the user calls it.
+    pub label: String,
+    /// Where it is, without credentials.
+    pub address: String,
+    /// Whatever must live as long as the session does, such as the demonstration's services.
+    pub guard: Option<Guard>,
+}
+
+/// Something that is kept for its `Drop` alone.
+pub struct Guard(pub Box<dyn Any + Send + Sync>);
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Guard")
+    }
+}
+
+/// What comes back from the worker's tasks.
+#[derive(Debug)]
+pub enum Delivery {
+    /// A message for the console.
+    Message(Message),
+    /// A place is connected: [`Worker::adopt`] makes a message of it.
+    Session(RequestId, Session),
+}
+
+/// The receiving ends of a worker.
+#[derive(Debug)]
+pub struct Deliveries {
+    /// Answers, and changes of the connection: few, and wanted soon.
+    pub replies: mpsc::UnboundedReceiver<Delivery>,
+    /// What watches bring: bounded, so that a console that looks away makes them wait. They don't
+    /// lose anything by it: see [`Watch`](crate::kv::Watch).
+    pub watches: mpsc::Receiver<Message>,
+}
+
+/// Runs effects.
+#[derive(Debug)]
+pub struct Worker {
+    connector: Arc<dyn Connector>,
+    session: Option<Session>,
+    /// The tasks of the session.
+    tasks: JoinSet<()>,
+    /// The tasks that lead to a session.
+    connecting: JoinSet<()>,
+    watches: HashMap<WatchId, AbortHandle>,
+    replies: mpsc::UnboundedSender<Delivery>,
+    batches: mpsc::Sender<Message>,
+}
+
+impl Worker {
+    /// How many batches of watches wait to be looked at.
+    const BATCHES: usize = 2;
+
+    /// A worker, and where its messages come out.
+    pub fn new(connector: Arc<dyn Connector>) -> (Self, Deliveries) {
+        let (replies, replies_out) = mpsc::unbounded_channel();
+        let (batches, batches_out) = mpsc::channel(Self::BATCHES);
+        let worker = Self {
+            connector,
+            session: None,
+            tasks: JoinSet::new(),
+            connecting: JoinSet::new(),
+            watches: HashMap::new(),
+            replies,
+            batches,
+        };
+        (
+            worker,
+            Deliveries {
+                replies: replies_out,
+                watches: batches_out,
+            },
+        )
+    }
+
+    /// Starts what an effect asks for. What concerns the terminal is not done here.
+    pub fn run(&mut self, effect: Effect) {
+        while self.tasks.try_join_next().is_some() {}
+        match effect {
+            Effect::Places(id) => self.places(id),
+            Effect::Connect(id, target) => self.connect(id, target),
+            Effect::Buckets(id) => {
+                self.ask(id, |backend| async move {
+                    Reply::Buckets(backend.buckets().await)
+                });
+            }
+            Effect::Entry(id, bucket, key) => self.ask(id, |backend| async move {
+                Reply::Entry(read_entry(&*backend, &bucket, &key).await)
+            }),
+            Effect::Ping(id) => {
+                self.ask(
+                    id,
+                    |backend| async move { Reply::Ping(backend.ping().await) },
+                );
+            }
+            Effect::Overview(id) => {
+                self.ask(id, |backend| async move {
+                    Reply::Overview(backend.overview().await)
+                });
+            }
+            Effect::Watch(id, bucket, from) => self.watch(id, bucket, from),
+            Effect::Unwatch(id) => {
+                if let Some(task) = self.watches.remove(&id) {
+                    task.abort();
+                }
+            }
+            Effect::Copy(_) | Effect::Suspend | Effect::Redraw | Effect::Quit => {}
+        }
+    }
+
+    /// Leaves the session before for a new one, and tells the console what it needs to know.
+    pub fn adopt(&mut self, id: RequestId, session: Session) -> Message {
+        self.tasks = JoinSet::new();
+        self.watches.clear();
+        let connected = Connected {
+            label: session.label.clone(),
+            address: session.address.clone(),
+            capabilities: session.backend.capabilities(),
+        };
+        self.follow_connection(&session);
+        self.session = Some(session);
+        Message::Reply(id, Reply::Connected(Ok(connected)))
+    }
+
+    /// Ends all watches and the session. Waits for the store to hear of it, but not for long.
+    pub async fn shut_down(mut self) {
+        self.tasks.shutdown().await;
+        self.connecting.shutdown().await;
+        drop(self.session);
+    }
+
+    fn places(&mut self, id: RequestId) {
+        let (connector, replies) = (Arc::clone(&self.connector), self.replies.clone());
+        self.connecting.spawn(async move {
+            let places = connector.places().await;
+            deliver(&replies, Message::Reply(id, Reply::Places(places)));
+        });
+    }
+
+    fn connect(&mut self, id: RequestId, target: Target) {
+        self.connecting = JoinSet::new();
+        let (connector, replies) = (Arc::clone(&self.connector), self.replies.clone());
+        self.connecting.spawn(async move {
+            match connector.connect(&target).await {
+                Ok(session) => {
+                    // Nobody listens: the console is gone, and with it the wish to connect.
+                    let _ = replies.send(Delivery::Session(id, session));
+                }
+                Err(error) => {
+                    deliver(&replies, Message::Reply(id, Reply::Connected(Err(error))));
+                }
+            }
+        });
+    }
+
+    fn ask<F>(&mut self, id: RequestId, call: impl FnOnce(Arc<dyn Backend>) -> F)
+    where
+        F: Future<Output = Reply> + Send + 'static,
+    {
+        let Some(session) = &self.session else {
+            return;
+        };
+        let answer = call(Arc::clone(&session.backend));
+        let replies = self.replies.clone();
+        self.tasks.spawn(async move {
+            deliver(&replies, Message::Reply(id, answer.await));
+        });
+    }
+
+    fn follow_connection(&mut self, session: &Session) {
+        let mut connection = session.backend.connection();
+        let replies = self.replies.clone();
+        self.tasks.spawn(async move {
+            loop {
+                let state = connection.borrow_and_update().clone();
+                deliver(&replies, Message::Connection(state));
+                if connection.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+    }
+
+    fn watch(&mut self, id: WatchId, bucket: BucketName, from: WatchFrom) {
+        let Some(session) = &self.session else {
+            return;
+        };
+        let backend = Arc::clone(&session.backend);
+        let (replies, batches) = (self.replies.clone(), self.batches.clone());
+        let task = self.tasks.spawn(async move {
+            let options = WatchOptions::new(Filter::all()).without_values().from(from);
+            let begun = match backend.bucket(&bucket).await {
+                Ok(bucket) => bucket.watch(options).await,
+                Err(error) => Err(error),
+            };
+            let watch = match begun {
+                Ok(watch) => watch,
+                Err(error) => return deliver(&replies, Message::WatchFailed(id, error)),
+            };
+            while let Some(batch) = watch.next_batch().await {
+                if batches.send(Message::Watch(id, batch)).await.is_err() {
+                    return;
+                }
+            }
+            deliver(&replies, Message::WatchFailed(id, Error::Closed));
+        });
+        self.watches.insert(id, task);
+    }
+}
+
+fn deliver(replies: &mpsc::UnboundedSender<Delivery>, message: Message) {
+    // The console is gone: there is nobody left to tell.
+    let _ = replies.send(Delivery::Message(message));
+}
+
+async fn read_entry(
+    backend: &dyn Backend,
+    bucket: &BucketName,
+    key: &Key,
+) -> Result<Option<Box<OpenEntry>>, Error> {
+    let Some(entry) = backend
+        .bucket(bucket)
+        .await?
+        .get(key, Consistency::Any)
+        .await?
+    else {
+        return Ok(None);
+    };
+    let value = entry.value.clone().unwrap_or_default();
+    // A value can be large: a thread that may take its time makes it ready.
+    let document = tokio::task::spawn_blocking(move || Document::new(value));
+    let document = document.await.map_err(|_| Error::Closed)?;
+    Ok(Some(Box::new(OpenEntry { entry, document })))
+}
