@@ -276,34 +276,36 @@ impl Command {
 
 /// The reference of all keys and commands, as Markdown: `docs/keys.md`.
 pub fn reference(keymap: &Keymap) -> String {
-    let mut page = String::from(
-        "# Keys and commands\n\nMade from the command table and the built-in keymap. Every command \
-         can also be run by its name in the palette (`:`).\n",
-    );
+    let mut lines = vec![
+        "# Keys and commands".to_owned(),
+        String::new(),
+        "Made from the command table and the built-in keymap. Every command can also be run by its"
+            .to_owned(),
+        "name in the palette (`:`).".to_owned(),
+    ];
+    let table = |title: &str| {
+        let head = [
+            "",
+            &format!("## {title}"),
+            "",
+            "| key | command | does |",
+            "|---|---|---|",
+        ];
+        head.map(str::to_owned)
+    };
+    let row = |keys: &[String], spec: &Spec| {
+        let keys: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
+        format!("| {} | `{}` | {} |", keys.join(" "), usage(spec), spec.doc)
+    };
     for scope in Scope::ALL {
-        page += &format!(
-            "\n## {}\n\n| key | command | does |\n|---|---|---|\n",
-            scope.title()
-        );
-        for spec in COMMANDS.iter().filter(|spec| spec.scopes.contains(&scope)) {
-            let keys: Vec<_> = keymap
-                .keys(scope, spec.command)
-                .iter()
-                .map(|key| format!("`{key}`"))
-                .collect();
-            page += &format!(
-                "| {} | `{}` | {} |\n",
-                keys.join(" "),
-                usage(spec),
-                spec.doc
-            );
-        }
+        lines.extend(table(scope.title()));
+        let specs = COMMANDS.iter().filter(|spec| spec.scopes.contains(&scope));
+        lines.extend(specs.map(|spec| row(keymap.keys(scope, spec.command), spec)));
     }
-    page += "\n## In the palette alone\n\n| command | does |\n|---|---|\n";
-    for spec in COMMANDS.iter().filter(|spec| spec.scopes.is_empty()) {
-        page += &format!("| `{}` | {} |\n", usage(spec), spec.doc);
-    }
-    page
+    lines.extend(table("In the palette alone"));
+    let nowhere = COMMANDS.iter().filter(|spec| spec.scopes.is_empty());
+    lines.extend(nowhere.map(|spec| row(&[], spec)));
+    lines.join("\n") + "\n"
 }
 
 fn usage(spec: &Spec) -> String {

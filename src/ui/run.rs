@@ -112,7 +112,7 @@ impl Console {
                 Effect::Quit => self.is_over = true,
                 Effect::Suspend => self.terminal.suspend()?,
                 Effect::Redraw => self.terminal.retake()?,
-                Effect::Copy(text) => self.terminal.copy(&text)?,
+                Effect::Copy(text) => Terminal::copy(&text)?,
                 effect => self.worker.run(effect),
             }
         }

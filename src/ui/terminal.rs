@@ -61,7 +61,7 @@ impl Terminal {
     ///
     /// # Errors
     /// When the terminal is gone.
-    pub(super) fn copy(&mut self, text: &str) -> io::Result<()> {
+    pub(super) fn copy(text: &str) -> io::Result<()> {
         let text = base64::engine::general_purpose::STANDARD.encode(text);
         let mut out = io::stdout().lock();
         write!(out, "\x1b]52;c;{text}\x07")?;
