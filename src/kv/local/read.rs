@@ -41,7 +41,7 @@ pub(super) fn newest(
     let bucket = bucket(&snapshot, name)?;
     let entry = snapshot
         .prepare_cached(&format!(
-            "SELECT {COLUMNS}, e.value FROM entry AS e
+            "SELECT {COLUMNS}, e.value FROM entry AS e INDEXED BY entry_by_key
              WHERE e.bucket = ?1 AND e.key = ?2 ORDER BY e.revision DESC LIMIT 1"
         ))?
         .query_row(params![bucket.id, key.as_str()], |row| decode(row, true))
@@ -79,7 +79,7 @@ pub(super) fn history(
     let bucket = bucket(&snapshot, name)?;
     let mut entries = snapshot
         .prepare_cached(&format!(
-            "SELECT {COLUMNS}, e.value FROM entry AS e
+            "SELECT {COLUMNS}, e.value FROM entry AS e INDEXED BY entry_by_key
              WHERE e.bucket = ?1 AND e.key = ?2 ORDER BY e.revision"
         ))?
         .query_map(params![bucket.id, key.as_str()], |row| decode(row, true))?
@@ -134,13 +134,15 @@ pub(super) fn part(connection: &Connection, of: &PartOf) -> Result<Option<Part>,
     if of.values {
         sql += ", e.value";
     }
-    sql += " FROM entry AS e WHERE e.bucket = ?1 AND e.revision > ?2";
     let one_key = of.filter.is_one_key();
-    if one_key {
-        sql += " AND e.key = ?3";
-    }
+    sql += if one_key {
+        " FROM entry AS e INDEXED BY entry_by_key
+          WHERE e.bucket = ?1 AND e.revision > ?2 AND e.key = ?3"
+    } else {
+        " FROM entry AS e WHERE e.bucket = ?1 AND e.revision > ?2"
+    };
     if of.newest && pays_to_probe(&part.bucket) {
-        sql += " AND NOT EXISTS (SELECT 1 FROM entry AS later
+        sql += " AND NOT EXISTS (SELECT 1 FROM entry AS later INDEXED BY entry_by_key
                  WHERE later.bucket = e.bucket AND later.key = e.key
                    AND later.revision > e.revision)";
     }

@@ -288,7 +288,7 @@ impl Head {
     fn find(connection: &Connection, bucket: i64, key: &str) -> rusqlite::Result<Option<Self>> {
         connection
             .prepare_cached(
-                "SELECT revision, operation, expires FROM entry
+                "SELECT revision, operation, expires FROM entry INDEXED BY entry_by_key
                  WHERE bucket = ?1 AND key = ?2 ORDER BY revision DESC LIMIT 1",
             )?
             .query_row(params![bucket, key], |row| {
@@ -342,7 +342,8 @@ fn drop_old(
     now: i64,
 ) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
-        "DELETE FROM entry WHERE bucket = ?1 AND key = ?2 AND expires <= ?3 RETURNING size",
+        "DELETE FROM entry INDEXED BY entry_by_key
+         WHERE bucket = ?1 AND key = ?2 AND expires <= ?3 RETURNING size",
     )?;
     let mut rows = statement.query(params![bucket.id, key, now])?;
     while let Some(row) = rows.next()? {
@@ -359,8 +360,9 @@ fn trim(
     kept: u64,
 ) -> rusqlite::Result<()> {
     let mut statement = transaction.prepare_cached(
-        "DELETE FROM entry WHERE bucket = ?1 AND key = ?2 AND revision <=
-             (SELECT revision FROM entry WHERE bucket = ?1 AND key = ?2
+        "DELETE FROM entry INDEXED BY entry_by_key
+         WHERE bucket = ?1 AND key = ?2 AND revision <=
+             (SELECT revision FROM entry INDEXED BY entry_by_key WHERE bucket = ?1 AND key = ?2
               ORDER BY revision DESC LIMIT 1 OFFSET ?3)
          RETURNING size",
     )?;
