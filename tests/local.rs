@@ -1,6 +1,12 @@
 //! The local engine on real files: several processes, bad files, a killed writer, and what it
 //! costs to do nothing. What every backend must do is in the conformance suite.
 #![cfg(feature = "local")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "clippy takes the helpers of a test binary for code that ships"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -114,7 +114,10 @@ pub(super) fn error_of(error: &rusqlite::Error, path: &Path, what: &str) -> Erro
                 "{what} found pages that can't be right. Restore it from a backup, or try `sqlite3 FILE .recover`"
             ),
         },
-        Some(ErrorCode::ReadOnly) => file(format!("{what} failed: the file can't be written")),
+        Some(ErrorCode::ReadOnly) => file(format!(
+            "{what} failed: the file, or the folder that has to hold its -wal and -shm files, \
+             can't be written. Open it read-only, or change the permissions"
+        )),
         Some(ErrorCode::CannotOpen) => file(format!(
             "{what} failed: the file, or the -wal and -shm files beside it, can't be opened"
         )),

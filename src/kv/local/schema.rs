@@ -13,6 +13,9 @@ use crate::kv::{BucketName, Revision};
 /// Times are nanoseconds since 1970, lengths of time too. `entry` is clustered by revision, so
 /// that a watch reads it in the order in which it was written; the value comes last, so that a
 /// watch without values never touches the pages that a large value spills onto.
+///
+/// Whoever looks for a key names the index, `INDEXED BY entry_by_key`: with an order by revision,
+/// SQLite would rather walk the whole bucket.
 pub(super) const CREATE: &str = "
 CREATE TABLE bucket (
     id             INTEGER PRIMARY KEY AUTOINCREMENT,
