@@ -1,1 +1,81 @@
 //! The command line: its grammar, and a file for each family of commands.
+//!
+//! A command reads and writes through [`crate::kv`] and speaks through [`output::Output`], the one
+//! way to standard output. Every failure ends in [`error::CliError`], which knows its exit code
+//! and what to tell a person.
+
+mod args;
+mod bucket;
+mod connection;
+mod console;
+mod demo;
+mod error;
+mod keys;
+mod output;
+mod record;
+mod table;
+mod text;
+mod value;
+mod watch;
+mod write;
+
+pub use args::{Cli, Command};
+pub use demo::{Demo, start as start_demo};
+pub use error::CliError;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use connection::Connection;
+use output::Output;
+
+use crate::config::Environment;
+
+/// Runs one command line to its end, tells what went wrong, and gives the exit code.
+pub async fn run(arguments: Vec<OsString>) -> ExitCode {
+    let cli = match Cli::read(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version come here too. Where they can't be written, nobody reads.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    let mut output = Output::new(cli.global.json);
+    let result = match dispatch(cli, &mut output).await {
+        Ok(()) => output.flush(),
+        Err(error) => {
+            let told = output.conflict(&error);
+            told.and_then(|()| output.flush()).and(Err(error))
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error.tell();
+            error.exit_code()
+        }
+    }
+}
+
+async fn dispatch(cli: Cli, output: &mut Output) -> Result<(), CliError> {
+    let connection = Connection::new(&cli.global, Environment::Process)?;
+    match cli.command {
+        None => console::open(&connection, None, None).await,
+        Some(Command::Open(open)) => console::open(&connection, Some(open.bucket), open.key).await,
+        Some(Command::Demo(args)) => demo::run(&connection, args).await,
+        Some(Command::Bucket(command)) => bucket::run(&connection, command, output).await,
+        Some(Command::Ls(args)) => keys::list(&connection, args, output).await,
+        Some(Command::Get(args)) => keys::get(&connection, args, output).await,
+        Some(Command::History(args)) => keys::history(&connection, args, output).await,
+        Some(Command::Put(args)) => write::put(&connection, args, output).await,
+        Some(Command::Create(args)) => write::create(&connection, args, output).await,
+        Some(Command::Update(args)) => write::update(&connection, args, output).await,
+        Some(Command::Del(args)) => write::delete(&connection, args, output).await,
+        Some(Command::Purge(args)) => write::purge(&connection, args, output).await,
+        Some(Command::Watch(args)) => watch::run(&connection, args, output).await,
+        Some(Command::External(_)) => Err(CliError::Usage(
+            "give a command, or a bucket to open".to_owned(),
+        )),
+    }
+}

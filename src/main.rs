@@ -1,3 +1,56 @@
-//! The `kvscope` program.
+//! The `kvscope` program: a runtime around the command line, and the log.
 
-fn main() {}
+use std::process::ExitCode;
+use std::sync::Mutex;
+
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+fn main() -> ExitCode {
+    match start() {
+        Ok(code) => code,
+        Err(report) => {
+            eprintln!("kvscope: {report:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start() -> color_eyre::Result<ExitCode> {
+    color_eyre::install()?;
+    log_where_asked()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let code = runtime.block_on(kvscope::cli::run(std::env::args_os().collect()));
+    // A read of standard input may still hang; nobody waits for it any more.
+    runtime.shutdown_background();
+    Ok(code)
+}
+
+/// Writes a log to the file that `KVSCOPE_LOG` names, if it names one.
+fn log_where_asked() -> color_eyre::Result<()> {
+    let Some(path) = std::env::var_os("KVSCOPE_LOG").filter(|path| !path.is_empty()) else {
+        return Ok(());
+    };
+    let file = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open(&path);
+    let file = file.map_err(|error| {
+        color_eyre::eyre::eyre!("the log {} can't be written: {error}", path.display())
+    })?;
+    // Only our own spans in detail: what libraries tell at that level may hold payloads.
+    let targets = Targets::new()
+        .with_default(LevelFilter::INFO)
+        .with_target("kvscope", LevelFilter::DEBUG);
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(false)
+        .with_writer(Mutex::new(file));
+    tracing_subscriber::registry()
+        .with(targets)
+        .with(lines)
+        .init();
+    Ok(())
+}

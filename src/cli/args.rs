@@ -1,0 +1,431 @@
+//! The grammar of the command line. What the commands do is elsewhere.
+
+#![expect(
+    clippy::doc_markdown,
+    reason = "the texts are shown as help, just as they stand"
+)]
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::connection::ConnectionArgs;
+
+const EXAMPLES: &str = "\
+Examples:
+  kvscope demo                                  look around, with nothing but this program
+  kvscope                                       the console at the nats CLI's selected context
+  kvscope --context prod-eu config              ... opened at a bucket
+  kvscope --local app.db bucket add config --history 5
+  kvscope put config app.billing.limits @limits.json
+  kvscope get config app.billing.limits --json
+  kvscope update config app.billing.limits '{\"max\":2}' 8841
+  kvscope watch config 'app.billing.>' --json
+
+A bucket that is called like a command is opened with `kvscope open NAME`.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict (the revision moved),
+5 lock wait timed out or lease lost, 6 refused by read-only.";
+
+/// A terminal console for NATS JetStream key-value buckets, and for such buckets in a file.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kvscope",
+    version,
+    after_help = EXAMPLES,
+    override_usage = "kvscope [OPTIONS] [BUCKET [KEY]]\n       kvscope [OPTIONS] COMMAND",
+    subcommand_value_name = "COMMAND",
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command; without one the console is opened.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What every command takes.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Where to connect, and as whom.
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+    /// Refuse every write [env: KVSCOPE_READ_ONLY]
+    #[arg(long, global = true)]
+    pub read_only: bool,
+    /// The configuration file, instead of the usual one [env: KVSCOPE_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print one JSON object a line
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Use no colours [env: NO_COLOR]
+    #[arg(long, global = true)]
+    pub no_color: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Open the console at a bucket; `kvscope BUCKET [KEY]` for short
+    Open(OpenArgs),
+    /// Open the console on a local file with sample buckets and services that keep changing them
+    Demo(DemoArgs),
+    /// List, make and remove buckets
+    #[command(subcommand)]
+    Bucket(BucketCommand),
+    /// List keys, or without a bucket, buckets
+    #[command(visible_alias = "list")]
+    Ls(LsArgs),
+    /// Get a key's value: exactly into a pipe, made visible on a terminal
+    Get(GetArgs),
+    /// Put a value into a key, whatever is there
+    Put(PutArgs),
+    /// Put a value into a key that has none
+    Create(PutArgs),
+    /// Put a value into a key that is at a certain revision
+    Update(UpdateArgs),
+    /// Delete a key; its history stays
+    #[command(visible_alias = "rm")]
+    Del(RemoveArgs),
+    /// Delete a key and its history
+    Purge(RemoveArgs),
+    /// Show what is kept of a key's past, oldest first
+    History(HistoryArgs),
+    /// Show changes as they come, until Ctrl-C
+    Watch(WatchArgs),
+    /// A bucket, and perhaps a key: the words of `open` without the word itself.
+    #[command(external_subcommand)]
+    External(Vec<OsString>),
+}
+
+/// Where to open the console.
+#[derive(Debug, Args)]
+pub struct OpenArgs {
+    /// The bucket
+    pub bucket: String,
+    /// The key in it
+    pub key: Option<String>,
+}
+
+/// What the demo takes.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Use this file and keep it, instead of a temporary one
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// The commands on buckets.
+#[derive(Debug, Subcommand)]
+pub enum BucketCommand {
+    /// List the buckets
+    #[command(visible_alias = "list")]
+    Ls,
+    /// Show a bucket's settings and size
+    Info {
+        /// The bucket
+        bucket: String,
+    },
+    /// Make a bucket
+    Add(BucketAddArgs),
+    /// Remove a bucket with all its keys
+    #[command(visible_alias = "del")]
+    Rm {
+        /// The bucket
+        bucket: String,
+        /// Don't ask first
+        #[arg(short, long)]
+        force: bool,
+    },
+}
+
+/// A bucket to make.
+#[derive(Debug, Args)]
+pub struct BucketAddArgs {
+    /// The bucket
+    pub bucket: String,
+    /// How many entries to keep per key
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub history: u64,
+    /// Drop entries after this time, such as 1h or 7d
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub ttl: Option<Duration>,
+    /// Announce dropped entries by markers that stay for this time, and let entries have a time
+    /// to live of their own
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub marker_ttl: Option<Duration>,
+    /// On how many nodes to keep it
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub replicas: u64,
+    /// Where to keep it
+    #[arg(long, value_enum, default_value_t = StorageArg::File)]
+    pub storage: StorageArg,
+    /// The largest value, such as 64KB
+    #[arg(long, value_name = "BYTES", value_parser = size)]
+    pub max_value_size: Option<u64>,
+    /// The largest size of the whole, such as 1GB
+    #[arg(long, value_name = "BYTES", value_parser = size)]
+    pub max_bucket_size: Option<u64>,
+    /// What it is for
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub description: String,
+    /// Compress the data
+    #[arg(long)]
+    pub compress: bool,
+}
+
+/// Where a bucket is kept.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum StorageArg {
+    /// On disk
+    #[value(alias = "f")]
+    File,
+    /// In memory
+    #[value(alias = "m")]
+    Memory,
+}
+
+/// Which keys to list, and how.
+#[derive(Debug, Args)]
+pub struct LsArgs {
+    /// The bucket
+    pub bucket: Option<String>,
+    /// Only keys that match: * stands for one token between dots, > for the rest
+    pub filter: Option<String>,
+    /// Print the keys alone
+    #[arg(short, long, conflicts_with = "json")]
+    pub names: bool,
+    /// Also keys that are gone and left a marker
+    #[arg(short, long)]
+    pub all: bool,
+}
+
+/// Which entry to get, and how.
+#[derive(Debug, Args)]
+pub struct GetArgs {
+    /// The bucket
+    pub bucket: String,
+    /// The key
+    pub key: String,
+    /// The entry at this revision, instead of the newest
+    #[arg(long, value_name = "N")]
+    pub revision: Option<u64>,
+    /// Exactly the value's bytes, even on a terminal
+    #[arg(long, conflicts_with = "json")]
+    pub raw: bool,
+}
+
+/// What to write.
+#[derive(Debug, Args)]
+pub struct PutArgs {
+    /// The bucket
+    pub bucket: String,
+    /// The key
+    pub key: String,
+    /// The value; @FILE for a file's content, - or nothing for standard input
+    #[arg(allow_negative_numbers = true)]
+    pub value: Option<OsString>,
+    /// How to take the value.
+    #[command(flatten)]
+    pub options: ValueOptions,
+}
+
+/// What to write over which revision.
+#[derive(Debug, Args)]
+pub struct UpdateArgs {
+    /// The bucket
+    pub bucket: String,
+    /// The key
+    pub key: String,
+    /// The value; @FILE for a file's content, - for standard input
+    #[arg(allow_negative_numbers = true)]
+    pub value: OsString,
+    /// The revision that the key must be at; 0 if it must not exist
+    pub revision: u64,
+    /// How to take the value.
+    #[command(flatten)]
+    pub options: ValueOptions,
+}
+
+/// How to take a value.
+#[derive(Debug, Args)]
+pub struct ValueOptions {
+    /// Take VALUE as it stands, even if it is - or begins with @
+    #[arg(long)]
+    pub literal: bool,
+    /// Let the store drop the value after this time, in whole seconds
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub ttl: Option<Duration>,
+}
+
+/// What to remove.
+#[derive(Debug, Args)]
+pub struct RemoveArgs {
+    /// The bucket
+    pub bucket: String,
+    /// The key
+    pub key: String,
+    /// Only if the key is at this revision
+    #[arg(long, value_name = "N")]
+    pub revision: Option<u64>,
+    /// Don't ask first
+    #[arg(short, long)]
+    pub force: bool,
+}
+
+/// Whose past to show.
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// The bucket
+    pub bucket: String,
+    /// The key
+    pub key: String,
+}
+
+/// What to watch, and from where.
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// The bucket
+    pub bucket: String,
+    /// Only keys that match: * stands for one token between dots, > for the rest
+    pub filter: Option<String>,
+    /// Begin with every entry that is kept, instead of the newest of each key
+    #[arg(long, conflicts_with_all = ["updates", "revision"])]
+    pub history: bool,
+    /// Only what is written from now on
+    #[arg(long, conflicts_with = "revision")]
+    pub updates: bool,
+    /// Begin at this revision
+    #[arg(long, value_name = "N")]
+    pub revision: Option<u64>,
+    /// Leave out deletions
+    #[arg(long)]
+    pub no_deletes: bool,
+}
+
+impl Cli {
+    /// The command line, the program's name first.
+    ///
+    /// A first word that is no command opens the console: `kvscope BUCKET KEY` is read as
+    /// `kvscope open BUCKET KEY`, so that flags may follow, and a key may be called `ls`.
+    ///
+    /// # Errors
+    /// Faults in the command line, and requests for help or the version.
+    pub fn read(mut arguments: Vec<OsString>) -> Result<Self, clap::Error> {
+        let cli = Self::try_parse_from(&arguments)?;
+        let Some(Command::External(words)) = &cli.command else {
+            return Ok(cli);
+        };
+        let before = arguments.len().saturating_sub(words.len());
+        arguments.insert(before, "open".into());
+        Self::try_parse_from(&arguments)
+    }
+}
+
+/// A time such as `90s` or `1h30m`.
+pub(super) fn duration(text: &str) -> Result<Duration, humantime::DurationError> {
+    humantime::parse_duration(text)
+}
+
+/// A size such as `64KB`; a kilobyte has 1024 bytes, as in the nats CLI.
+fn size(text: &str) -> Result<u64, parse_size::Error> {
+    parse_size::Config::new().with_binary().parse_size(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(words: &str) -> Result<Cli, clap::Error> {
+        let words = words.split_whitespace().map(OsString::from);
+        Cli::read(std::iter::once("kvscope".into()).chain(words).collect())
+    }
+
+    fn opened(words: &str) -> (String, Option<String>) {
+        match read(words).unwrap().command {
+            Some(Command::Open(open)) => (open.bucket, open.key),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_grammar_is_whole() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_word_that_is_no_command_is_a_bucket() {
+        assert!(read("").unwrap().command.is_none());
+        assert_eq!(opened("config"), ("config".to_owned(), None));
+        assert_eq!(
+            opened("config ls"),
+            ("config".to_owned(), Some("ls".to_owned()))
+        );
+        assert_eq!(opened("open ls"), ("ls".to_owned(), None));
+        assert_eq!(
+            opened("open ls get"),
+            ("ls".to_owned(), Some("get".to_owned()))
+        );
+        assert!(read("config a b").is_err());
+    }
+
+    #[test]
+    fn flags_stand_before_and_after() {
+        for words in [
+            "--local x.db --json config app",
+            "config app --json --local x.db",
+            "--json config --local x.db app",
+        ] {
+            let cli = read(words).unwrap();
+            assert!(cli.global.json, "{words}");
+            assert_eq!(cli.global.connection.local, Some("x.db".into()), "{words}");
+            assert!(matches!(cli.command, Some(Command::Open(_))), "{words}");
+        }
+        let cli = read("--local x.db ls config --json").unwrap();
+        assert!(cli.global.json && matches!(cli.command, Some(Command::Ls(_))));
+    }
+
+    #[test]
+    fn values_that_look_like_flags() {
+        let Some(Command::Put(put)) = read("put b k -5").unwrap().command else {
+            panic!()
+        };
+        assert_eq!(put.value, Some("-5".into()));
+        let Some(Command::Put(put)) = read("put b k -").unwrap().command else {
+            panic!()
+        };
+        assert_eq!(put.value, Some("-".into()));
+        let Some(Command::Update(update)) = read("update b k -1.5 7").unwrap().command else {
+            panic!()
+        };
+        assert_eq!((update.value, update.revision), ("-1.5".into(), 7));
+    }
+
+    #[test]
+    fn sizes_and_times() {
+        assert_eq!(size("64KB").unwrap(), 65_536);
+        assert_eq!(size("1024").unwrap(), 1024);
+        assert_eq!(duration("1h30m").unwrap(), Duration::from_secs(5400));
+    }
+
+    #[test]
+    fn usage_is_two() {
+        for words in [
+            "get",
+            "get b",
+            "update b k v",
+            "put b k v --nonsense",
+            "bucket frobnicate",
+        ] {
+            assert_eq!(read(words).unwrap_err().exit_code(), 2, "{words}");
+        }
+        assert_eq!(read("--help").unwrap_err().exit_code(), 0);
+    }
+}

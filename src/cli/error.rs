@@ -1,0 +1,212 @@
+//! How a command can end badly: the exit code, and what a person is told.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+use crate::kv::{Error, Key, Operation, Revision};
+use crate::ui::keymap::KeymapError;
+use crate::ui::theme::ThemeError;
+
+use super::text::sentence;
+
+/// Why a command did not do what was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CliError {
+    /// The command line asks for something that can't be.
+    #[error("{0}")]
+    Usage(String),
+    /// It is not clear how to connect, or what the user wants.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The engine said no.
+    #[error(transparent)]
+    Engine(#[from] Error),
+    /// The key has no value.
+    #[error("{bucket} has no key {key}{}", how_gone(*.gone))]
+    NoKey {
+        /// The bucket.
+        bucket: String,
+        /// The key.
+        key: Key,
+        /// The marker that is left of it, if any.
+        gone: Option<(Operation, Revision)>,
+    },
+    /// The key has no entry at that revision.
+    #[error("{bucket} keeps no entry of {key} at revision {revision}")]
+    NoRevision {
+        /// The bucket.
+        bucket: String,
+        /// The key.
+        key: Key,
+        /// The revision that was asked for.
+        revision: Revision,
+    },
+    /// The key is not at the revision that the write expected; nothing was written.
+    #[error("{}", conflict(.key, *.expected, *.current))]
+    Conflict {
+        /// The bucket.
+        bucket: String,
+        /// The key.
+        key: Key,
+        /// The revision that the write expected.
+        expected: Revision,
+        /// The revision that the key has, if that could be found out. `ABSENT`: it has none.
+        current: Option<Revision>,
+    },
+    /// The acknowledgement of a write was lost.
+    #[error("it is not known whether {key} was written: {reason}. {found}")]
+    Unknown {
+        /// The key.
+        key: Key,
+        /// How it was lost.
+        reason: String,
+        /// What a look at the key showed afterwards.
+        found: String,
+    },
+    /// The person at the terminal said no.
+    #[error("left as it is")]
+    Declined,
+    /// A value can't be read.
+    #[error("{what} can't be read: {error}")]
+    Input {
+        /// The file, or standard input.
+        what: String,
+        /// Why not.
+        error: io::Error,
+    },
+    /// A value is longer than any the store takes.
+    #[error("{what} has more than {limit} bytes, which is the most that a value can have here")]
+    InputTooLong {
+        /// The file, or standard input.
+        what: String,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// Standard output can't be written.
+    #[error("the output can't be written: {0}")]
+    Output(#[from] io::Error),
+    /// The console has no terminal any more.
+    #[error("the terminal can't be used: {0}")]
+    Terminal(io::Error),
+    /// The colours can't be had.
+    #[error(transparent)]
+    Theme(#[from] ThemeError),
+    /// The keys can't be had.
+    #[error(transparent)]
+    Keymap(#[from] KeymapError),
+    /// The demo can't be set up.
+    #[error("the demo can't be set up: {0}")]
+    Demo(String),
+}
+
+impl CliError {
+    /// 0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 6 refused by read-only.
+    pub fn exit_code(&self) -> ExitCode {
+        let code = match self {
+            // Whoever read our output has seen enough.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+            Self::Usage(_) => 2,
+            Self::Config(error) if error.is_usage() => 2,
+            Self::Engine(
+                Error::InvalidKey(_) | Error::InvalidBucketName(_) | Error::InvalidFilter(_),
+            ) => 2,
+            Self::NoKey { .. } | Self::NoRevision { .. } => 3,
+            Self::Engine(Error::NoSuchBucket { .. }) => 3,
+            Self::Conflict { .. } => 4,
+            Self::Engine(Error::ReadOnly { .. }) => 6,
+            _ => 1,
+        };
+        ExitCode::from(code)
+    }
+
+    /// Tells it on standard error, in one line or two. A closed pipe is no news.
+    pub fn tell(&self) {
+        if matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe) {
+            return;
+        }
+        let mut stderr = io::stderr().lock();
+        // Where there is no standard error either, there is nobody to tell.
+        let _ = writeln!(stderr, "kvscope: {}", sentence(&self.to_string()));
+        if let Some(hint) = self.hint() {
+            let _ = writeln!(stderr, "         {}", sentence(&hint));
+        }
+    }
+
+    /// What to do about it, where that is known.
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Engine(error) => hint_for(error)?.to_owned(),
+            Self::Config(ConfigError::NoSuchContext { .. }) => {
+                "`nats context ls` lists those that are there; --no-context does without".to_owned()
+            }
+            Self::Conflict {
+                bucket,
+                key,
+                current: Some(current),
+                ..
+            } if *current != Revision::ABSENT => format!(
+                "Look at what is there (`kvscope get {bucket} {key}`), then write over {current}."
+            ),
+            Self::NoRevision { bucket, key, .. } => {
+                format!("`kvscope history {bucket} {key}` shows what is kept.")
+            }
+            Self::Unknown { .. } => {
+                "It may still be written later. Read again before you repeat it.".to_owned()
+            }
+            _ => return None,
+        })
+    }
+}
+
+fn hint_for(error: &Error) -> Option<&'static str> {
+    Some(match error {
+        Error::NoSuchBucket { .. } => {
+            "`kvscope bucket ls` lists those that are there; `kvscope bucket add NAME` makes one."
+        }
+        Error::BucketExists { .. } => "`kvscope bucket info NAME` shows its settings.",
+        Error::ReadOnly { .. } => {
+            "It comes from --read-only, KVSCOPE_READ_ONLY, or read_only in kvscope.toml."
+        }
+        Error::Unreachable { .. } => {
+            "--server, --context or --local name another place; `kvscope demo` needs none."
+        }
+        Error::File { path, .. } if !path.exists() => {
+            "`kvscope --local FILE bucket add NAME` makes the file."
+        }
+        Error::Unauthorized { .. } => "See --creds, --nkey, --user, --token and --context.",
+        _ => return None,
+    })
+}
+
+fn how_gone(gone: Option<(Operation, Revision)>) -> String {
+    let how = match gone {
+        None => return String::new(),
+        Some((Operation::Expire, _)) => "it expired",
+        Some((Operation::Purge, _)) => "it was purged",
+        Some((Operation::Delete | Operation::Put, _)) => "it was deleted",
+    };
+    let revision = gone.map(|(_, revision)| revision).unwrap_or_default();
+    format!(": {how} at revision {revision}")
+}
+
+fn conflict(key: &Key, expected: Revision, current: Option<Revision>) -> String {
+    match (expected, current) {
+        (Revision::ABSENT, Some(current)) => {
+            format!("{key} is there already, at revision {current}; nothing was written")
+        }
+        (Revision::ABSENT, None) => format!("{key} is there already; nothing was written"),
+        (expected, Some(Revision::ABSENT)) => {
+            format!(
+                "{key} is not there any more, let alone at revision {expected}; nothing was written"
+            )
+        }
+        (expected, Some(current)) => {
+            format!("{key} is at revision {current}, not {expected}; nothing was written")
+        }
+        (expected, None) => {
+            format!("{key} is not at revision {expected} any more; nothing was written")
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Reading keys: `ls`, `get` and `history`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use crate::kv::{Entry, Error, Filter, Key, Operation, Revision, Store, WatchEvent, WatchOptions};
+use crate::ui::text::{figures, visible, visible_bytes};
+
+use super::args::{GetArgs, HistoryArgs, LsArgs};
+use super::bucket;
+use super::connection::Connection;
+use super::error::CliError;
+use super::output::Output;
+use super::record::{EntryRecord, KeyRecord, timestamp};
+use super::table::{self, Align};
+use super::text::{age, clipped, visible_lines};
+
+/// How long a listing waits for the next keys before it gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a listing keeps of an entry: little, for there can be millions.
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    revision: Revision,
+    created: OffsetDateTime,
+    size: u64,
+    operation: Operation,
+}
+
+pub(super) async fn list(
+    connection: &Connection,
+    args: LsArgs,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    let Some(name) = &args.bucket else {
+        return bucket::list(connection, args.names, output).await;
+    };
+    let filter = match args.filter {
+        Some(pattern) => Filter::new(pattern).map_err(Error::from)?,
+        None => Filter::all(),
+    };
+    let store = connection.store(name).await?;
+    let rows = collect(&store, filter, args.all, connection.timeout()).await?;
+    if output.is_json() {
+        for (key, row) in &rows {
+            output.record(&KeyRecord {
+                key: key.as_str(),
+                revision: row.revision.0,
+                created: row.created,
+                size: row.size,
+                operation: row.operation.as_str(),
+            })?;
+        }
+        return Ok(());
+    }
+    if args.names {
+        for key in rows.keys() {
+            output.line(&visible(key.as_str()))?;
+        }
+        return Ok(());
+    }
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let now = OffsetDateTime::now_utc();
+    table::print(
+        output,
+        [
+            ("KEY", Align::Left),
+            ("REVISION", Align::Right),
+            ("AGE", Align::Right),
+            ("SIZE", Align::Right),
+            ("OPERATION", Align::Left),
+        ],
+        rows.iter().map(|(key, row)| {
+            [
+                visible(key.as_str()).into_owned(),
+                row.revision.to_string(),
+                age(row.created, now),
+                figures::size(row.size),
+                row.operation.as_str().to_owned(),
+            ]
+        }),
+    )
+}
+
+/// The newest entries of all keys that match, by key.
+async fn collect(
+    store: &Store,
+    filter: Filter,
+    with_markers: bool,
+    timeout: Duration,
+) -> Result<BTreeMap<Key, Row>, CliError> {
+    let options = WatchOptions::new(filter).without_values();
+    let watch = store.watch(options).await?;
+    let mut rows = BTreeMap::new();
+    // While the watch is interrupted, nothing comes until the store is back.
+    let mut interrupted: Option<Instant> = None;
+    loop {
+        let limit = interrupted.map_or(PATIENCE, |_| timeout);
+        let deadline = interrupted.unwrap_or_else(Instant::now) + limit;
+        let batch = tokio::time::timeout_at(deadline, watch.next_batch()).await;
+        let Some(events) = batch.map_err(|_| Error::NoAnswer {
+            what: format!("listing the keys of {}", store.name()),
+            after: limit,
+        })?
+        else {
+            return Err(Error::Closed.into());
+        };
+        for event in events {
+            match event {
+                WatchEvent::Entry(entry) if entry.is_marker() && !with_markers => {
+                    rows.remove(&entry.key);
+                }
+                WatchEvent::Entry(entry) => {
+                    let row = Row {
+                        revision: entry.revision,
+                        created: entry.created,
+                        size: entry.size,
+                        operation: entry.operation,
+                    };
+                    rows.insert(entry.key, row);
+                }
+                WatchEvent::Ready => return Ok(rows),
+                WatchEvent::Interrupted { .. } => {
+                    interrupted.get_or_insert_with(Instant::now);
+                }
+                WatchEvent::Resumed { gap } => {
+                    interrupted = None;
+                    if gap {
+                        rows.clear();
+                    }
+                }
+            }
+        }
+    }
+}
+
+pub(super) async fn get(
+    connection: &Connection,
+    args: GetArgs,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    let store = connection.store(&args.bucket).await?;
+    let entry = match args.revision {
+        None => store.get(&args.key).await?,
+        Some(revision) => {
+            let revision = Revision(revision);
+            let entry = store.get_revision(&args.key, revision).await?;
+            Some(entry.ok_or_else(|| CliError::NoRevision {
+                bucket: args.bucket.clone(),
+                key: Key::from_stored(args.key.as_str()),
+                revision,
+            })?)
+        }
+    };
+    let no_key = |gone| CliError::NoKey {
+        bucket: args.bucket.clone(),
+        key: Key::from_stored(args.key.as_str()),
+        gone,
+    };
+    let entry = entry.ok_or_else(|| no_key(None))?;
+    let Some(value) = entry.live_value() else {
+        return Err(no_key(Some((entry.operation, entry.revision))));
+    };
+    if output.is_json() {
+        return output.record(&EntryRecord::new(&args.bucket, &entry));
+    }
+    if args.raw || !output.is_terminal() {
+        return output.bytes(value);
+    }
+    output.line(&heading(&entry))?;
+    output.line("")?;
+    output.line(visible_lines(value).trim_end_matches('\n'))
+}
+
+/// The entry in one line.
+fn heading(entry: &Entry) -> String {
+    format!(
+        "{}  revision {}  {} {} ago  {}",
+        visible(entry.key.as_str()),
+        entry.revision,
+        entry.operation,
+        age(entry.created, OffsetDateTime::now_utc()),
+        figures::size(entry.size),
+    )
+}
+
+pub(super) async fn history(
+    connection: &Connection,
+    args: HistoryArgs,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    let store = connection.store(&args.bucket).await?;
+    let entries = store.history(&args.key).await?;
+    if entries.is_empty() {
+        return Err(CliError::NoKey {
+            bucket: args.bucket,
+            key: Key::from_stored(args.key),
+            gone: None,
+        });
+    }
+    if output.is_json() {
+        for entry in &entries {
+            output.record(&EntryRecord::new(&args.bucket, entry))?;
+        }
+        return Ok(());
+    }
+    let columns = output.columns();
+    table::print(
+        output,
+        [
+            ("REVISION", Align::Right),
+            ("CREATED", Align::Left),
+            ("OPERATION", Align::Left),
+            ("SIZE", Align::Right),
+            ("VALUE", Align::Left),
+        ],
+        entries.iter().map(|entry| {
+            [
+                entry.revision.to_string(),
+                timestamp(entry.created),
+                entry.operation.as_str().to_owned(),
+                figures::size(entry.size),
+                preview(entry, columns),
+            ]
+        }),
+    )
+}
+
+/// How many columns a value gets beside the others in a table.
+const PREVIEW: usize = 60;
+
+/// The beginning of a value, in one line.
+fn preview(entry: &Entry, columns: Option<usize>) -> String {
+    let value = entry
+        .live_value()
+        .map(|value| &value[..])
+        .unwrap_or_default();
+    // No more than can be shown: a value can have a megabyte.
+    let shown = value.get(..4 * PREVIEW).unwrap_or(value);
+    let room = columns.map_or(PREVIEW, |columns| columns.saturating_sub(62).max(16));
+    clipped(&visible_bytes(shown), room)
+}

@@ -1,0 +1,98 @@
+//! Standard output: the one way to it.
+//!
+//! In tables and in lines for people nothing raw gets through, whoever reads them; JSON is the
+//! same for a program, and harmless on a terminal. Only [`Output::bytes`] writes what it is given.
+
+use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write as _};
+
+use serde::Serialize;
+
+use crate::kv::Revision;
+
+use super::error::CliError;
+use super::record::ConflictRecord;
+use super::text::SafeJson;
+
+/// Standard output, and how it is to be written to.
+#[derive(Debug)]
+pub(super) struct Output {
+    writer: BufWriter<Stdout>,
+    json: bool,
+    terminal: bool,
+}
+
+impl Output {
+    pub(super) fn new(json: bool) -> Self {
+        let stdout = io::stdout();
+        let terminal = stdout.is_terminal();
+        Self {
+            writer: BufWriter::with_capacity(64 << 10, stdout),
+            json,
+            terminal,
+        }
+    }
+
+    /// Whether programs read it.
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether it is a terminal.
+    pub(super) fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// How many columns there are, if it is a terminal.
+    pub(super) fn columns(&self) -> Option<usize> {
+        if !self.terminal {
+            return None;
+        }
+        let (columns, _) = crossterm::terminal::size().ok()?;
+        (columns > 0).then_some(usize::from(columns))
+    }
+
+    /// Writes a line of text, which must have been made visible.
+    pub(super) fn line(&mut self, text: &str) -> Result<(), CliError> {
+        self.writer.write_all(text.as_bytes())?;
+        self.writer.write_all(b"\n")?;
+        Ok(())
+    }
+
+    /// Writes an object for programs.
+    pub(super) fn record(&mut self, record: &impl Serialize) -> Result<(), CliError> {
+        let mut serializer = serde_json::Serializer::with_formatter(&mut self.writer, SafeJson);
+        record.serialize(&mut serializer).map_err(io::Error::from)?;
+        self.writer.write_all(b"\n")?;
+        Ok(())
+    }
+
+    /// Writes these very bytes.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<(), CliError> {
+        self.writer.write_all(bytes)?;
+        Ok(())
+    }
+
+    /// Writes a conflict for programs, if that is what went wrong and they are who reads.
+    pub(super) fn conflict(&mut self, error: &CliError) -> Result<(), CliError> {
+        match error {
+            CliError::Conflict {
+                bucket,
+                key,
+                expected,
+                current,
+            } if self.json => self.record(&ConflictRecord {
+                error: "conflict",
+                bucket,
+                key: key.as_str(),
+                expected: expected.0,
+                current: current.map(|Revision(current)| current),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Sends on what has been written.
+    pub(super) fn flush(&mut self) -> Result<(), CliError> {
+        Ok(self.writer.flush()?)
+    }
+}

@@ -1,0 +1,237 @@
+//! Writing keys: `put`, `create`, `update`, `del` and `purge`.
+//!
+//! A write ends well, in a conflict, in not knowing, or in a failure, and each is told as what it
+//! is. After a lost acknowledgement the key is read again, to say what is there now.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use crate::kv::backend::{Change, Write};
+use crate::kv::{CreateError, Entry, Error, Key, Revision, Store, WriteError};
+use crate::ui::text::visible;
+
+use super::args::{PutArgs, RemoveArgs, UpdateArgs};
+use super::connection::Connection;
+use super::error::CliError;
+use super::output::Output;
+use super::record::WrittenRecord;
+use super::value::Source;
+
+pub(super) async fn put(
+    connection: &Connection,
+    args: PutArgs,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    let (store, write) = prepare(connection, args).await?;
+    let revision = commit(&store, write.clone()).await?;
+    told(&store, &write, revision, output)
+}
+
+pub(super) async fn create(
+    connection: &Connection,
+    args: PutArgs,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    let (store, write) = prepare(connection, args).await?;
+    let Change::Put(value) = write.change.clone() else {
+        return Err(Error::Closed.into());
+    };
+    let revision = match store.create(&write.key, value, write.ttl).await {
+        Ok(revision) => revision,
+        Err(CreateError::Exists { key, current }) => {
+            return Err(CliError::Conflict {
+                bucket: store.name().to_string(),
+                key,
+                expected: Revision::ABSENT,
+                current: Some(current),
+            });
+        }
+        Err(CreateError::Write(error)) => return Err(explain(&store, &write, error).await),
+    };
+    told(&store, &write, revision, output)
+}
+
+pub(super) async fn update(
+    connection: &Connection,
+    args: UpdateArgs,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    let expected = Revision(args.revision);
+    let put = PutArgs {
+        bucket: args.bucket,
+        key: args.key,
+        value: Some(args.value),
+        options: args.options,
+    };
+    let (store, write) = prepare(connection, put).await?;
+    let write = write.expecting(expected);
+    let revision = commit(&store, write.clone()).await?;
+    told(&store, &write, revision, output)
+}
+
+pub(super) async fn delete(
+    connection: &Connection,
+    args: RemoveArgs,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    remove(connection, args, Change::Delete, output).await
+}
+
+pub(super) async fn purge(
+    connection: &Connection,
+    args: RemoveArgs,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    remove(connection, args, Change::Purge, output).await
+}
+
+async fn remove(
+    connection: &Connection,
+    args: RemoveArgs,
+    change: Change,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    let store = connection.store(&args.bucket).await?;
+    let key = Key::from_stored(args.key);
+    let write = Write {
+        change,
+        expected: args.revision.map(Revision),
+        ..Write::delete(key.clone())
+    };
+    if write.expected.is_none() {
+        // A store would leave a marker even of a key that never was.
+        let entry = store.get(&key).await?;
+        let is_there = match &entry {
+            None => false,
+            // What a deletion left can still be purged: the history goes with it.
+            Some(entry) => !entry.is_marker() || write.change == Change::Purge,
+        };
+        if !is_there {
+            return Err(CliError::NoKey {
+                bucket: args.bucket,
+                key,
+                gone: entry.map(|entry| (entry.operation, entry.revision)),
+            });
+        }
+    }
+    let question = match write.change {
+        Change::Purge => format!("Delete {key} in {} with its history?", args.bucket),
+        Change::Delete | Change::Put(_) => format!("Delete {key} in {}?", args.bucket),
+    };
+    confirm(&question, args.force)?;
+    let revision = commit(&store, write.clone()).await?;
+    told(&store, &write, revision, output)
+}
+
+/// Asks the person at the terminal; where there is none, the command line is the answer.
+pub(super) fn confirm(question: &str, force: bool) -> Result<(), CliError> {
+    if force || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Ok(());
+    }
+    let mut stderr = io::stderr();
+    write!(stderr, "{} [y/N] ", visible(question))?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    match answer.trim().to_ascii_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => Err(CliError::Declined),
+    }
+}
+
+/// Opens the bucket and reads the value.
+async fn prepare(connection: &Connection, args: PutArgs) -> Result<(Store, Write), CliError> {
+    let key = Key::new(&args.key).map_err(Error::from)?;
+    let source = Source::of(args.value.as_deref(), args.options.literal)?;
+    let store = connection.store(&args.bucket).await?;
+    let value = source.read(store.capabilities().max_value_size).await?;
+    let write = Write {
+        ttl: args.options.ttl,
+        ..Write::put(key, value)
+    };
+    Ok((store, write))
+}
+
+async fn commit(store: &Store, write: Write) -> Result<Revision, CliError> {
+    match store.write(write.clone()).await {
+        Ok(revision) => Ok(revision),
+        Err(error) => Err(explain(store, &write, error).await),
+    }
+}
+
+/// What a write's bad end means, with what can be found out about it.
+async fn explain(store: &Store, write: &Write, error: WriteError) -> CliError {
+    match error {
+        WriteError::Failed(error) => error.into(),
+        WriteError::Conflict {
+            key,
+            expected,
+            current,
+        } => CliError::Conflict {
+            bucket: store.name().to_string(),
+            current: match current {
+                Some(current) => Some(current),
+                None => store
+                    .get(&key)
+                    .await
+                    .ok()
+                    .map(|entry| revision_of(entry.as_ref())),
+            },
+            key,
+            expected,
+        },
+        WriteError::Unknown { key, reason } => CliError::Unknown {
+            found: look_again(store, write).await,
+            key,
+            reason,
+        },
+    }
+}
+
+fn revision_of(entry: Option<&Entry>) -> Revision {
+    entry.map_or(Revision::ABSENT, |entry| entry.revision)
+}
+
+/// What the key holds after a write whose acknowledgement was lost.
+async fn look_again(store: &Store, write: &Write) -> String {
+    let entry = match store.get(&write.key).await {
+        Ok(entry) => entry,
+        Err(error) => return format!("Reading it again failed too: {error}"),
+    };
+    let revision = revision_of(entry.as_ref());
+    let is_as_written = match (&write.change, &entry) {
+        (Change::Put(value), Some(entry)) => entry.live_value() == Some(value),
+        (Change::Delete | Change::Purge, Some(entry)) => entry.is_marker(),
+        (_, None) => false,
+    };
+    if write.expected == Some(revision) {
+        return format!("It is still at revision {revision}: not written so far");
+    }
+    match (is_as_written, entry) {
+        (_, None) => "It is not there: not written so far".to_owned(),
+        (true, _) => format!("It is as it was to be, at revision {revision}"),
+        (false, _) => format!("It is at revision {revision}, and not as it was to be"),
+    }
+}
+
+fn told(
+    store: &Store,
+    write: &Write,
+    revision: Revision,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    let (bucket, key) = (store.name().as_str(), write.key.as_str());
+    if output.is_json() {
+        return output.record(&WrittenRecord {
+            bucket,
+            key,
+            revision: revision.0,
+        });
+    }
+    let done = match write.change {
+        Change::Put(_) => "put",
+        Change::Delete => "deleted",
+        Change::Purge => "purged",
+    };
+    let key = visible(key);
+    output.line(&format!("{bucket} {key} {done} at revision {revision}"))
+}
