@@ -26,8 +26,8 @@ use super::{
 /// are refused because the key has moved, the key's history tells whether it was this write that
 /// moved it, as long as it still shows the next entry and that entry differs from what was sent.
 /// An equal entry is no proof, because somebody else could have written the same; then the answer
-/// is [`ChangeError::Unknown`]. Values that hold something unique to their writer are never in
-/// that doubt about others' writes, but this layer can't know it.
+/// is [`ChangeError::Unknown`]. Whoever puts something unique into each value can read the key
+/// then, and see for himself.
 #[derive(Debug, Clone)]
 pub struct AtomicMap<T> {
     store: Store,

@@ -1,6 +1,6 @@
 //! A wrapper that makes what can go wrong go wrong on purpose: for tests of everything above.
 //!
-//! What to do when is in [`Faults`]; how a watch is cut and goes on is in [`cut`]. Nothing is
+//! What to do when is in [`Faults`]; how a watch is cut and goes on is in `cut.rs`. Nothing is
 //! random but by a seed.
 
 mod cut;

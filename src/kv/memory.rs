@@ -1,7 +1,7 @@
 //! A backend in memory: the fake for tests of services, and the first that the suite runs on.
 //!
 //! It keeps the whole contract, times to live included, by tokio's clock, so that a test with a
-//! paused clock need not wait. What a bucket does with a write is in [`bucket`]. Nothing is kept
+//! paused clock need not wait. What a bucket does with a write is in `bucket.rs`. Nothing is kept
 //! when it is dropped, and no care is taken to be fast.
 
 mod bucket;

@@ -51,11 +51,10 @@ pub(super) async fn it_says_so(bench: Bench) -> Outcome {
 pub(super) async fn reads_and_watches_pass(bench: Bench) -> Outcome {
     let (store, guarded, wrapped) = stores(&bench).await?;
     wrapped.ping().await?;
-    equal(
-        wrapped.overview().await?,
-        bench.backend.overview().await?,
-        "overview",
-    )?;
+    // Not all of it: an overview counts what has happened meanwhile.
+    let (overview, same) = (wrapped.overview().await?, bench.backend.overview().await?);
+    equal(overview.address, same.address, "address")?;
+    equal(overview.engine, same.engine, "engine")?;
     equal(guarded.name(), store.name(), "name")?;
     equal(guarded.info().await?, store.info().await?, "info")?;
     let entry = store.get("a").await?;

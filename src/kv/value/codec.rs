@@ -102,6 +102,10 @@ pub fn json_to_bytes<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Encode
 
 /// The value of JSON: what `#[derive(JsonByteDes)]` calls.
 ///
+/// With the feature `console`, fractions in flattened structs and in untagged or internally tagged
+/// enums can't be read, because `serde_json` then keeps numbers as they are written. A service
+/// leaves that feature out.
+///
 /// # Errors
 /// [`DecodeError`] for bytes that are no JSON, and for JSON of another shape, with the path to the
 /// field, the line and the column.
@@ -183,6 +187,31 @@ mod tests {
         assert_eq!(fault("hunter2"), "it is not JSON (at line 1 column 1)");
         assert_eq!(fault(""), "the JSON ends too early (at line 1 column 0)");
         assert!(!fault("\u{1b}[31m").contains('\u{1b}'));
+    }
+
+    /// What a service reads, with the features that a service has.
+    #[cfg(not(feature = "console"))]
+    #[test]
+    fn fractions_are_read_in_every_shape() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Inner {
+            rate: f64,
+        }
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Flat {
+            #[serde(flatten)]
+            inner: Inner,
+        }
+        #[derive(Debug, PartialEq, Deserialize)]
+        #[serde(tag = "kind")]
+        enum Tagged {
+            Limit(Inner),
+        }
+        let inner = Inner { rate: 1.5 };
+        assert_eq!(json_from_bytes(br#"{"rate": 1.5}"#), Ok(Flat { inner }));
+        let limit = Tagged::Limit(Inner { rate: 1.5 });
+        let json = br#"{"kind": "Limit", "rate": 1.5}"#;
+        assert_eq!(json_from_bytes(json), Ok(limit));
     }
 
     #[test]
