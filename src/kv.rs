@@ -8,29 +8,43 @@
 //!
 //! Nothing here knows of a terminal, of arguments or of a configuration file.
 
+mod atomic;
 pub mod backend;
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod entry;
 mod error;
+#[cfg(any(test, feature = "testing"))]
+pub mod faulty;
 mod filter;
 mod key;
 #[cfg(feature = "local")]
 pub mod local;
-#[cfg(feature = "testing")]
+#[cfg(any(test, feature = "testing"))]
 pub mod memory;
 #[cfg(feature = "nats")]
 pub mod nats;
 mod read_only;
 mod store;
+mod value;
 mod watch;
 
+pub use atomic::{AtomicMap, ChangeError, Changed, Next, Retry};
 pub use entry::{Entry, Operation, Revision};
 pub use error::{Error, WriteError};
 pub use filter::{Filter, InvalidFilter};
 pub use key::{BucketName, InvalidBucketName, InvalidKey, Key};
 pub use read_only::ReadOnly;
 pub use store::{CreateError, Store};
+pub use value::{
+    ByteDeserialize, ByteSerialize, DecodeError, EncodeError, KeyValue, KeyValueRead,
+    KeyValueWrite, Keyed, KeyedValue, KvReadError, KvWriteError, StaticKeyIndexedValue, ValueEntry,
+    ValueWatch, Versioned, json_from_bytes, json_to_bytes,
+};
 pub use watch::{
     Interruption, Watch, WatchEvent, WatchFrom, WatchOptions, WatchSender, watch_channel,
 };
+
+/// For the code that the derives generate.
+#[doc(hidden)]
+pub use serde as __serde;

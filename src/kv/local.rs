@@ -139,7 +139,7 @@ impl LocalBackend {
         value: impl Into<Bytes>,
     ) -> Result<Revision, WriteError> {
         let write = Write::put(Key::from_stored(key), value);
-        bucket::write_unchecked(&self.engine, bucket.clone(), write).await
+        self.engine.write(bucket.clone(), write).await
     }
 
     async fn file_section(&self) -> Result<Section, Error> {

@@ -21,8 +21,8 @@ use super::backend::{
     Overview, Write,
 };
 use super::{
-    BucketName, Entry, Error, Filter, Interruption, Key, Revision, Watch, WatchEvent, WatchFrom,
-    WatchOptions, WatchSender, WriteError, watch_channel,
+    BucketName, Entry, Error, Filter, Interruption, Key, Revision, Store, Watch, WatchEvent,
+    WatchFrom, WatchOptions, WatchSender, WriteError, watch_channel,
 };
 
 /// A store of buckets that lives in this process alone. Clones share the buckets.
@@ -58,6 +58,17 @@ impl Memory {
                 began: (OffsetDateTime::now_utc(), Instant::now()),
             }),
         }
+    }
+
+    /// A bucket in a new store of its own, for a test that needs no more.
+    ///
+    /// # Errors
+    /// As [`Backend::create_bucket`].
+    pub async fn with_bucket(config: &BucketConfig) -> Result<(Self, Store), Error> {
+        let memory = Self::new();
+        memory.create_bucket(config).await?;
+        let store = Store::new(memory.bucket(&config.name).await?);
+        Ok((memory, store))
     }
 
     const CAPABILITIES: Capabilities = Capabilities {

@@ -39,6 +39,9 @@ use super::{BucketName, Error};
 /// The most entries per key that the server keeps for a bucket.
 const MAX_HISTORY: u64 = 64;
 
+/// How many bytes the headers of a write can take. They count as part of a message.
+const HEADERS: u64 = 128;
+
 /// The buckets of a NATS server.
 #[derive(Debug)]
 pub struct NatsBackend {
@@ -56,7 +59,8 @@ impl NatsBackend {
     /// [`Error::Tls`], [`Error::NoJetStream`], and [`Error::File`] for credentials that can't be
     /// read. None of them holds a secret.
     pub async fn connect(options: NatsOptions) -> Result<Arc<Self>, Error> {
-        let connected = connect::connect(&options).await?;
+        // Boxed, because TLS and WebSockets make it large.
+        let connected = Box::pin(connect::connect(&options)).await?;
         let domain = options.jetstream_domain.as_deref();
         let session = Arc::new(Session {
             client: connected.client,
@@ -92,7 +96,7 @@ fn capabilities(session: &Session) -> Capabilities {
         replicas: true,
         memory_storage: true,
         max_history: MAX_HISTORY,
-        max_value_size: Some(session.client.max_payload() as u64),
+        max_value_size: Some((session.client.max_payload() as u64).saturating_sub(HEADERS)),
         remote: true,
         read_only: false,
     }
@@ -220,7 +224,7 @@ impl Backend for NatsBackend {
     async fn delete_bucket(&self, name: &BucketName) -> Result<(), Error> {
         let what = format!("deleting the bucket {name}");
         let verb = format!("STREAM.DELETE.{}", settings::stream_of(name));
-        match self.session.call::<Deleted>(&what, &verb, &()).await {
+        match self.session.ask::<Deleted>(&what, &verb).await {
             Ok(_) => Ok(()),
             Err(error) => Err(bucket::explain(&self.session, name, &what, error)),
         }

@@ -197,7 +197,7 @@ impl Watch {
         .await
     }
 
-    fn poll_next_event(&self, context: &mut Context<'_>) -> Poll<Option<WatchEvent>> {
+    pub(super) fn poll_next_event(&self, context: &mut Context<'_>) -> Poll<Option<WatchEvent>> {
         let mut state = self.queue.lock();
         let Some(event) = state.take_one() else {
             return state.wait_or_end(context).map(|()| None);

@@ -24,7 +24,6 @@ use super::screens::browse::Browse;
 use super::screens::connect::Connect;
 use super::screens::server::Server;
 use super::theme::Theme;
-use super::value::Masks;
 use crate::kv::backend::Connection;
 use crate::kv::{BucketName, Error, WatchEvent};
 
@@ -63,8 +62,6 @@ pub struct Settings {
     pub theme: Theme,
     /// The keys.
     pub keymap: Keymap,
-    /// Which values are secret.
-    pub masks: Masks,
 }
 
 /// The console.
@@ -131,7 +128,7 @@ impl App {
             next_ping: None,
             reconnects: 0,
             screen: Screen::Connect,
-            browse: Browse::new(settings.bucket, settings.key, settings.masks),
+            browse: Browse::new(settings.bucket, settings.key),
             activity: Activity::default(),
             server: Server::default(),
             connect: Connect::default(),
@@ -177,8 +174,8 @@ impl App {
 
     /// Takes what a frame left behind.
     pub fn drawn(&mut self, notes: Notes) {
-        // Another height can bring the selection out of sight: then one more frame is due.
-        self.dirty = notes.heights != self.notes.heights;
+        // Another size can bring the selection out of sight: then one more frame is due.
+        self.dirty = notes.sizes != self.notes.sizes;
         if self.dirty {
             self.fit(&notes);
         }
@@ -206,12 +203,10 @@ impl App {
     }
 
     fn fit(&mut self, notes: &Notes) {
-        let height = |pane| notes.height_of(pane);
-        self.browse.fit(
-            height(Pane::Buckets),
-            height(Pane::Keys),
-            height(Pane::Entry),
-        );
+        let height = |pane| notes.size_of(pane).map(|(rows, _)| rows);
+        let value = notes.size_of(Pane::Entry);
+        self.browse
+            .fit(height(Pane::Buckets), height(Pane::Keys), value);
         if let Some(rows) = height(Pane::Activity) {
             self.activity.viewport.height = rows;
             self.activity.step(super::viewport::Step::By(0));

@@ -3,6 +3,8 @@
 //! Drawing changes nothing. What it finds out on the way (how many rows fit, what lies under the
 //! mouse, when the picture will change by itself) goes into [`Notes`].
 
+use std::time::Duration;
+
 use ratatui::Frame;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
@@ -30,8 +32,8 @@ pub struct Canvas<'a, 'f> {
 pub struct Notes {
     /// What lies where, the topmost last.
     pub hits: Vec<(Rect, Hit)>,
-    /// How many rows each list has room for.
-    pub heights: Vec<(Pane, usize)>,
+    /// How many rows and columns each list or text has room for.
+    pub sizes: Vec<(Pane, (usize, usize))>,
     /// Where the screen is, between header and footer.
     pub body: Rect,
     /// When the picture will change although nothing happens: an age grows, a mark goes out.
@@ -86,14 +88,21 @@ impl Canvas<'_, '_> {
         self.notes.hits.push((area, hit));
     }
 
-    /// Says how many rows a list has room for.
-    pub fn height(&mut self, pane: Pane, rows: u16) {
-        self.notes.heights.push((pane, usize::from(rows)));
+    /// Says where the rows of a list or text are.
+    pub fn rows_in(&mut self, pane: Pane, area: Rect) {
+        let size = (usize::from(area.height), usize::from(area.width));
+        self.notes.sizes.push((pane, size));
     }
 
     /// Says that the picture will change at this time.
     pub fn changes_at(&mut self, at: Millis) {
         self.notes.changes_at = Some(self.notes.changes_at.map_or(at, |before| before.min(at)));
+    }
+
+    /// Says that the picture will change after this time.
+    pub fn changes_in(&mut self, time: Duration) {
+        let time = Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX / 2);
+        self.changes_at(self.now + time.max(1));
     }
 
     /// Draws a line of text.
@@ -140,11 +149,9 @@ impl Notes {
         hit.map(|(_, hit)| *hit)
     }
 
-    /// How many rows a list has room for.
-    pub fn height_of(&self, pane: Pane) -> Option<usize> {
-        self.heights
-            .iter()
-            .find(|(of, _)| *of == pane)
-            .map(|(_, rows)| *rows)
+    /// How many rows and columns a list or text has room for, if it was drawn.
+    pub fn size_of(&self, pane: Pane) -> Option<(usize, usize)> {
+        let mut sizes = self.sizes.iter();
+        sizes.find(|(of, _)| *of == pane).map(|(_, size)| *size)
     }
 }

@@ -3,6 +3,8 @@
 //! Keys (`assets/keymap.toml`), help, footer, palette and `docs/keys.md` all derive from it. What
 //! a command *does* is with the screen or overlay that takes it.
 
+use super::keymap::Keymap;
+
 /// Something that the user can ask for, by a key or by its name in the palette.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Command {
@@ -223,7 +225,7 @@ pub const COMMANDS: &[Spec] = {
         row(C::NextMatch, "next", "", "To the next match", &[Entry]),
         row(C::PreviousMatch, "previous", "", "To the match before", &[Entry]),
         row(C::Clear, "clear", "clear", "Empty the feed", &[Activity]),
-        taking(Optional("TEXT"), row(C::Filter, "filter", "filter", "Show the rows that contain a text, or with ! before it those that don't; in a value, find it", &[Buckets, Keys, Entry, Activity])),
+        taking(Optional("TEXT"), row(C::Filter, "filter", "filter", "Show rows that contain a text (! before it: that don't); in a value, find it", &[Buckets, Keys, Entry, Activity])),
         row(C::CopyValue, "copy-value", "copy", "Copy the value", &[Keys, Entry]),
         row(C::CopyKey, "copy-key", "", "Copy the key's name", &[Keys, Entry, Activity]),
         row(C::Reveal, "reveal", "reveal", "Show masked secrets, or mask them again", &[Keys, Entry]),
@@ -269,6 +271,46 @@ impl Command {
             .iter()
             .find(|spec| spec.name == name)
             .map(|spec| spec.command)
+    }
+}
+
+/// The reference of all keys and commands, as Markdown: `docs/keys.md`.
+pub fn reference(keymap: &Keymap) -> String {
+    let mut page = String::from(
+        "# Keys and commands\n\nMade from the command table and the built-in keymap. Every command \
+         can also be run by its name in the palette (`:`).\n",
+    );
+    for scope in Scope::ALL {
+        page += &format!(
+            "\n## {}\n\n| key | command | does |\n|---|---|---|\n",
+            scope.title()
+        );
+        for spec in COMMANDS.iter().filter(|spec| spec.scopes.contains(&scope)) {
+            let keys: Vec<_> = keymap
+                .keys(scope, spec.command)
+                .iter()
+                .map(|key| format!("`{key}`"))
+                .collect();
+            page += &format!(
+                "| {} | `{}` | {} |\n",
+                keys.join(" "),
+                usage(spec),
+                spec.doc
+            );
+        }
+    }
+    page += "\n## In the palette alone\n\n| command | does |\n|---|---|\n";
+    for spec in COMMANDS.iter().filter(|spec| spec.scopes.is_empty()) {
+        page += &format!("| `{}` | {} |\n", usage(spec), spec.doc);
+    }
+    page
+}
+
+fn usage(spec: &Spec) -> String {
+    match spec.argument {
+        Argument::None => spec.name.to_owned(),
+        Argument::Optional(word) => format!("{} [{word}]", spec.name),
+        Argument::Needed(word) => format!("{} {word}", spec.name),
     }
 }
 

@@ -153,6 +153,8 @@ fn show_key(key: KeyCombination) -> String {
         crokey::OneToThree::One(KeyCode::Down) => "↓".to_owned(),
         crokey::OneToThree::One(KeyCode::Left) => "←".to_owned(),
         crokey::OneToThree::One(KeyCode::Right) => "→".to_owned(),
+        // The crate spells it out, which no keyboard does.
+        crokey::OneToThree::One(KeyCode::Char('-')) if key.modifiers.is_empty() => "-".to_owned(),
         crokey::OneToThree::One(KeyCode::BackTab) => "Shift-Tab".to_owned(),
         _ => KeyCombinationFormat::default()
             .with_implicit_shift()

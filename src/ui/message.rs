@@ -10,7 +10,7 @@ use std::time::Duration;
 use crossterm::event::Event;
 
 use super::value::Document;
-use crate::kv::backend::{BucketInfo, Capabilities, Connection, Overview};
+use crate::kv::backend::{BucketInfo, Capabilities, Connection, Consistency, Overview};
 use crate::kv::{BucketName, Entry, Error, Key, WatchEvent, WatchFrom};
 
 /// A moment in milliseconds since 1970, UTC.
@@ -69,6 +69,15 @@ pub struct OpenEntry {
     pub entry: Entry,
     /// Its value.
     pub document: Document,
+    /// Which copy of the data it was read from.
+    pub consistency: Consistency,
+}
+
+impl OpenEntry {
+    /// Whether the store may have a newer entry that this copy has not heard of.
+    pub fn may_be_behind(&self) -> bool {
+        self.consistency == Consistency::Any
+    }
 }
 
 /// What the console knows of the place it is connected to.

@@ -15,19 +15,25 @@ use tokio::time::Instant;
 use super::app::{App, Settings};
 use super::message::{Effect, Message, Millis};
 use super::terminal::{Terminal, restore_on_panic};
+use super::value::Masks;
 use super::worker::{Connector, Deliveries, Delivery, Worker};
 
 /// The least time between two frames.
 const FRAME: Duration = Duration::from_micros(16_666);
 
-/// Runs the console until the user leaves it, or the terminal or a signal ends it.
+/// Runs the console until the user leaves it, or the terminal or a signal ends it. `masks` says
+/// which parts of values are secret.
 ///
 /// # Errors
 /// When standard output is no terminal, or is gone.
-pub async fn run(connector: Arc<dyn Connector>, settings: Settings) -> io::Result<()> {
+pub async fn run(
+    connector: Arc<dyn Connector>,
+    settings: Settings,
+    masks: Masks,
+) -> io::Result<()> {
     restore_on_panic();
     let terminal = Terminal::take()?;
-    let (worker, deliveries) = Worker::new(connector);
+    let (worker, deliveries) = Worker::new(connector, masks);
     let (app, effects) = App::new(settings, now());
     let mut console = Console {
         app,

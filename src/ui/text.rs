@@ -316,6 +316,13 @@ impl<'a> Clip<'a> {
         self.add(role, " ".repeat(blanks.1).into());
     }
 
+    /// Adds `width` blanks.
+    pub(crate) fn push_blank(&mut self, width: usize) {
+        let seen = self.visible_part(width).len();
+        self.at = self.at.saturating_add(width);
+        self.add(Role::Text, " ".repeat(seen).into());
+    }
+
     /// Which of the next `width` columns the window shows.
     fn visible_part(&self, width: usize) -> Range<usize> {
         let from = self.window.start.saturating_sub(self.at).min(width);

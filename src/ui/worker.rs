@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::message::{Connected, Effect, Message, OpenEntry, Reply, RequestId, Target, WatchId};
-use super::value::Document;
+use super::value::{Document, Masks};
 use crate::kv::backend::{Backend, Consistency};
 use crate::kv::{BucketName, Error, Filter, Key, WatchFrom, WatchOptions};
 
@@ -72,6 +72,8 @@ pub struct Deliveries {
 #[derive(Debug)]
 pub struct Worker {
     connector: Arc<dyn Connector>,
+    /// Which parts of values are secret.
+    masks: Arc<Masks>,
     session: Option<Session>,
     /// The tasks of the session.
     tasks: JoinSet<()>,
@@ -87,11 +89,12 @@ impl Worker {
     const BATCHES: usize = 2;
 
     /// A worker, and where its messages come out.
-    pub fn new(connector: Arc<dyn Connector>) -> (Self, Deliveries) {
+    pub fn new(connector: Arc<dyn Connector>, masks: Masks) -> (Self, Deliveries) {
         let (replies, replies_out) = mpsc::unbounded_channel();
         let (batches, batches_out) = mpsc::channel(Self::BATCHES);
         let worker = Self {
             connector,
+            masks: Arc::new(masks),
             session: None,
             tasks: JoinSet::new(),
             connecting: JoinSet::new(),
@@ -119,9 +122,12 @@ impl Worker {
                     Reply::Buckets(backend.buckets().await)
                 });
             }
-            Effect::Entry(id, bucket, key) => self.ask(id, |backend| async move {
-                Reply::Entry(read_entry(&*backend, &bucket, &key).await)
-            }),
+            Effect::Entry(id, bucket, key) => {
+                let masks = Arc::clone(&self.masks);
+                self.ask(id, |backend| async move {
+                    Reply::Entry(read_entry(&*backend, &bucket, &key, masks).await)
+                });
+            }
             Effect::Ping(id) => {
                 self.ask(
                     id,
@@ -248,22 +254,33 @@ fn deliver(replies: &mpsc::UnboundedSender<Delivery>, message: Message) {
     let _ = replies.send(Delivery::Message(message));
 }
 
+/// Reads an entry from the copy that decides writes. Where that does not answer (a cluster that
+/// lost its leader), any copy is better than none, as long as the screen says so.
 async fn read_entry(
     backend: &dyn Backend,
     bucket: &BucketName,
     key: &Key,
+    masks: Arc<Masks>,
 ) -> Result<Option<Box<OpenEntry>>, Error> {
-    let Some(entry) = backend
-        .bucket(bucket)
-        .await?
-        .get(key, Consistency::Any)
-        .await?
-    else {
+    let bucket = backend.bucket(bucket).await?;
+    let (entry, consistency) = match bucket.get(key, Consistency::Leader).await {
+        Err(error @ (Error::NoAnswer { .. } | Error::Denied { .. })) => {
+            let entry = bucket.get(key, Consistency::Any).await.map_err(|_| error)?;
+            (entry, Consistency::Any)
+        }
+        answer => (answer?, Consistency::Leader),
+    };
+    let Some(entry) = entry else {
         return Ok(None);
     };
     let value = entry.value.clone().unwrap_or_default();
+    let is_secret = masks.is_secret(key.as_str());
     // A value can be large: a thread that may take its time makes it ready.
-    let document = tokio::task::spawn_blocking(move || Document::new(value));
+    let document = tokio::task::spawn_blocking(move || Document::new(value, &masks, is_secret));
     let document = document.await.map_err(|_| Error::Closed)?;
-    Ok(Some(Box::new(OpenEntry { entry, document })))
+    Ok(Some(Box::new(OpenEntry {
+        entry,
+        document,
+        consistency,
+    })))
 }

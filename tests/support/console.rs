@@ -16,6 +16,7 @@ use kvscope::ui::app::{App, Freshness, Settings};
 use kvscope::ui::keymap::Keymap;
 use kvscope::ui::message::{Effect, Message, Target};
 use kvscope::ui::theme::Theme;
+use kvscope::ui::value::Masks;
 use kvscope::ui::worker::{Connector, Deliveries, Delivery, Session, Worker};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -92,14 +93,13 @@ impl Console {
         height: u16,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
-        let (worker, deliveries) = Worker::new(Arc::new(places));
+        let (worker, deliveries) = Worker::new(Arc::new(places), Masks::default());
         let mut settings = Settings {
             given: "nats://127.0.0.1:4222".to_owned(),
             bucket: None,
             key: None,
             theme: Theme::built_in("plain").unwrap(),
             keymap: Keymap::built_in().unwrap(),
-            masks: kvscope::ui::value::Masks::default(),
         };
         change(&mut settings);
         let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as i64;

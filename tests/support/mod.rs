@@ -1,25 +1,28 @@
 //! What the tests against a real server share: servers of their own, and ways to hurt them.
 
-// Each test binary uses a part of this.
 #![allow(dead_code, reason = "each test binary uses a part of this")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "where the bench breaks, the test fails"
+)]
 
-pub mod proxy;
-pub mod server;
+pub(crate) mod proxy;
+pub(crate) mod server;
 
 use std::future::Future;
 use std::time::Duration;
 
-pub use proxy::Proxy;
-pub use server::{Cluster, NatsServer};
+#[allow(unused_imports, reason = "each test binary uses a part of this")]
+pub(crate) use server::{Cluster, NatsServer};
 
 /// How long a condition may take. Far more than it needs on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Waits until the condition holds; fails with its name when it never does.
-pub async fn eventually<F, Fut>(what: &str, mut condition: F)
+pub(crate) async fn eventually<F>(what: &str, mut condition: F)
 where
-    F: FnMut() -> Fut,
-    Fut: Future<Output = bool>,
+    F: AsyncFnMut() -> bool,
 {
     let until = tokio::time::Instant::now() + PATIENCE;
     while !condition().await {
@@ -32,9 +35,8 @@ where
 }
 
 /// The future's output, or a failure with its name when it takes too long.
-pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(PATIENCE, future).await {
-        Ok(output) => output,
-        Err(_) => panic!("not within {PATIENCE:?}: {what}"),
-    }
+pub(crate) async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, future)
+        .await
+        .unwrap_or_else(|_| panic!("not within {PATIENCE:?}: {what}"))
 }

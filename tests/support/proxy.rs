@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 /// What the wire does with bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wire {
+pub(crate) enum Wire {
     /// It carries them.
     Whole,
     /// It holds them back, both ways, without closing anything.
@@ -23,7 +23,7 @@ pub enum Wire {
 }
 
 /// A proxy on a port of its own. Dropping it closes everything.
-pub struct Proxy {
+pub(crate) struct Proxy {
     address: SocketAddr,
     wire: Arc<watch::Sender<Wire>>,
     task: tokio::task::JoinHandle<()>,
@@ -31,7 +31,7 @@ pub struct Proxy {
 
 impl Proxy {
     /// A whole wire to the server on that port.
-    pub async fn to(port: u16) -> Self {
+    pub(crate) async fn to(port: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
             .expect("a free port");
@@ -46,12 +46,12 @@ impl Proxy {
     }
 
     /// The address that clients connect to.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("nats://{}", self.address)
     }
 
     /// Changes what the wire does, from now on.
-    pub fn set(&self, wire: Wire) {
+    pub(crate) fn set(&self, wire: Wire) {
         self.wire.send_replace(wire);
     }
 }

@@ -7,15 +7,22 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use kvscope::kv::BucketName;
+use kvscope::kv::backend::{Backend, BucketConfig};
+use kvscope::kv::nats::{NatsBackend, NatsOptions, Secret};
 use tempfile::TempDir;
+
+use super::eventually;
 
 /// How long a server may take to start.
 const START: Duration = Duration::from_secs(20);
 
 /// A running server. Dropping it kills it and deletes its store.
-pub struct NatsServer {
+pub(crate) struct NatsServer {
     child: Option<Child>,
     port: u16,
+    /// The JetStream domain, if it has one.
+    domain: Option<String>,
     /// Lines of its configuration, besides the port and the store.
     config: String,
     dir: TempDir,
@@ -23,12 +30,21 @@ pub struct NatsServer {
 
 impl NatsServer {
     /// A server with JetStream and nothing else.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with_config("")
     }
 
+    /// A server with JetStream in this domain.
+    pub(crate) fn in_domain(domain: &str) -> Self {
+        let mut server = Self::stopped(free_port(), "");
+        server.domain = Some(domain.to_owned());
+        server.run();
+        server.wait_until_open();
+        server
+    }
+
     /// A server with JetStream and these lines in its configuration.
-    pub fn with_config(config: &str) -> Self {
+    pub(crate) fn with_config(config: &str) -> Self {
         let mut server = Self::stopped(free_port(), config);
         server.run();
         server.wait_until_open();
@@ -39,28 +55,29 @@ impl NatsServer {
         Self {
             child: None,
             port,
+            domain: None,
             config: config.to_owned(),
             dir: tempfile::tempdir().expect("a temporary directory"),
         }
     }
 
     /// The port that clients connect to.
-    pub fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
     /// The address, without credentials.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
     /// Where the server keeps its streams. To be touched only while it is not running.
-    pub fn store(&self) -> PathBuf {
+    pub(crate) fn store(&self) -> PathBuf {
         self.dir.path().join("store")
     }
 
     /// Kills it, as `kill -9` does.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().expect("the server can be killed");
             child.wait().expect("the server can be waited for");
@@ -68,25 +85,19 @@ impl NatsServer {
     }
 
     /// Starts it again on the same port and store, after a kill.
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         assert!(self.child.is_none(), "the server still runs");
         self.run();
         self.wait_until_open();
     }
 
-    /// Starts it with other lines in its configuration.
-    pub fn restart_with_config(&mut self, config: &str) {
-        config.clone_into(&mut self.config);
-        self.restart();
-    }
-
     /// Stops it from running without ending it, as a frozen machine would.
-    pub fn pause(&self) {
+    pub(crate) fn pause(&self) {
         self.signal("-STOP");
     }
 
     /// Lets it run on after a pause.
-    pub fn go_on(&self) {
+    pub(crate) fn go_on(&self) {
         self.signal("-CONT");
     }
 
@@ -101,10 +112,12 @@ impl NatsServer {
 
     fn run(&mut self) {
         let path = self.dir.path().join("server.conf");
+        let domain = self.domain.as_ref();
+        let domain = domain.map_or_else(String::new, |domain| format!(", domain: {domain}"));
         let config = format!(
-            "listen: 127.0.0.1:{}\njetstream {{ store_dir: {:?} }}\n{}\n",
+            "listen: 127.0.0.1:{}\njetstream {{ store_dir: \"{}\"{domain} }}\n{}\n",
             self.port,
-            self.store(),
+            self.store().display(),
             self.config
         );
         std::fs::write(&path, config).expect("the configuration can be written");
@@ -147,14 +160,14 @@ impl Drop for NatsServer {
 }
 
 /// Three servers that keep streams together.
-pub struct Cluster {
+pub(crate) struct Cluster {
     /// The servers.
-    pub nodes: Vec<NatsServer>,
+    pub(crate) nodes: Vec<NatsServer>,
 }
 
 impl Cluster {
-    /// Starts three servers. They elect a leader within seconds; ask until they have.
-    pub fn start() -> Self {
+    /// Starts three servers, and waits until they have found each other and take buckets.
+    pub(crate) async fn start() -> Self {
         let routes: Vec<u16> = (0..3).map(|_| free_port()).collect();
         let urls: Vec<String> = routes
             .iter()
@@ -178,12 +191,29 @@ impl Cluster {
         for node in &mut nodes {
             node.wait_until_open();
         }
-        Self { nodes }
+        let cluster = Self { nodes };
+        let mut probe = BucketConfig::new(BucketName::new("probe").expect("a name"));
+        probe.replicas = 3;
+        eventually(
+            "three servers that take a bucket together",
+            async || match NatsBackend::connect(cluster.options()).await {
+                Ok(backend) => backend.create_bucket(&probe).await.is_ok(),
+                Err(_) => false,
+            },
+        )
+        .await;
+        cluster
     }
 
-    /// The addresses of all servers.
-    pub fn urls(&self) -> Vec<String> {
-        self.nodes.iter().map(NatsServer::url).collect()
+    /// How to connect to any of them.
+    pub(crate) fn options(&self) -> NatsOptions {
+        let mut options = NatsOptions::new(String::new());
+        options.servers = self
+            .nodes
+            .iter()
+            .map(|node| Secret::new(node.url()))
+            .collect();
+        options
     }
 }
 

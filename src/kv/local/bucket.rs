@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::buckets::is_entry_ttl;
 use super::engine::Engine;
 use super::feed::Feed;
-use super::{read, write};
+use super::read;
 use crate::kv::backend::{BucketBackend, BucketInfo, Capabilities, Change, Consistency, Write};
 use crate::kv::{
     BucketName, Entry, Error, Key, Revision, Watch, WatchOptions, WriteError, watch_channel,
@@ -24,19 +24,6 @@ impl LocalBucket {
     pub(super) fn new(engine: Arc<Engine>, name: BucketName) -> Self {
         Self { engine, name }
     }
-}
-
-/// Makes a write whose key has not been looked at.
-pub(super) async fn write_unchecked(
-    engine: &Engine,
-    bucket: BucketName,
-    write: Write,
-) -> Result<Revision, WriteError> {
-    engine
-        .write(write.key.clone(), move |connection| {
-            write::write(connection, &bucket, &write)
-        })
-        .await
 }
 
 #[async_trait]
@@ -98,7 +85,7 @@ impl BucketBackend for LocalBucket {
                 reason: format!("{ttl:?} is not a number of whole seconds, at least 1"),
             }));
         }
-        write_unchecked(&self.engine, self.name.clone(), write).await
+        self.engine.write(self.name.clone(), write).await
     }
 
     async fn watch(&self, options: WatchOptions) -> Result<Watch, Error> {

@@ -9,11 +9,11 @@ use tokio::sync::{oneshot, watch};
 
 use super::OpenOptions;
 use super::changes::{Changes, Notifier};
-use super::fault::{Fault, WriteFault};
+use super::fault::Fault;
 use super::file::DbFile;
-use super::worker::{Readers, Writer};
-use crate::kv::backend::Connection;
-use crate::kv::{Error, Key, WriteError};
+use super::worker::{KeyWrite, Order, Readers, Writer};
+use crate::kv::backend::{Connection, Write};
+use crate::kv::{BucketName, Error, Revision, WriteError};
 
 /// One open file. Dropping it ends its threads, in the order of the fields, and closes the file.
 pub(super) struct Engine {
@@ -114,36 +114,35 @@ impl Engine {
             return Err(Error::ReadOnly { action });
         };
         let (reply, answer) = oneshot::channel();
-        writer.submit(Box::new(move |session| {
+        writer.submit(Order::Job(Box::new(move |session| {
+            // Nobody waits any more if this fails.
             let _ = reply.send(session.run(&action, job));
-            true
-        }))?;
+        })))?;
         answer.await.map_err(|_| Error::Closed)?
     }
 
     /// Writes a key, on the thread for that.
-    pub(super) async fn write<T: Send + 'static>(
+    pub(super) async fn write(
         &self,
-        key: Key,
-        job: impl FnOnce(&mut Sqlite) -> Result<T, WriteFault> + Send + 'static,
-    ) -> Result<T, WriteError> {
+        bucket: BucketName,
+        write: Write,
+    ) -> Result<Revision, WriteError> {
+        let key = write.key.clone();
         let Some(writer) = &self.writer else {
             return Err(WriteError::Failed(Error::ReadOnly {
                 action: format!("writing {key}"),
             }));
         };
         let (reply, answer) = oneshot::channel();
-        let lost = WriteError::Unknown {
-            key: key.clone(),
-            reason: "the thread that writes ended".to_owned(),
-        };
-        writer.submit(Box::new(move |session| {
-            let result = session.write(&key, job);
-            let wrote = !matches!(result, Err(WriteError::Failed(_)));
-            let _ = reply.send(result);
-            wrote
+        writer.submit(Order::Write(KeyWrite {
+            bucket,
+            write,
+            reply,
         }))?;
-        answer.await.map_err(|_| lost)?
+        answer.await.map_err(|_| WriteError::Unknown {
+            key,
+            reason: "the thread that writes ended".to_owned(),
+        })?
     }
 }
 

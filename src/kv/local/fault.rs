@@ -51,12 +51,6 @@ pub(super) enum WriteFault {
     Before(Fault),
 }
 
-impl<F: Into<Fault>> From<F> for WriteFault {
-    fn from(fault: F) -> Self {
-        Self::Before(fault.into())
-    }
-}
-
 impl WriteFault {
     /// The end of a write to `key` in the file at `path`.
     pub(super) fn into_error(self, key: &Key, path: &Path) -> WriteError {

@@ -6,19 +6,25 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use tokio::sync::oneshot;
 
 use super::changes::Changes;
 use super::fault::{Fault, WriteFault, error_of};
 use super::file::DbFile;
 use super::schema::{count, now};
-use super::write::{next_expiry, reap};
-use crate::kv::{Error, Key, WriteError};
+use super::write::{next_expiry, reap, write_all};
+use crate::kv::backend::{Change, Write};
+use crate::kv::{BucketName, Error, Revision, WriteError};
 
 /// How many threads read. More would only wait for the same disk.
 const READERS: usize = 2;
+/// The most writes of keys in one transaction, and the most bytes of values, give or take one:
+/// other processes wait meanwhile.
+const GROUP_WRITES: usize = 256;
+const GROUP_BYTES: u64 = 8 << 20;
 /// How long the reaper rests after it failed, on a full disk for instance.
 const REAP_AGAIN: Duration = Duration::from_secs(5);
 /// How long the reaper trusts that the wall clock isn't set meanwhile.
@@ -44,17 +50,6 @@ impl Session {
     ) -> Result<T, Error> {
         let file = Arc::clone(&self.file);
         job(self.ready(what)?).map_err(|fault| fault.into_error(file.path(), what))
-    }
-
-    /// Writes a key.
-    pub(super) fn write<T>(
-        &mut self,
-        key: &Key,
-        job: impl FnOnce(&mut Connection) -> Result<T, WriteFault>,
-    ) -> Result<T, WriteError> {
-        let file = Arc::clone(&self.file);
-        let connection = self.ready("opening it")?;
-        job(connection).map_err(|fault| fault.into_error(key, file.path()))
     }
 
     fn ready(&mut self, what: &str) -> Result<&mut Connection, Error> {
@@ -123,12 +118,21 @@ impl Drop for Readers {
     }
 }
 
-/// Something to do on the thread that writes. It answers whether it may have written.
-pub(super) type WriteJob = Box<dyn FnOnce(&mut Session) -> bool + Send>;
+/// Something to do on the thread that writes.
+pub(super) type WriteJob = Box<dyn FnOnce(&mut Session) + Send>;
+
+/// A write of a key, and who waits for its end.
+pub(super) struct KeyWrite {
+    pub(super) bucket: BucketName,
+    pub(super) write: Write,
+    pub(super) reply: oneshot::Sender<Result<Revision, WriteError>>,
+}
 
 /// What the thread that writes is told.
 pub(super) enum Order {
-    /// Do this.
+    /// Write this key.
+    Write(KeyWrite),
+    /// Write something else.
     Job(WriteJob),
     /// Somebody else wrote: see when the next entry expires.
     Look,
@@ -149,19 +153,24 @@ impl Writer {
     ) -> std::io::Result<Self> {
         let (sender, orders) = channel();
         let session = Session::new(Arc::clone(file), Some(connection));
-        let thread = spawn("kvscope-write", move || {
-            write_until_closed(session, &orders, &changes);
-        })?;
+        let scribe = Scribe {
+            session,
+            orders,
+            changes,
+            put_off: None,
+            reap_at: None,
+        };
+        let thread = spawn("kvscope-write", move || scribe.run())?;
         Ok(Self {
             orders: Some(sender),
             thread: Some(thread),
         })
     }
 
-    /// Hands a job over.
-    pub(super) fn submit(&self, job: WriteJob) -> Result<(), Error> {
+    /// Gives it an order.
+    pub(super) fn submit(&self, order: Order) -> Result<(), Error> {
         let orders = self.orders.as_ref().ok_or(Error::Closed)?;
-        orders.send(Order::Job(job)).map_err(|_| Error::Closed)
+        orders.send(order).map_err(|_| Error::Closed)
     }
 
     /// A way to give it orders. It goes on as long as there is one.
@@ -179,55 +188,151 @@ impl Drop for Writer {
     }
 }
 
-fn write_until_closed(mut session: Session, orders: &Receiver<Order>, changes: &Changes) {
-    let mut reap_in = look(&mut session);
-    loop {
-        let order = match reap_in {
-            Some(wait) => orders.recv_timeout(wait),
-            None => orders.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        };
-        match order {
-            Ok(Order::Job(job)) => {
-                if job(&mut session) {
-                    changes.announce();
-                    session.file.touch_log();
+/// The writing thread's side.
+struct Scribe {
+    session: Session,
+    orders: Receiver<Order>,
+    changes: Arc<Changes>,
+    /// An order that was taken while looking for more writes to put with others.
+    put_off: Option<Order>,
+    reap_at: Option<Instant>,
+}
+
+impl Scribe {
+    fn run(mut self) {
+        self.look();
+        loop {
+            // Also in the midst of many orders, or the expired would stay for as long.
+            if self.reap_at.is_some_and(|at| at <= Instant::now()) {
+                self.reap();
+            }
+            match self.next() {
+                Ok(Order::Write(first)) => self.write(first),
+                Ok(Order::Job(job)) => {
+                    job(&mut self.session);
+                    self.wrote();
                 }
-                reap_in = look(&mut session);
+                Ok(Order::Look) => self.look(),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
             }
-            Ok(Order::Look) => reap_in = look(&mut session),
-            Err(RecvTimeoutError::Timeout) => {
-                reap_in = match session.run("dropping what has expired", |c| Ok(reap(c)?)) {
-                    Ok(reaped) => {
-                        if reaped.wrote {
-                            changes.announce();
-                            session.file.touch_log();
-                        }
-                        reaped.next.map(until)
-                    }
-                    Err(error) => {
-                        tracing::warn!(%error, "expired entries stay in the file for now");
-                        Some(REAP_AGAIN)
-                    }
-                };
+        }
+    }
+
+    fn next(&mut self) -> Result<Order, RecvTimeoutError> {
+        if let Some(order) = self.put_off.take() {
+            return Ok(order);
+        }
+        match self.reap_at {
+            Some(at) => self
+                .orders
+                .recv_timeout(at.saturating_duration_since(Instant::now())),
+            None => self
+                .orders
+                .recv()
+                .map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    /// Writes a key, and with it those that wait already.
+    fn write(&mut self, first: KeyWrite) {
+        let mut bytes = size_of(&first.write);
+        let mut group = vec![first];
+        while group.len() < GROUP_WRITES && bytes < GROUP_BYTES {
+            match self.orders.try_recv() {
+                Ok(Order::Write(write)) => {
+                    bytes += size_of(&write.write);
+                    group.push(write);
+                }
+                Ok(other) => {
+                    self.put_off = Some(other);
+                    break;
+                }
+                Err(_) => break,
             }
-            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        // Nobody waits for these any more, and they have not begun.
+        group.retain(|write| !write.reply.is_closed());
+        let file = Arc::clone(&self.session.file);
+        let ends = match self.session.ready("opening it") {
+            Ok(connection) => write_all(connection, group.iter().map(|w| (&w.bucket, &w.write))),
+            Err(error) => refuse_all(&file, error, group.len()),
+        };
+        for (KeyWrite { write, reply, .. }, end) in group.into_iter().zip(ends) {
+            let end = end.map_err(|fault| fault.into_error(&write.key, file.path()));
+            // Whoever waited may have gone meanwhile.
+            drop(reply.send(end));
+        }
+        self.wrote();
+    }
+
+    /// Tells the others that something may have been written.
+    fn wrote(&mut self) {
+        self.changes.announce();
+        self.session.file.touch_log();
+        self.look();
+    }
+
+    /// Finds out when there is something to reap. A file that can't be read has nothing.
+    fn look(&mut self) {
+        let next = self
+            .session
+            .run("looking for expired entries", |c| Ok(next_expiry(c)?))
+            .ok()
+            .flatten();
+        self.reap_at = next.map(instant_of);
+    }
+
+    fn reap(&mut self) {
+        match self
+            .session
+            .run("dropping what has expired", |c| Ok(reap(c)?))
+        {
+            Ok(reaped) => {
+                self.reap_at = reaped.next.map(instant_of);
+                if reaped.wrote {
+                    self.changes.announce();
+                    self.session.file.touch_log();
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "expired entries stay in the file for now");
+                self.reap_at = Some(Instant::now() + REAP_AGAIN);
+            }
         }
     }
 }
 
-/// How long until there is something to reap. A file that can't be read has nothing.
-fn look(session: &mut Session) -> Option<Duration> {
-    session
-        .run("looking for expired entries", |c| Ok(next_expiry(c)?))
-        .ok()
-        .flatten()
-        .map(until)
+/// The ends of writes to a file that can't be reached: the first has the error, and the others
+/// say the same in its words.
+fn refuse_all(file: &DbFile, error: Error, count: usize) -> Vec<Result<Revision, WriteFault>> {
+    let detail = match &error {
+        Error::File { detail, .. } => detail.clone(),
+        other => other.to_string(),
+    };
+    let same = || Error::File {
+        path: file.path().to_owned(),
+        detail: detail.clone(),
+    };
+    std::iter::once(error)
+        .chain(std::iter::repeat_with(same))
+        .take(count)
+        .map(|error| Err(WriteFault::Before(Fault::Engine(error))))
+        .collect()
 }
 
-/// How long until a time on the wall clock, a little late rather than early.
-fn until(at: i64) -> Duration {
+/// The bytes of the value that a write brings.
+fn size_of(write: &Write) -> u64 {
+    match &write.change {
+        Change::Put(value) => value.len() as u64,
+        Change::Delete | Change::Purge => 0,
+    }
+}
+
+/// When it will be that time on the wall clock, as far as one can know.
+fn instant_of(at: i64) -> Instant {
     let wait = Duration::from_nanos(count(at.saturating_sub(now())));
-    wait.min(REAP_AT_LEAST)
+    Instant::now() + wait.min(REAP_AT_LEAST)
 }
 
 /// Starts a thread.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::MAX_VALUE_SIZE;
 use super::fault::{Fault, WriteFault};
@@ -14,34 +14,124 @@ use crate::kv::{BucketName, Error, Operation, Revision};
 /// The most expired keys that are dropped in one transaction.
 const REAP_KEYS: usize = 500;
 
-/// Makes one write.
-pub(super) fn write(
+/// Makes some writes, in this order, in one transaction: one sync of the disk for all of them.
+/// Each ends as if it were alone, but that a commit that fails fails them all.
+pub(super) fn write_all<'a>(
     connection: &mut Connection,
+    writes: impl IntoIterator<Item = (&'a BucketName, &'a Write)>,
+) -> Vec<Result<Revision, WriteFault>> {
+    let mut writes = writes.into_iter();
+    let mut done = Vec::with_capacity(writes.size_hint().0);
+    let failure = match try_write_all(connection, &mut writes, &mut done) {
+        Ok(()) => return done,
+        Err(failure) => failure,
+    };
+    for end in &mut done {
+        *end = Err(failure.again());
+    }
+    done.extend(writes.map(|_| Err(failure.again())));
+    done
+}
+
+fn try_write_all<'a>(
+    connection: &mut Connection,
+    writes: &mut impl Iterator<Item = (&'a BucketName, &'a Write)>,
+    done: &mut Vec<Result<Revision, WriteFault>>,
+) -> Result<(), GroupFailure> {
+    let mut transaction = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(GroupFailure::Before)?;
+    for (bucket, write) in writes {
+        let savepoint = transaction.savepoint().map_err(GroupFailure::Before)?;
+        let end = match write_one(&savepoint, bucket, write) {
+            Ok(end) => {
+                // A conflict too: what had expired is gone, and its marker's revision was told.
+                savepoint.commit().map_err(GroupFailure::Before)?;
+                end.map_err(WriteFault::from)
+            }
+            Err(fault) => {
+                drop(savepoint);
+                Err(WriteFault::Before(fault))
+            }
+        };
+        // A full or failing disk makes SQLite roll everything back, those before included.
+        if transaction.is_autocommit() {
+            return Err(match end {
+                Err(WriteFault::Before(Fault::Sqlite(error))) => GroupFailure::Before(error),
+                _ => GroupFailure::Before(failure_of(rusqlite::ffi::SQLITE_ABORT_ROLLBACK, None)),
+            });
+        }
+        done.push(end);
+    }
+    transaction.commit().map_err(GroupFailure::Commit)
+}
+
+/// What fails all writes of a group.
+enum GroupFailure {
+    /// Nothing was committed.
+    Before(rusqlite::Error),
+    /// The commit itself failed.
+    Commit(rusqlite::Error),
+}
+
+impl GroupFailure {
+    /// The failure of one of the writes.
+    fn again(&self) -> WriteFault {
+        match self {
+            Self::Before(error) => WriteFault::Before(Fault::Sqlite(copy_of(error))),
+            Self::Commit(error) => WriteFault::Commit(copy_of(error)),
+        }
+    }
+}
+
+/// The same error, as far as the code and the words go.
+fn copy_of(error: &rusqlite::Error) -> rusqlite::Error {
+    match error {
+        rusqlite::Error::SqliteFailure(code, words) => {
+            rusqlite::Error::SqliteFailure(*code, words.clone())
+        }
+        other => failure_of(rusqlite::ffi::SQLITE_ERROR, Some(other.to_string())),
+    }
+}
+
+fn failure_of(code: std::ffi::c_int, words: Option<String>) -> rusqlite::Error {
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), words)
+}
+
+/// The key is at another revision than the write expected.
+struct Conflict {
+    expected: Revision,
+    current: Revision,
+}
+
+impl From<Conflict> for WriteFault {
+    fn from(Conflict { expected, current }: Conflict) -> Self {
+        Self::Conflict { expected, current }
+    }
+}
+
+/// Makes one write, inside a transaction. What it did on its way to a conflict is to be kept.
+fn write_one(
+    transaction: &Connection,
     name: &BucketName,
     write: &Write,
-) -> Result<Revision, WriteFault> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut bucket = bucket(&transaction, name)?;
+) -> Result<Result<Revision, Conflict>, Fault> {
+    let mut bucket = bucket(transaction, name)?;
     let now = now();
     check(&bucket, write)?;
 
     let key = write.key.as_str();
-    let mut head = Head::find(&transaction, bucket.id, key)?;
-    let has_expired = head.as_ref().is_some_and(|head| head.has_expired(now));
-    if has_expired {
-        expire(&transaction, &mut bucket, key, now)?;
-        head = Head::find(&transaction, bucket.id, key)?;
+    let mut head = Head::find(transaction, bucket.id, key)?;
+    if head.as_ref().is_some_and(|head| head.has_expired(now)) {
+        expire(transaction, &mut bucket, key, now)?;
+        bucket.save_counts(transaction)?;
+        head = Head::find(transaction, bucket.id, key)?;
     }
     let current = head.map_or(Revision::ABSENT, |head| head.revision);
     if let Some(expected) = write.expected
         && expected != current
     {
-        // The revision that is told must be there to be read.
-        if has_expired {
-            bucket.save_counts(&transaction)?;
-            transaction.commit().map_err(WriteFault::Commit)?;
-        }
-        return Err(WriteFault::Conflict { expected, current });
+        return Ok(Err(Conflict { expected, current }));
     }
 
     let (operation, value) = match &write.change {
@@ -53,30 +143,25 @@ pub(super) fn write(
         Change::Purge => 0,
         Change::Put(_) | Change::Delete => bucket.info.config.history.saturating_sub(1),
     };
-    trim(&transaction, &mut bucket, key, kept)?;
-    let revision = append(
-        &transaction,
-        &mut bucket,
-        &New {
-            key,
-            operation,
-            value,
-            ttl: write.ttl,
-            now,
-        },
-    )?;
+    trim(transaction, &mut bucket, key, kept)?;
+    let new = New {
+        key,
+        operation,
+        value,
+        ttl: write.ttl,
+        now,
+    };
+    let revision = append(transaction, &mut bucket, &new)?;
     if let (Some(limit), Operation::Put) = (bucket.info.config.max_bytes, operation)
         && bucket.info.bytes > limit
     {
-        return Err(Fault::from(Error::NoSpace {
+        return Err(Fault::Engine(Error::NoSpace {
             what: format!("{key} in the bucket {name}"),
             reason: format!("the bucket may hold {limit} bytes"),
-        })
-        .into());
+        }));
     }
-    bucket.save_counts(&transaction)?;
-    transaction.commit().map_err(WriteFault::Commit)?;
-    Ok(revision)
+    bucket.save_counts(transaction)?;
+    Ok(Ok(revision))
 }
 
 /// Refuses what the bucket isn't set up for.
@@ -159,7 +244,7 @@ pub(super) fn next_expiry(connection: &Connection) -> rusqlite::Result<Option<i6
 }
 
 /// Makes the entries of a bucket fit its settings, after they were changed.
-pub(super) fn refit(transaction: &Transaction<'_>, bucket: &mut BucketRow) -> rusqlite::Result<()> {
+pub(super) fn refit(transaction: &Connection, bucket: &mut BucketRow) -> rusqlite::Result<()> {
     transaction.execute(
         "DELETE FROM entry WHERE bucket = ?1 AND revision IN (
              SELECT revision FROM (
@@ -219,7 +304,7 @@ impl Head {
 /// older value comes to light. A value that goes leaves a marker where the bucket wants one; a
 /// marker that goes leaves nothing.
 fn expire(
-    transaction: &Transaction<'_>,
+    transaction: &Connection,
     bucket: &mut BucketRow,
     key: &str,
     now: i64,
@@ -245,7 +330,7 @@ fn expire(
 
 /// Drops the expired entries of a key whose newest entry has not expired.
 fn drop_old(
-    transaction: &Transaction<'_>,
+    transaction: &Connection,
     bucket: &mut BucketRow,
     key: &str,
     now: i64,
@@ -262,7 +347,7 @@ fn drop_old(
 
 /// Drops all entries of a key but the newest so many.
 fn trim(
-    transaction: &Transaction<'_>,
+    transaction: &Connection,
     bucket: &mut BucketRow,
     key: &str,
     kept: u64,
@@ -303,7 +388,7 @@ struct New<'a> {
 
 /// Writes an entry at the next revision.
 fn append(
-    transaction: &Transaction<'_>,
+    transaction: &Connection,
     bucket: &mut BucketRow,
     new: &New<'_>,
 ) -> rusqlite::Result<Revision> {
@@ -338,4 +423,195 @@ fn append(
     info.bytes += size + new.key.len() as u64;
     info.keys += u64::from(is_first);
     Ok(revision)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::OpenOptions;
+    use super::super::file::DbFile;
+    use super::*;
+    use crate::kv::backend::BucketConfig;
+    use crate::kv::{Key, WriteError};
+
+    struct Place {
+        _folder: tempfile::TempDir,
+        file: DbFile,
+        connection: Connection,
+        bucket: BucketName,
+    }
+
+    impl Place {
+        fn new(history: u64) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("f");
+            let (file, mut connection) = DbFile::open(&path, &OpenOptions::create()).unwrap();
+            let bucket = BucketName::new("b").unwrap();
+            let config = BucketConfig {
+                history,
+                marker_ttl: Some(Duration::from_secs(60)),
+                ..BucketConfig::new(bucket.clone())
+            };
+            super::super::buckets::create(&mut connection, &config).unwrap();
+            Self {
+                _folder: folder,
+                file,
+                connection,
+                bucket,
+            }
+        }
+
+        fn write_all(&mut self, writes: &[Write]) -> Vec<Result<Revision, WriteError>> {
+            let bucket = &self.bucket;
+            write_all(&mut self.connection, writes.iter().map(|w| (bucket, w)))
+                .into_iter()
+                .zip(writes)
+                .map(|(end, w)| end.map_err(|fault| fault.into_error(&w.key, self.file.path())))
+                .collect()
+        }
+
+        fn counts(&self) -> (u64, u64, u64, u64) {
+            let info = BucketRow::find(&self.connection, &self.bucket)
+                .unwrap()
+                .unwrap()
+                .info;
+            (info.last_revision.0, info.keys, info.entries, info.bytes)
+        }
+
+        /// The same, counted afresh.
+        fn recount(&self) -> (u64, u64, u64, u64) {
+            self.connection
+                .query_row(
+                    "SELECT coalesce(max(revision), 0), count(DISTINCT key), count(*),
+                            coalesce(sum(size + octet_length(key)), 0) FROM entry",
+                    [],
+                    |row| {
+                        let column = |at| row.get(at).map(count);
+                        Ok((column(0)?, column(1)?, column(2)?, column(3)?))
+                    },
+                )
+                .unwrap()
+        }
+    }
+
+    fn put(key: &str, value: &[u8]) -> Write {
+        Write::put(Key::from_stored(key), value.to_vec())
+    }
+
+    #[test]
+    fn writes_in_a_group_end_one_by_one() {
+        let mut place = Place::new(1);
+        let ends = place.write_all(&[
+            put("a", b"1").expecting(Revision::ABSENT),
+            put("a", b"2").expecting(Revision::ABSENT),
+            put("a", b"3").expecting(Revision(1)),
+            put("b", &vec![0; 65 << 20]),
+            put("b", b"1"),
+        ]);
+        assert!(matches!(ends[0], Ok(Revision(1))));
+        assert!(matches!(
+            ends[1],
+            Err(WriteError::Conflict {
+                current: Some(Revision(1)),
+                ..
+            })
+        ));
+        assert!(matches!(ends[2], Ok(Revision(2))));
+        assert!(matches!(
+            ends[3],
+            Err(WriteError::Failed(Error::TooLarge { .. }))
+        ));
+        assert!(matches!(ends[4], Ok(Revision(3))), "no hole is left");
+        assert_eq!(place.counts(), (3, 2, 2, 4));
+    }
+
+    #[test]
+    fn a_full_disk_writes_nothing_and_is_said_to_be_full() {
+        let mut place = Place::new(64);
+        let pages: i64 = place
+            .connection
+            .pragma_query_value(None, "page_count", |row| row.get(0))
+            .unwrap();
+        place
+            .connection
+            .pragma_update(None, "max_page_count", pages + 20)
+            .unwrap();
+        let mut written = 0;
+        let error = loop {
+            let ends = place.write_all(&[put("a", &[7; 3000]), put("b", &[7; 3000])]);
+            match ends.into_iter().collect::<Result<Vec<_>, _>>() {
+                Ok(revisions) => written = revisions[1].0,
+                Err(error) => break error,
+            }
+        };
+        assert!(
+            matches!(error, WriteError::Failed(Error::NoSpace { .. })),
+            "{error}"
+        );
+        assert!(written > 4);
+        assert_eq!(place.counts(), place.recount());
+        // What makes room goes on.
+        place.write_all(&[Write::purge(Key::from_stored("a"))])[0]
+            .as_ref()
+            .unwrap();
+        assert_eq!(place.counts(), place.recount());
+    }
+
+    #[test]
+    fn a_conflict_with_an_expired_entry_tells_a_revision_that_can_be_read() {
+        let mut place = Place::new(5);
+        let ends = place.write_all(&[
+            put("a", b"1"),
+            put("a", b"2").with_ttl(Duration::from_secs(1)),
+        ]);
+        assert!(ends.iter().all(Result::is_ok));
+        place
+            .connection
+            .execute("UPDATE entry SET expires = 1 WHERE ttl IS NOT NULL", [])
+            .unwrap();
+        let ends = place.write_all(&[
+            put("a", b"3").expecting(Revision(2)),
+            put("a", b"3").expecting(Revision(3)),
+        ]);
+        assert!(matches!(
+            ends[0],
+            Err(WriteError::Conflict {
+                current: Some(Revision(3)),
+                ..
+            })
+        ));
+        assert!(matches!(ends[1], Ok(Revision(4))));
+        assert_eq!(place.counts(), place.recount());
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(48))]
+        #[test]
+        fn counts_are_those_of_the_entries(
+            history in 1_u64..4,
+            steps in proptest::collection::vec((0_u8..5, 0_usize..4, 0_usize..9), 1..60),
+        ) {
+            let mut place = Place::new(history);
+            for (what, key, size) in steps {
+                let name = ["a", "b", "c.d", "ü"][key];
+                let key = Key::from_stored(name);
+                match what {
+                    0 | 1 => drop(place.write_all(&[put(name, &vec![1; size])])),
+                    2 => drop(place.write_all(&[Write::delete(key)])),
+                    3 => drop(place.write_all(&[Write::purge(key)])),
+                    _ => {
+                        place
+                            .connection
+                            .execute("UPDATE entry SET expires = 1 WHERE key = ?1", [name])
+                            .unwrap();
+                        let reaped = reap(&mut place.connection).unwrap();
+                        proptest::prop_assert!(reaped.next.is_none_or(|at| at > now()));
+                    }
+                }
+                let (last, keys, entries, bytes) = place.counts();
+                let (newest, k, e, b) = place.recount();
+                proptest::prop_assert_eq!((keys, entries, bytes), (k, e, b));
+                proptest::prop_assert!(newest <= last);
+            }
+        }
+    }
 }

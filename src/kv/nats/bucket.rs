@@ -4,7 +4,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{Config, Info, RawMessage};
 use async_nats::{HeaderMap, Message, StatusCode};
@@ -13,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::consumer::{Consumer, Fault, Heard, Wanted};
 use super::message::{Decoder, Place};
 use super::request::{CallError, Lost, Session, refused};
 use super::{capabilities, settings, watch};
@@ -35,6 +33,7 @@ struct Known {
     prefix: String,
     max_age: Option<Duration>,
     direct: bool,
+    history: Option<i64>,
 }
 
 impl Known {
@@ -45,6 +44,7 @@ impl Known {
                 .map(|config| config.max_age)
                 .filter(|age| !age.is_zero()),
             direct: config.is_some_and(|config| config.allow_direct),
+            history: config.map(|config| config.max_messages_per_subject),
         }
     }
 }
@@ -54,6 +54,7 @@ impl Known {
 #[serde(untagged)]
 enum Which<'a> {
     Last { last_by_subj: &'a str },
+    Next { seq: u64, next_by_subj: &'a str },
     At { seq: u64 },
 }
 
@@ -137,8 +138,18 @@ impl NatsBucket {
         Ok(message.map(|message| message.time))
     }
 
+    /// The sequence of the newest message of these subjects, as the stream's leader has it. 0 if
+    /// there is none.
+    pub(super) async fn newest(&self, filter: &str) -> Result<u64, Error> {
+        let which = Which::Last {
+            last_by_subj: filter,
+        };
+        let message = self.message("reading the stream", &which).await?;
+        Ok(message.map_or(0, |message| message.sequence))
+    }
+
     /// An entry as the stream's leader has it, if it is one of this key.
-    async fn from_leader(&self, key: &Key, which: Which<'_>) -> Result<Option<Entry>, Error> {
+    async fn ask_leader(&self, key: &Key, which: Which<'_>) -> Result<Option<Entry>, Error> {
         let message = self.message(&format!("reading {key}"), &which).await?;
         Ok(message.and_then(|message| {
             let place = Place {
@@ -153,7 +164,7 @@ impl NatsBucket {
     }
 
     /// The newest entry of a key as any replica has it. `Err(None)` where replicas don't answer.
-    async fn from_any(&self, key: &Key) -> Result<Option<Entry>, Option<Error>> {
+    async fn ask_any(&self, key: &Key) -> Result<Option<Entry>, Option<Error>> {
         let what = format!("reading {key}");
         let subject = format!("{}.DIRECT.GET.{}", self.session.api, self.stream());
         let protocol = |detail: &str| {
@@ -188,50 +199,11 @@ impl NatsBucket {
         explain(&self.session, &self.name, what, error)
     }
 
-    /// Collects what a consumer has for us until there is no more.
-    async fn collect(&self, key: &Key) -> Result<Vec<Entry>, Error> {
-        let what = format!("reading the history of {key}");
-        let wanted = Wanted {
-            stream: self.stream(),
-            filter: self.subject(key),
-            from: DeliverPolicy::All,
-            headers_only: false,
-        };
-        let mut consumer = Consumer::open(&self.session, &wanted)
-            .await
-            .map_err(|error| self.explain(&what, error))?;
-        let decoder = self.decoder(true);
-        let mut entries = Vec::new();
-        let mut messages = Vec::new();
-        let mut more = consumer.pending > 0;
-        while more {
-            let heard = consumer.hear(&mut messages).await;
-            let heard = heard.map_err(|fault| match fault {
-                Fault::Silent | Fault::Ended => Error::NoAnswer {
-                    what: what.clone(),
-                    after: self.session.timeout,
-                },
-                Fault::Skipped => Error::Protocol {
-                    what: what.clone(),
-                    detail: "a message is missing".to_owned(),
-                },
-            })?;
-            // The server has no more: either it says so in so many words, or it falls idle,
-            // because what was pending went away meanwhile.
-            more = heard == Heard::More && messages.iter().all(|message| message.pending > 0);
-            entries.extend(messages.drain(..).filter_map(|delivered| {
-                let message = &delivered.message;
-                decoder
-                    .entry(
-                        &message.subject,
-                        message.headers.as_ref(),
-                        &message.payload,
-                        delivered.place,
-                    )
-                    .filter(|entry| entry.key == *key)
-            }));
-        }
-        Ok(entries)
+    /// The entry of a key that decides writes.
+    async fn newest_entry(&self, key: &Key) -> Result<Option<Entry>, Error> {
+        let subject = self.subject(key);
+        let last_by_subj = &subject;
+        self.ask_leader(key, Which::Last { last_by_subj }).await
     }
 }
 
@@ -254,33 +226,51 @@ impl BucketBackend for NatsBucket {
 
     async fn get(&self, key: &Key, consistency: Consistency) -> Result<Option<Entry>, Error> {
         if consistency == Consistency::Any && self.known().direct {
-            match self.from_any(key).await {
+            match self.ask_any(key).await {
                 Ok(entry) => return Ok(entry),
                 Err(Some(error)) => return Err(error),
                 // The leader always answers.
                 Err(None) => {}
             }
         }
-        let subject = self.subject(key);
-        let last_by_subj = &subject;
-        self.from_leader(key, Which::Last { last_by_subj }).await
+        self.newest_entry(key).await
     }
 
     async fn get_revision(&self, key: &Key, revision: Revision) -> Result<Option<Entry>, Error> {
         if revision == Revision::ABSENT {
             return Ok(None);
         }
-        self.from_leader(key, Which::At { seq: revision.0 }).await
+        self.ask_leader(key, Which::At { seq: revision.0 }).await
     }
 
+    /// Asks the leader for one entry after the other. A consumer would be quicker for a long
+    /// history over a long line, but may sit on a replica that lags behind, and show entries that
+    /// the bucket has no more.
     async fn history(&self, key: &Key) -> Result<Vec<Entry>, Error> {
-        let limit = self.session.timeout;
-        tokio::time::timeout(limit, self.collect(key))
-            .await
-            .map_err(|_| Error::NoAnswer {
-                what: format!("reading the history of {key}"),
-                after: limit,
-            })?
+        let Some(newest) = self.newest_entry(key).await? else {
+            return Ok(Vec::new());
+        };
+        if self.known().history == Some(1) {
+            return Ok(vec![newest]);
+        }
+        let subject = self.subject(key);
+        let mut entries = Vec::new();
+        let mut seq = 1;
+        while seq < newest.revision.0 {
+            let next = Which::Next {
+                seq,
+                next_by_subj: &subject,
+            };
+            match self.ask_leader(key, next).await? {
+                Some(entry) if entry.revision < newest.revision => {
+                    seq = entry.revision.0 + 1;
+                    entries.push(entry);
+                }
+                _ => break,
+            }
+        }
+        entries.push(newest);
+        Ok(entries)
     }
 
     async fn write(&self, write: Write) -> Result<Revision, WriteError> {
@@ -297,7 +287,7 @@ pub(super) async fn stream_info(session: &Session, bucket: &BucketName) -> Resul
     let what = format!("looking at the bucket {bucket}");
     let verb = format!("STREAM.INFO.{}", settings::stream_of(bucket));
     session
-        .call(&what, &verb, &())
+        .ask(&what, &verb)
         .await
         .map_err(|error| explain(session, bucket, &what, error))
 }

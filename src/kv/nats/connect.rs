@@ -285,7 +285,8 @@ fn is_tls(error: &ConnectError) -> bool {
         let inside_io = error
             .downcast_ref::<std::io::Error>()
             .and_then(std::io::Error::get_ref)
-            .is_some_and(|inner| inner.is::<rustls::Error>());
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+            .is_some();
         if inside_io || error.is::<rustls::Error>() {
             return true;
         }

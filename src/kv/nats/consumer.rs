@@ -71,8 +71,9 @@ pub(super) struct Delivered {
 pub(super) enum Heard {
     /// There may be more to come.
     More,
-    /// It has nothing to send: everything so far has been delivered.
-    Idle,
+    /// It has nothing to send: everything up to this sequence of the stream has been delivered.
+    /// A replica that lags behind may not have everything yet.
+    Idle(u64),
 }
 
 /// Why a consumer is of no use any more.
@@ -225,11 +226,10 @@ impl Consumer {
             });
             return Ok(Heard::More);
         }
-        let sent: Option<u64> =
-            header("Nats-Last-Consumer").and_then(|last| last.as_str().parse().ok());
-        match sent {
+        let number = |name: &str| header(name).and_then(|number| number.as_str().parse().ok());
+        match number("Nats-Last-Consumer") {
             Some(sent) if sent != self.delivered => Err(Fault::Skipped),
-            _ => Ok(Heard::Idle),
+            _ => Ok(Heard::Idle(number("Nats-Last-Stream").unwrap_or(u64::MAX))),
         }
     }
 }
@@ -249,7 +249,7 @@ async fn delete(session: &Session, verb: &str) {
     let until = Instant::now() + INACTIVE * 2;
     let mut state = session.link.state();
     loop {
-        match session.call::<Done>("leaving a watch", verb, &()).await {
+        match session.ask::<Done>("leaving a watch", verb).await {
             Ok(_) => return,
             Err(error)
                 if error.is(ErrorCode::CONSUMER_NOT_FOUND)

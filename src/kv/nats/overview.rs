@@ -36,7 +36,7 @@ pub(super) async fn overview(session: &Session) -> Result<Overview, Error> {
 pub(super) async fn account(session: &Session) -> Result<Account, Error> {
     let what = "looking at the JetStream account";
     session
-        .call(what, "INFO", &())
+        .ask(what, "INFO")
         .await
         .map_err(|error| error.into_error(session, what))
 }

@@ -123,30 +123,42 @@ impl Session {
         }
     }
 
-    /// Calls JetStream's API.
+    /// Calls JetStream's API, where the subject says it all.
     ///
     /// `verb` is the subject after the prefix, `what` the same for people.
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        verb: &str,
+    ) -> Result<T, CallError> {
+        self.exchange(what, verb, Bytes::new()).await
+    }
+
+    /// Calls JetStream's API with a body, like [`Session::ask`].
     pub(super) async fn call<T: DeserializeOwned>(
         &self,
         what: &str,
         verb: &str,
         body: &(impl Serialize + Sync),
     ) -> Result<T, CallError> {
-        let nonsense = |detail: String| {
-            CallError::Failed(Error::Protocol {
-                what: what.to_owned(),
-                detail,
-            })
-        };
-        let body = serde_json::to_vec(body).map_err(|error| nonsense(error.to_string()))?;
+        let body = serde_json::to_vec(body).map_err(|error| nonsense(what, &error))?;
+        self.exchange(what, verb, body.into()).await
+    }
+
+    async fn exchange<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        verb: &str,
+        body: Bytes,
+    ) -> Result<T, CallError> {
         let answer = self
-            .request(format!("{}.{verb}", self.api), None, body.into())
+            .request(format!("{}.{verb}", self.api), None, body)
             .await
             .map_err(|lost| CallError::Failed(self.unanswered(what, lost)))?;
         match serde_json::from_slice(&answer.payload) {
             Ok(Response::Ok(answer)) => Ok(answer),
             Ok(Response::Err { error }) => Err(CallError::Api(error)),
-            Err(error) => Err(nonsense(error.to_string())),
+            Err(error) => Err(nonsense(what, &error)),
         }
     }
 
@@ -183,6 +195,13 @@ impl Session {
             reason: reason.into(),
         }
     }
+}
+
+fn nonsense(what: &str, error: &serde_json::Error) -> CallError {
+    CallError::Failed(Error::Protocol {
+        what: what.to_owned(),
+        detail: error.to_string(),
+    })
 }
 
 /// Waits for ever, but for a refusal that concerns this request.

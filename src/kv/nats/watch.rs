@@ -90,6 +90,11 @@ struct Stretch {
     goal: u64,
     /// Since when all of those have been told.
     passed_goal: Option<Instant>,
+    /// The newest message that is certain to come. On a single server the consumer itself knows
+    /// when it has no more, and this is 0.
+    promised: u64,
+    /// Whether there is nothing to tell before what is written from now on.
+    empty: bool,
 }
 
 impl Pump {
@@ -167,6 +172,13 @@ impl Pump {
             },
             headers_only: !self.options.values && info.as_ref().is_some_and(has_large_values),
         };
+        let promised = match &info {
+            Some(info) if info.config.num_replicas > 1 => {
+                let newest = self.bucket.newest(&wanted.filter).await;
+                newest.unwrap_or(info.state.last_sequence)
+            }
+            _ => 0,
+        };
         let consumer = Consumer::open(&self.bucket.session, &wanted)
             .await
             .map_err(|error| {
@@ -185,6 +197,12 @@ impl Pump {
             }
         }
         self.attached_before = true;
+        let begins = match wanted.from {
+            DeliverPolicy::ByStartSequence { start_sequence } => start_sequence,
+            _ => 1,
+        };
+        let only_new = self.options.from == WatchFrom::Now && !gap;
+        let empty = only_new || (consumer.pending == 0 && promised < begins);
         let goal = mark.as_ref().map_or(u64::MAX, |mark| mark.last);
         self.mark = mark;
         Ok(Stretch {
@@ -193,6 +211,8 @@ impl Pump {
             gap,
             goal,
             passed_goal: None,
+            promised,
+            empty,
         })
     }
 
@@ -247,9 +267,7 @@ impl Pump {
 
     /// Hands on what the consumer delivers, until that ends.
     async fn follow(&mut self, stretch: &mut Stretch) -> Interruption {
-        let nothing_to_tell =
-            stretch.consumer.pending == 0 || (self.options.from == WatchFrom::Now && !stretch.gap);
-        if !self.complete && nothing_to_tell {
+        if !self.complete && stretch.empty {
             self.complete = true;
             self.sender.send(WatchEvent::Ready);
         }
@@ -307,12 +325,13 @@ impl Pump {
                 .decoder
                 .entry(&message.subject, headers, &message.payload, place);
             events.extend(entry.map(WatchEvent::Entry));
-            if !complete && pending == 0 {
+            if !complete && pending == 0 && place.revision >= stretch.promised {
                 complete = true;
                 events.push(WatchEvent::Ready);
             }
         }
-        if !complete && (heard == Heard::Idle || self.is_past(stretch)) {
+        let idle = matches!(heard, Heard::Idle(up_to) if up_to >= stretch.promised);
+        if !complete && (idle || self.is_past(stretch)) {
             complete = true;
             events.push(WatchEvent::Ready);
         }

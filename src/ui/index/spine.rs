@@ -17,6 +17,9 @@ const GROUP_CAPACITY: usize = if cfg!(test) { 3 } else { 256 };
 /// A leaf with fewer rows than this is joined to a neighbour that has room for it and more.
 const FEW_ROWS: usize = Leaf::CAPACITY / 4;
 
+/// How many leaves on a key is still near.
+const NEAR: usize = 4;
+
 /// The number of a leaf, which stays the same wherever the leaf moves.
 pub(super) type LeafId = u32;
 
@@ -125,24 +128,33 @@ impl Spine {
         self.at_or_place(key, self.bound(|other| path::compare(other, key).is_lt()))
     }
 
-    /// The same, quicker where the last key was found near.
+    /// The same, quicker where the key stands a little behind the last one that was looked for.
     pub(super) fn find_to_write(&mut self, key: &str) -> Result<At, At> {
         let before = |other: &str| path::compare(other, key).is_lt();
-        let hint = self.hint;
-        let is_near = self.groups.get(hint.group).is_some_and(|group| {
-            let bounds = group
-                .bounds
-                .get(hint.leaf)
-                .zip(group.bounds.get(hint.leaf + 1));
-            bounds.is_some_and(|(low, high)| before(low) && !before(high) && **high != *key)
-        });
-        if is_near {
-            let row = self.leaf(hint).bound(before);
-            return self.at_or_place(key, At { leaf: hint, row });
-        }
-        let found = self.find(key);
+        let found = match self.leaf_near(self.hint, before) {
+            Some(leaf) => {
+                let row = self.leaf(leaf).bound(before);
+                self.at_or_place(key, At { leaf, row })
+            }
+            None => self.find(key),
+        };
         self.hint = found.unwrap_or_else(|place| place).leaf;
         found
+    }
+
+    /// The leaf with the first place that is not `before`, if it is this one or, in the same
+    /// group, a few behind it.
+    fn leaf_near(&self, at: LeafAt, before: impl Fn(&str) -> bool) -> Option<LeafAt> {
+        let bounds = self.groups.get(at.group)?.bounds.get(at.leaf..)?;
+        let (first, rest) = bounds.split_first()?;
+        if !before(first) {
+            return None;
+        }
+        let steps = rest.iter().take(NEAR).position(|bound| !before(bound))?;
+        Some(LeafAt {
+            leaf: at.leaf + steps,
+            ..at
+        })
     }
 
     fn at_or_place(&self, key: &str, at: At) -> Result<At, At> {

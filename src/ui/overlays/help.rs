@@ -86,7 +86,7 @@ impl Help {
         ];
         let inner = canvas.pane(Line::from(title), true, area);
         canvas.hit(area, Hit::Pane(Pane::Overlay));
-        canvas.height(Pane::Overlay, inner.height);
+        canvas.rows_in(Pane::Overlay, inner);
         let entries = self.entries(keymap);
         let viewport = Viewport {
             height: usize::from(inner.height),

@@ -214,7 +214,7 @@ impl Activity {
         let mut inner = canvas.pane(Line::from(title), true, area);
         canvas.hit(area, Hit::Pane(Pane::Activity));
         inner = filter_line(canvas, &self.filter, inner);
-        canvas.height(Pane::Activity, inner.height);
+        canvas.rows_in(Pane::Activity, inner);
         if self.passing.is_empty() {
             let hint = if self.changes.is_empty() {
                 " Nothing has changed since the console started looking."

@@ -26,7 +26,6 @@ use crate::ui::command::{Command, Scope};
 use crate::ui::context::{Context, copy};
 use crate::ui::filter::Typed;
 use crate::ui::message::{Millis, OpenEntry, RequestId};
-use crate::ui::value::Masks;
 use crate::ui::viewport::Step;
 
 /// The screen.
@@ -67,11 +66,11 @@ struct First {
 
 impl Browse {
     /// The screen, and what to open on it when there is a place.
-    pub fn new(bucket: Option<String>, key: Option<String>, masks: Masks) -> Self {
+    pub fn new(bucket: Option<String>, key: Option<String>) -> Self {
         Self {
             buckets: Buckets::default(),
             keys: None,
-            entry: EntryPane::new(masks),
+            entry: EntryPane::default(),
             focus: Focus::Buckets,
             layout: Layout::default(),
             first: First { bucket, key },
@@ -182,9 +181,12 @@ impl Browse {
         self.entry.reload(ctx);
     }
 
-    /// Whether the open bucket has not been told whole yet.
+    /// Whether the open bucket has not been told whole yet, or the buckets have not.
     pub fn is_loading(&self) -> bool {
-        self.keys.as_ref().is_some_and(|keys| !keys.is_ready())
+        match &self.keys {
+            Some(keys) => !keys.is_ready(),
+            None => self.buckets.is_loading(),
+        }
     }
 
     /// Since when and why the open bucket can't be watched.
@@ -236,16 +238,21 @@ impl Browse {
         }
     }
 
-    /// Takes the heights that the last frame had.
-    pub fn fit(&mut self, buckets: Option<usize>, keys: Option<usize>, entry: Option<usize>) {
+    /// Takes the sizes that the last frame had: rows, and for the value rows and columns.
+    pub fn fit(
+        &mut self,
+        buckets: Option<usize>,
+        keys: Option<usize>,
+        value: Option<(usize, usize)>,
+    ) {
         if let Some(rows) = buckets {
             self.buckets.fit(rows);
         }
         if let (Some(rows), Some(pane)) = (keys, &mut self.keys) {
             pane.fit(rows);
         }
-        if let Some(rows) = entry {
-            self.entry.fit(rows);
+        if let Some((rows, columns)) = value {
+            self.entry.fit(rows, columns);
         }
     }
 

@@ -128,7 +128,7 @@ impl Connect {
             inner = below(inner, 1);
         }
         inner = below(inner, 1);
-        canvas.height(Pane::Connect, inner.height);
+        canvas.rows_in(Pane::Connect, inner);
         let choices = self.choices();
         let viewport = Viewport {
             height: usize::from(inner.height),

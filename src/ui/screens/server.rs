@@ -74,7 +74,7 @@ impl Server {
         }
         let inner = canvas.pane(Line::from(title), true, area);
         canvas.hit(area, Hit::Pane(Pane::Server));
-        canvas.height(Pane::Server, inner.height);
+        canvas.rows_in(Pane::Server, inner);
         let lines = self.lines(canvas, connection, buckets, usize::from(inner.width));
         let mut viewport = Viewport {
             height: usize::from(inner.height),

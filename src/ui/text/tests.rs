@@ -144,7 +144,7 @@ fn matches_light_up_whole_clusters() {
             .collect()
     };
     assert_eq!(
-        lit(&[1..4]),
+        lit(&[1..2, 2..4]),
         [
             (Role::Text, "a".to_owned()),
             (Role::Match, "b␛e\u{301}".to_owned()),
@@ -156,7 +156,7 @@ fn matches_light_up_whole_clusters() {
         lit(&[0..1, 6..7]).last(),
         Some(&(Role::Match, "f".to_owned()))
     );
-    assert_eq!(lit(&[7..9]), lit(&[]));
+    assert_eq!(lit(&[7..8, 8..9]), lit(&[]));
 }
 
 proptest! {

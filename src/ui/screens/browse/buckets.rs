@@ -71,6 +71,10 @@ impl Buckets {
         self.list.value()
     }
 
+    pub(super) fn is_loading(&self) -> bool {
+        matches!(self.list, Remote::Idle | Remote::Loading)
+    }
+
     /// Why there is nothing to choose, in words.
     pub(super) fn words(&self) -> (String, Role) {
         match &self.list {
@@ -153,7 +157,7 @@ impl Buckets {
         let mut inner = canvas.pane(Line::from(title), focused, area);
         canvas.hit(area, Hit::Pane(Pane::Buckets));
         inner = filter_line(canvas, &self.filter, inner);
-        canvas.height(Pane::Buckets, inner.height);
+        canvas.rows_in(Pane::Buckets, inner);
         let rows = self.rows();
         if rows.is_empty() {
             let (words, role) = self.words();

@@ -1,25 +1,42 @@
 //! The pane of one entry: its value, and what is known beside it.
+//!
+//! It follows the selected key, one read at a time: while one is under way, newer wishes replace
+//! each other. What is shown under a key's name is always that key's value.
+
+use std::time::Duration;
 
 use ratatui::layout::Rect;
-use ratatui::text::Line;
+use ratatui::text::{Line, Span};
 
-use crate::kv::{BucketName, Error, Key, Revision};
+use crate::kv::{BucketName, Entry, Error, Key, Operation, Revision};
 use crate::ui::canvas::{Canvas, Hit, Pane};
 use crate::ui::command::Command;
-use crate::ui::context::Context;
+use crate::ui::context::{Context, copy};
 use crate::ui::filter::FilterLine;
 use crate::ui::message::{Effect, OpenEntry, RequestId};
+use crate::ui::shown;
+use crate::ui::text::{self, figures};
 use crate::ui::theme::Role;
-use crate::ui::value::Masks;
+use crate::ui::value::{Document, Kind, Layout, View};
 use crate::ui::viewport::{Step, Viewport};
+use crate::ui::widgets::{below, filter_line, paragraph};
 
-#[derive(Debug)]
+/// The pane.
+#[derive(Debug, Default)]
 pub(super) struct EntryPane {
+    /// The line to type a search into.
     pub(super) search: FilterLine,
-    viewport: Viewport,
-    asked: Option<(RequestId, Wanted)>,
+    /// The entry that is to be shown.
     wanted: Option<Wanted>,
-    shown: Option<(Wanted, Box<OpenEntry>)>,
+    /// The read that is under way.
+    asked: Option<(RequestId, Wanted)>,
+    content: Content,
+    viewport: Viewport,
+    /// The first column in sight, and how many are.
+    column: usize,
+    columns: usize,
+    /// How the user likes to look at values: it stays from one to the next.
+    looks: Looks,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,23 +46,47 @@ struct Wanted {
     revision: Revision,
 }
 
-impl EntryPane {
-    pub(super) fn new(_masks: Masks) -> Self {
-        Self {
-            search: FilterLine::default(),
-            viewport: Viewport::default(),
-            asked: None,
-            wanted: None,
-            shown: None,
-        }
+impl Wanted {
+    fn is_same_key(&self, other: &Self) -> bool {
+        self.bucket == other.bucket && self.key == other.key
     }
+}
+
+#[derive(Debug, Default)]
+enum Content {
+    /// No key is selected.
+    #[default]
+    Nothing,
+    /// The selected key's entry is on its way.
+    Loading,
+    /// It is here, as an answer to this wish.
+    Here(Wanted, Box<OpenEntry>),
+    /// It could not be read.
+    Failed(Wanted, String),
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Looks {
+    revealed: bool,
+    wraps: bool,
+}
+
+impl EntryPane {
+    /// Shows nothing.
     pub(super) fn close(&mut self) {
         self.wanted = None;
-        self.shown = None;
+        self.content = Content::Nothing;
     }
-    pub(super) fn reload(&mut self, _ctx: &mut Context<'_>) {
-        self.shown = None;
+
+    /// Reads again what is shown.
+    pub(super) fn reload(&mut self, ctx: &mut Context<'_>) {
+        if let Some(wanted) = self.wanted.clone() {
+            self.asked = None;
+            self.ask(wanted, ctx);
+        }
     }
+
+    /// Shows the entry of a key, which is known to have this revision.
     pub(super) fn show(
         &mut self,
         bucket: &BucketName,
@@ -59,52 +100,366 @@ impl EntryPane {
             revision,
         };
         if self
-            .shown
+            .wanted
             .as_ref()
-            .is_some_and(|(shown, _)| *shown == wanted)
+            .is_none_or(|before| !before.is_same_key(&wanted))
+        {
+            self.content = Content::Loading;
+            self.viewport.top = 0;
+            self.column = 0;
+            // What was revealed was this one value.
+            self.looks.revealed = false;
+        }
+        self.wanted = Some(wanted.clone());
+        let is_here = match &self.content {
+            Content::Here(answered, open) => {
+                *answered == wanted || (open.entry.revision >= revision && !open.may_be_behind())
+            }
+            Content::Failed(answered, _) => *answered == wanted,
+            Content::Nothing | Content::Loading => false,
+        };
+        if !is_here && self.asked.is_none() {
+            self.ask(wanted, ctx);
+        }
+    }
+
+    fn ask(&mut self, wanted: Wanted, ctx: &mut Context<'_>) {
+        let (bucket, key) = (wanted.bucket.clone(), wanted.key.clone());
+        let id = ctx.request(|id| Effect::Entry(id, bucket, key));
+        self.asked = Some((id, wanted));
+    }
+
+    /// Takes an entry that was read, if it is still wanted.
+    pub(super) fn answer(&mut self, id: RequestId, answer: Result<Option<Box<OpenEntry>>, Error>) {
+        let Some((_, asked)) = self.asked.take_if(|(asked, _)| *asked == id) else {
+            return;
+        };
+        if !self
+            .wanted
+            .as_ref()
+            .is_some_and(|wanted| wanted.is_same_key(&asked))
         {
             return;
         }
-        if self.asked.is_none() {
-            let id = ctx.request(|id| Effect::Entry(id, wanted.bucket.clone(), wanted.key.clone()));
-            self.asked = Some((id, wanted.clone()));
+        let before = std::mem::take(&mut self.content);
+        self.content = match (answer, before) {
+            (Ok(Some(mut open)), before) => {
+                if let Content::Here(_, before) = &before {
+                    open.document.look_like(&before.document);
+                }
+                open.document.set_width(self.columns);
+                open.document.set_wrap(self.looks.wraps);
+                open.document.reveal(self.looks.revealed);
+                Content::Here(asked, open)
+            }
+            (Ok(None), _) => Content::Failed(asked, "the key is gone, without a trace".to_owned()),
+            // What is on screen stays readable; the badge says that it may be out of date.
+            (Err(_), Content::Here(_, before)) => Content::Here(asked, before),
+            (Err(error), _) => Content::Failed(asked, error.to_string()),
+        };
+        self.search_changed();
+        self.follow();
+    }
+
+    fn document(&self) -> Option<&Document> {
+        match &self.content {
+            Content::Here(_, open) => Some(&open.document),
+            Content::Nothing | Content::Loading | Content::Failed(..) => None,
         }
-        self.wanted = Some(wanted);
     }
-    pub(super) fn answer(&mut self, id: RequestId, answer: Result<Option<Box<OpenEntry>>, Error>) {
-        if let Some((_, wanted)) = self.asked.take_if(|(asked, _)| *asked == id)
-            && let Ok(Some(open)) = answer
-        {
-            self.shown = Some((wanted, open));
+
+    fn document_mut(&mut self) -> Option<&mut Document> {
+        match &mut self.content {
+            Content::Here(_, open) => Some(&mut open.document),
+            Content::Nothing | Content::Loading | Content::Failed(..) => None,
         }
     }
-    pub(super) fn fit(&mut self, rows: usize) {
-        self.viewport.height = rows;
+
+    fn follow(&mut self) {
+        let (row, len) = self.document().map_or((0, 0), |d| (d.cursor(), d.len()));
+        self.viewport.follow(row, len);
     }
-    pub(super) fn search_changed(&mut self) {}
-    pub(super) fn step(&mut self, step: Step) {
-        self.viewport.top = step.from(self.viewport.top, self.viewport, 100);
-    }
-    pub(super) fn copy(&self, _ctx: &mut Context<'_>) {}
-    pub(super) fn reveal(&mut self) {}
-    pub(super) fn command(&mut self, _command: Command) {}
-    pub(super) fn toggle_fold(&mut self) {}
-    pub(super) fn right(&mut self) {}
-    pub(super) fn left(&mut self) -> bool {
-        false
-    }
+
     pub(super) fn row(&self) -> usize {
-        0
+        self.document().map_or(0, Document::cursor)
     }
-    pub(super) fn select(&mut self, _row: usize) {}
-    pub(super) fn scroll(&mut self, _by: isize) {}
-    pub(super) fn draw(&self, canvas: &mut Canvas<'_, '_>, focused: bool, area: Rect) {
-        let title = Line::from(canvas.span(" Value ", Role::Title));
-        let inner = canvas.pane(title, focused, area);
-        canvas.hit(area, Hit::Pane(Pane::Entry));
-        canvas.height(Pane::Entry, inner.height);
-        if let Some((_, open)) = &self.shown {
-            crate::ui::widgets::paragraph(canvas, &open.document.text, Role::Text, inner);
+
+    pub(super) fn select(&mut self, row: usize) {
+        if let Some(document) = self.document_mut() {
+            document.set_cursor(row);
+        }
+        self.follow();
+    }
+
+    pub(super) fn step(&mut self, step: Step) {
+        let len = self.document().map_or(0, Document::len);
+        self.select(step.from(self.row(), self.viewport, len));
+    }
+
+    pub(super) fn scroll(&mut self, by: isize) {
+        let len = self.document().map_or(0, Document::len);
+        self.viewport.scroll(by, len);
+        let rows = self.viewport.rows(len);
+        let last = rows.end.saturating_sub(1).max(rows.start);
+        self.select(self.row().clamp(rows.start, last));
+    }
+
+    /// Takes the size that the last frame had.
+    pub(super) fn fit(&mut self, rows: usize, columns: usize) {
+        self.viewport.height = rows;
+        self.columns = columns;
+        if let Some(document) = self.document_mut() {
+            document.set_width(columns);
+        }
+        self.follow();
+    }
+
+    /// Looks for what is typed, from where the cursor is.
+    pub(super) fn search_changed(&mut self) {
+        let needle = self.search.text().to_owned();
+        if let Some(document) = self.document_mut() {
+            document.search(&needle);
+        }
+        if self.search.is_typing() {
+            self.jump(false);
         }
     }
+
+    fn jump(&mut self, backwards: bool) {
+        let width = self.columns;
+        let columns = self
+            .document_mut()
+            .and_then(|document| document.jump(backwards));
+        if let Some(columns) = columns
+            && (columns.start < self.column || columns.end > self.column + width)
+        {
+            self.column = columns.start.saturating_sub(width / 3);
+        }
+        self.follow();
+    }
+
+    /// Takes a command that concerns the value alone.
+    pub(super) fn command(&mut self, command: Command) {
+        match command {
+            Command::NextMatch => self.jump(false),
+            Command::PreviousMatch => self.jump(true),
+            Command::Wrap => {
+                self.looks.wraps = !self.looks.wraps;
+                self.column = 0;
+                let wraps = self.looks.wraps;
+                self.change(|document| document.set_wrap(wraps));
+            }
+            Command::View => {
+                self.column = 0;
+                self.change(|document| {
+                    let next = match (document.view(), document.kind()) {
+                        (View::Json, _) => View::Text,
+                        (View::Text, _) => View::Hex,
+                        (View::Hex, Kind::Json) => View::Json,
+                        (View::Hex, Kind::Text | Kind::Bytes) => View::Text,
+                    };
+                    document.set_view(next);
+                });
+            }
+            Command::ExpandAll => self.change(Document::unfold_all),
+            Command::CollapseAll => self.change(Document::fold_all),
+            _ => {}
+        }
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Document)) {
+        if let Some(document) = self.document_mut() {
+            change(document);
+        }
+        self.follow();
+    }
+
+    /// Shows the secrets of this value, or masks them.
+    pub(super) fn reveal(&mut self) {
+        self.looks.revealed = !self.looks.revealed;
+        let revealed = self.looks.revealed;
+        self.change(|document| document.reveal(revealed));
+    }
+
+    /// Folds or unfolds at the cursor.
+    pub(super) fn toggle_fold(&mut self) {
+        self.change(Document::toggle_fold);
+    }
+
+    /// Scrolls to the right.
+    pub(super) fn right(&mut self) {
+        let widest = self.document().map_or(0, Document::max_width);
+        let width = self.columns;
+        if !self.looks.wraps && self.column + width < widest {
+            self.column += (width / 2).max(1);
+        }
+    }
+
+    /// Scrolls to the left; says whether it could.
+    pub(super) fn left(&mut self) -> bool {
+        let could = self.column > 0;
+        self.column = self.column.saturating_sub((self.columns / 2).max(1));
+        could
+    }
+
+    /// Copies the value. A secret has to be revealed first: what is copied is easily pasted.
+    pub(super) fn copy(&self, ctx: &mut Context<'_>) {
+        let Content::Here(_, open) = &self.content else {
+            return ctx.warn("there is no value to copy");
+        };
+        if open.document.has_secrets() && !open.document.is_revealed() {
+            return ctx.warn("the value has masked secrets: reveal them to copy it");
+        }
+        match std::str::from_utf8(open.document.bytes()) {
+            Ok(value) => copy(value.to_owned(), "the value", ctx),
+            Err(_) => ctx.warn("the value is not text: `kvscope get --raw` writes its bytes"),
+        }
+    }
+
+    fn title(&self, canvas: &Canvas<'_, '_>, width: usize) -> Line<'static> {
+        let Some(wanted) = &self.wanted else {
+            return Line::from(canvas.span(" Value ", Role::Title));
+        };
+        let revision = match &self.content {
+            Content::Here(_, open) => format!("─ rev {} ", open.entry.revision),
+            Content::Nothing | Content::Loading | Content::Failed(..) => String::new(),
+        };
+        let room = width.saturating_sub(revision.chars().count() + 6).max(8);
+        let key = text::truncate_middle(text::runs(wanted.key.as_str(), Role::Title), room);
+        let mut spans = vec![Span::raw(" ")];
+        spans.extend(
+            key.into_iter()
+                .map(|run| canvas.span(run.text.into_owned(), run.role)),
+        );
+        spans.push(Span::raw(" "));
+        spans.push(canvas.span(revision, Role::Muted));
+        Line::from(spans)
+    }
+
+    pub(super) fn draw(&self, canvas: &mut Canvas<'_, '_>, focused: bool, area: Rect) {
+        let title = self.title(canvas, usize::from(area.width));
+        let mut inner = canvas.pane(title, focused, area);
+        canvas.hit(area, Hit::Pane(Pane::Entry));
+        inner = filter_line(canvas, &self.search, inner);
+        match &self.content {
+            Content::Nothing => {
+                paragraph(
+                    canvas,
+                    " Select a key to see its value.",
+                    Role::Muted,
+                    inner,
+                );
+            }
+            Content::Loading => paragraph(canvas, " reading …", Role::Muted, inner),
+            Content::Failed(_, reason) => {
+                paragraph(canvas, &shown::plain(reason), Role::Danger, inner);
+            }
+            Content::Here(_, open) => {
+                let line = facts(canvas, open);
+                canvas.line(
+                    line,
+                    Rect {
+                        height: inner.height.min(1),
+                        ..inner
+                    },
+                );
+                self.draw_value(canvas, &open.document, focused, below(inner, 1));
+            }
+        }
+    }
+
+    fn draw_value(
+        &self,
+        canvas: &mut Canvas<'_, '_>,
+        document: &Document,
+        focused: bool,
+        area: Rect,
+    ) {
+        canvas.rows_in(Pane::Entry, area);
+        let viewport = Viewport {
+            height: usize::from(area.height),
+            ..self.viewport
+        };
+        let columns = self.column..self.column + usize::from(area.width);
+        let in_sight = viewport.rows(document.len());
+        for (y, row) in (area.y..).zip(in_sight) {
+            let place = Rect {
+                y,
+                height: 1,
+                ..area
+            };
+            canvas.hit(place, Hit::Row(Pane::Entry, row));
+            if focused && row == document.cursor() {
+                canvas.lay(Role::Selection, place);
+            }
+            let line = text::line(document.line(row, columns.clone()), canvas.theme);
+            canvas.line(line, place);
+        }
+    }
+}
+
+/// What is known of an entry beside its value, in one line; what matters most comes first.
+fn facts(canvas: &mut Canvas<'_, '_>, open: &OpenEntry) -> Line<'static> {
+    let OpenEntry {
+        entry, document, ..
+    } = open;
+    let mut spans = vec![canvas.span(" ", Role::Muted)];
+    if open.may_be_behind() {
+        spans.push(canvas.span("from a replica, may be behind · ", Role::Warning));
+    }
+    spans.push(written(canvas, entry));
+    if entry.operation.is_put() {
+        spans.push(canvas.span(format!(" · {}", figures::size(entry.size)), Role::Muted));
+    }
+    spans.extend(time_left(canvas, entry));
+    let (matches, at) = document.matches();
+    if matches > 0 {
+        let at = at.map_or(String::new(), |at| format!("{} of ", at + 1));
+        spans.push(canvas.span(format!(" · {at}{matches} found"), Role::KeyHint));
+    }
+    if document.has_secrets() && !document.is_revealed() {
+        spans.push(canvas.span(" · m reveals", Role::Secret));
+    }
+    match (document.view(), document.layout()) {
+        (View::Json, Layout::Formatted) => spans.push(canvas.span(" · formatted", Role::Muted)),
+        (View::Json, Layout::AsStored) => {}
+        (View::Text, _) => spans.push(canvas.span(" · text", Role::Muted)),
+        (View::Hex, _) => spans.push(canvas.span(" · hex", Role::Muted)),
+    }
+    if let Some(fault) = document.fault() {
+        let words = format!(
+            " · not JSON: line {}, column {}: {}",
+            fault.line,
+            fault.column,
+            shown::plain(&fault.what)
+        );
+        spans.push(canvas.span(words, Role::Warning));
+    }
+    Line::from(spans)
+}
+
+fn written(canvas: &mut Canvas<'_, '_>, entry: &Entry) -> Span<'static> {
+    let since = Duration::from_millis(
+        u64::try_from(canvas.now - shown::millis(entry.created)).unwrap_or(0),
+    );
+    canvas.changes_in(figures::next_change(since));
+    let (verb, role) = match entry.operation {
+        Operation::Put => ("put", Role::Text),
+        Operation::Delete => ("deleted", Role::Warning),
+        Operation::Purge => ("purged", Role::Warning),
+        Operation::Expire => ("expired", Role::Warning),
+    };
+    canvas.span(format!("{verb} {} ago", figures::age(since)), role)
+}
+
+fn time_left(canvas: &mut Canvas<'_, '_>, entry: &Entry) -> Option<Span<'static>> {
+    let expires = shown::millis(entry.expires?);
+    let left = Duration::from_millis(u64::try_from(expires - canvas.now).unwrap_or(0));
+    if let Some(next) = figures::next_countdown_change(left) {
+        canvas.changes_in(next);
+    }
+    Some(canvas.span(
+        format!(" · TTL {} left", figures::span(left)),
+        Role::Warning,
+    ))
 }

@@ -352,7 +352,7 @@ impl Keys {
             canvas.line(columns.head(canvas), Rect { height: 1, ..inner });
             inner = crate::ui::widgets::below(inner, 1);
         }
-        canvas.height(Pane::Keys, inner.height);
+        canvas.rows_in(Pane::Keys, inner);
         if self.index.is_empty() {
             let (words, role) = self.words();
             paragraph(canvas, &words, role, inner);
@@ -386,8 +386,8 @@ impl Keys {
             canvas.line(line, place);
         }
         if let Some(fade) = self.index.next_fade(now) {
-            let wait = fade.saturating_duration_since(now).as_millis();
-            canvas.changes_at(canvas.now + Millis::try_from(wait).unwrap_or(0) + 1);
+            // Not before the millisecond is full, or it would not have faded yet.
+            canvas.changes_in(fade.saturating_duration_since(now) + Duration::from_millis(1));
         }
     }
 
@@ -417,7 +417,7 @@ pub(super) fn draw_nothing(
     let title = Line::from(canvas.span(" Keys ", Role::Title));
     let inner = canvas.pane(title, focused, area);
     canvas.hit(area, Hit::Pane(Pane::Keys));
-    canvas.height(Pane::Keys, inner.height);
+    canvas.rows_in(Pane::Keys, inner);
     paragraph(canvas, &words, role, inner);
 }
 
@@ -490,8 +490,7 @@ impl Columns {
         if self.age > 0 {
             let created = shown::millis(entry.created);
             let age = Duration::from_millis(u64::try_from(canvas.now - created).unwrap_or(0));
-            let changes_in = Millis::try_from(figures::next_change(age).as_millis()).unwrap_or(0);
-            canvas.changes_at(canvas.now + changes_in.max(1));
+            canvas.changes_in(figures::next_change(age));
             let width = self.age;
             spans.push(canvas.span(format!("{:>width$}", figures::age(age)), role));
         }

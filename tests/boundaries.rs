@@ -1,0 +1,119 @@
+//! The rules of the house that a compiler does not check.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn sources(folder: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push((path, text));
+            }
+        }
+    }
+    assert!(!found.is_empty());
+    found
+}
+
+/// The lines of code, without comments.
+fn code(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+}
+
+#[test]
+fn the_engine_knows_neither_terminal_nor_arguments_nor_configuration() {
+    let strangers = [
+        "crate::ui",
+        "crate::cli",
+        "crate::config",
+        "ratatui",
+        "crossterm",
+        "clap",
+        "color_eyre",
+        "toml::",
+        "directories::",
+    ];
+    for (path, text) in sources("src/kv") {
+        for line in code(&text) {
+            let stranger = strangers.iter().find(|stranger| line.contains(**stranger));
+            assert!(stranger.is_none(), "{}: {line}", path.display());
+        }
+    }
+}
+
+#[test]
+fn each_engine_is_the_only_one_to_know_its_library() {
+    for (library, home) in [("async_nats", "src/kv/nats"), ("rusqlite", "src/kv/local")] {
+        for (path, text) in sources("src") {
+            let is_home = path.to_string_lossy().contains(home);
+            let uses = code(&text).any(|line| line.contains(library));
+            assert!(is_home || !uses, "{} uses {library}", path.display());
+        }
+    }
+}
+
+#[test]
+fn colours_are_named_by_the_theme_alone() {
+    for (path, text) in sources("src/ui") {
+        if path.ends_with("theme.rs") {
+            continue;
+        }
+        for line in code(&text) {
+            assert!(!line.contains("Color::"), "{}: {line}", path.display());
+        }
+    }
+}
+
+#[test]
+fn screens_ask_capabilities_and_do_no_io() {
+    let io = [
+        "std::fs",
+        "std::net",
+        "tokio::spawn",
+        "spawn_blocking",
+        "kv::nats",
+        "kv::local",
+    ];
+    for (path, text) in sources("src/ui") {
+        if path.ends_with("worker.rs") || path.ends_with("terminal.rs") || path.ends_with("run.rs")
+        {
+            continue;
+        }
+        for line in code(&text) {
+            let found = io.iter().find(|io| line.contains(**io));
+            assert!(found.is_none(), "{}: {line}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    for folder in ["src", "derive/src", "tests", "benches"] {
+        for (path, text) in sources(folder) {
+            assert!(text.starts_with("//!"), "{} has no //!", path.display());
+        }
+    }
+}
+
+#[test]
+fn docs_keys_is_what_the_command_table_says() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/keys.md");
+    let wanted = kvscope::ui::command::reference(&kvscope::ui::keymap::Keymap::built_in().unwrap());
+    if std::env::var_os("KVSCOPE_WRITE_DOCS").is_some() {
+        fs::write(&path, &wanted).unwrap();
+    }
+    let written = fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(
+        written, wanted,
+        "run `KVSCOPE_WRITE_DOCS=1 cargo test --test boundaries`"
+    );
+}
