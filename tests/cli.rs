@@ -1,10 +1,11 @@
 //! The command line, as a person or a script meets it: the real program, its output, its exit
 //! codes. One list of cases runs on a file and on a real nats-server.
 
-#![allow(
+#![cfg(feature = "console")]
+#![expect(
     clippy::expect_used,
     clippy::panic,
-    reason = "a test fails by panicking, in its helpers too"
+    reason = "helpers of tests fail like tests"
 )]
 
 mod support;

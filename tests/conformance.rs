@@ -33,7 +33,9 @@ async fn the_faulty_wrapper_passes_without_faults() {
 async fn local() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("buckets.kvs");
-    let backend = LocalBackend::open(&file, OpenOptions::create()).await.unwrap();
+    let backend = LocalBackend::open(&file, OpenOptions::create())
+        .await
+        .unwrap();
     let suite = Suite::new(backend);
     suite.run().await.assert_passed();
     suite.run_cases(READ_ONLY_CASES).await.assert_passed();
@@ -43,7 +45,9 @@ async fn local() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nats() {
     let server = support::NatsServer::start();
-    let backend = NatsBackend::connect(NatsOptions::new(server.url())).await.unwrap();
+    let backend = NatsBackend::connect(NatsOptions::new(server.url()))
+        .await
+        .unwrap();
     let suite = Suite::new(backend);
     suite.run().await.assert_passed();
     suite.run_cases(READ_ONLY_CASES).await.assert_passed();
@@ -67,11 +71,19 @@ fn memory_agrees_with_the_model() {
 fn a_local_file_agrees_with_the_model() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("buckets.kvs");
-    model::check(100, async || LocalBackend::open(&file, OpenOptions::create()).await.unwrap());
+    model::check(100, async || {
+        LocalBackend::open(&file, OpenOptions::create())
+            .await
+            .unwrap()
+    });
 }
 
 #[test]
 fn nats_agrees_with_the_model() {
     let server = support::NatsServer::start();
-    model::check(100, async || NatsBackend::connect(NatsOptions::new(server.url())).await.unwrap());
+    model::check(100, async || {
+        NatsBackend::connect(NatsOptions::new(server.url()))
+            .await
+            .unwrap()
+    });
 }

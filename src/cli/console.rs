@@ -60,13 +60,16 @@ pub(super) async fn run(
         key,
         theme: Theme::built_in(theme)?,
         keymap: Keymap::built_in()?,
-        masks: Masks,
+    };
+    let masks = match &connection.config.masks {
+        Some(words) => Masks::new(words),
+        None => Masks::default(),
     };
     let places = Places {
         connection: connection.clone(),
         given: place,
     };
-    let ended = ui::run(Arc::new(places), settings).await;
+    let ended = ui::run(Arc::new(places), settings, masks).await;
     ended.map_err(CliError::Terminal)
 }
 

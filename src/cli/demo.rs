@@ -119,3 +119,55 @@ async fn fill(backend: &dyn Backend, data: &Data, path: &Path) -> Result<(), Cli
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kv::{Filter, WatchEvent, WatchFrom, WatchOptions};
+
+    #[tokio::test]
+    async fn a_demo_lives_and_leaves_nothing_behind() {
+        let demo = start(None).await.unwrap();
+        let dir = demo.path.parent().unwrap().to_owned();
+        let backend = connect(&Place::local(&demo.path), true).await.unwrap();
+        let store = Store::open(&*backend, data::ENDPOINTS).await.unwrap();
+        let before = store.info().await.unwrap();
+        assert!(before.keys > 40, "{}", before.keys);
+        let now = WatchOptions::new(Filter::all()).from(WatchFrom::Now);
+        let watch = store.watch(now).await.unwrap();
+        let change = async {
+            while let Some(event) = watch.next().await {
+                if let WatchEvent::Entry(entry) = event {
+                    return entry;
+                }
+            }
+            panic!("the watch ended");
+        };
+        let soon = std::time::Duration::from_secs(20);
+        let entry = tokio::time::timeout(soon, change).await.unwrap();
+        assert!(entry.revision > before.last_revision);
+        demo.stop().await;
+        drop((watch, store, backend));
+        assert!(!dir.exists());
+    }
+
+    #[tokio::test]
+    async fn a_file_goes_on_from_where_it_was_and_one_of_others_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("demo.db");
+        let demo = start(Some(path.clone())).await.unwrap();
+        demo.stop().await;
+        let backend = open(&path).await.unwrap();
+        let store = Store::open(&*backend, data::CONFIG).await.unwrap();
+        let ours = store.put("shared.motd", "changed by hand").await.unwrap();
+        start(Some(path.clone())).await.unwrap().stop().await;
+        let kept = store.get("shared.motd").await.unwrap().unwrap();
+        assert_eq!(kept.revision, ours);
+
+        let other = crate::kv::BucketName::new("other").unwrap();
+        let other = crate::kv::backend::BucketConfig::new(other);
+        backend.create_bucket(&other).await.unwrap();
+        let refused = start(Some(path)).await.unwrap_err();
+        assert!(refused.to_string().contains("other"), "{refused}");
+    }
+}
