@@ -8,6 +8,7 @@ mod services;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures_util::{StreamExt as _, stream};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -22,6 +23,9 @@ use super::console;
 use super::error::CliError;
 
 use data::Data;
+
+/// How many entries are written at once at the beginning: the file takes them together.
+const AT_ONCE: usize = 64;
 
 /// The same demo every time.
 const SEED: u64 = 20_261;
@@ -108,8 +112,14 @@ async fn fill(backend: &dyn Backend, data: &Data, path: &Path) -> Result<(), Cli
     for seed in buckets.map_err(|error| CliError::Demo(error.to_string()))? {
         backend.create_bucket(&seed.config).await?;
         let store = Store::open(backend, seed.config.name.as_str()).await?;
-        for (key, value) in seed.entries {
-            match store.create(&key, value, seed.entry_ttl).await {
+        let ttl = seed.entry_ttl;
+        let writes = seed.entries.into_iter().map(|(key, value)| {
+            let store = &store;
+            async move { store.create(key, value, ttl).await }
+        });
+        let mut written = stream::iter(writes).buffered(AT_ONCE);
+        while let Some(result) = written.next().await {
+            match result {
                 // It goes on from where it was.
                 Ok(_) | Err(CreateError::Exists { .. }) => {}
                 Err(CreateError::Write(WriteError::Failed(error))) => return Err(error.into()),
