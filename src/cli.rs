@@ -1,7 +1,7 @@
 //! The command line: its grammar, and a file for each family of commands.
 //!
-//! A command reads and writes through [`crate::kv`] and speaks through [`output::Output`], the one
-//! way to standard output. Every failure ends in [`error::CliError`], which knows its exit code
+//! A command reads and writes through [`crate::kv`] and speaks through `output::Output`, the one
+//! way to standard output. Every failure ends in [`CliError`], which knows its exit code
 //! and what to tell a person.
 
 mod args;

@@ -8,6 +8,7 @@ mod services;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures_util::{StreamExt as _, stream};
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -22,6 +23,9 @@ use super::console;
 use super::error::CliError;
 
 use data::Data;
+
+/// How many entries are written at once at the beginning: the file takes them together.
+const AT_ONCE: usize = 64;
 
 /// The same demo every time.
 const SEED: u64 = 20_261;
@@ -108,8 +112,14 @@ async fn fill(backend: &dyn Backend, data: &Data, path: &Path) -> Result<(), Cli
     for seed in buckets.map_err(|error| CliError::Demo(error.to_string()))? {
         backend.create_bucket(&seed.config).await?;
         let store = Store::open(backend, seed.config.name.as_str()).await?;
-        for (key, value) in seed.entries {
-            match store.create(&key, value, seed.entry_ttl).await {
+        let ttl = seed.entry_ttl;
+        let writes = seed.entries.into_iter().map(|(key, value)| {
+            let store = &store;
+            async move { store.create(key, value, ttl).await }
+        });
+        let mut written = stream::iter(writes).buffered(AT_ONCE);
+        while let Some(result) = written.next().await {
+            match result {
                 // It goes on from where it was.
                 Ok(_) | Err(CreateError::Exists { .. }) => {}
                 Err(CreateError::Write(WriteError::Failed(error))) => return Err(error.into()),
@@ -118,4 +128,56 @@ async fn fill(backend: &dyn Backend, data: &Data, path: &Path) -> Result<(), Cli
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kv::{Filter, WatchEvent, WatchFrom, WatchOptions};
+
+    #[tokio::test]
+    async fn a_demo_lives_and_leaves_nothing_behind() {
+        let demo = start(None).await.unwrap();
+        let dir = demo.path.parent().unwrap().to_owned();
+        let backend = connect(&Place::local(&demo.path), true).await.unwrap();
+        let store = Store::open(&*backend, data::ENDPOINTS).await.unwrap();
+        let before = store.info().await.unwrap();
+        assert!(before.keys > 40, "{}", before.keys);
+        let now = WatchOptions::new(Filter::all()).from(WatchFrom::Now);
+        let watch = store.watch(now).await.unwrap();
+        let change = async {
+            while let Some(event) = watch.next().await {
+                if let WatchEvent::Entry(entry) = event {
+                    return entry;
+                }
+            }
+            panic!("the watch ended");
+        };
+        let soon = std::time::Duration::from_secs(20);
+        let entry = tokio::time::timeout(soon, change).await.unwrap();
+        assert!(entry.revision > before.last_revision);
+        demo.stop().await;
+        drop((watch, store, backend));
+        assert!(!dir.exists());
+    }
+
+    #[tokio::test]
+    async fn a_file_goes_on_from_where_it_was_and_one_of_others_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("demo.db");
+        let demo = start(Some(path.clone())).await.unwrap();
+        demo.stop().await;
+        let backend = open(&path).await.unwrap();
+        let store = Store::open(&*backend, data::CONFIG).await.unwrap();
+        let ours = store.put("shared.motd", "changed by hand").await.unwrap();
+        start(Some(path.clone())).await.unwrap().stop().await;
+        let kept = store.get("shared.motd").await.unwrap().unwrap();
+        assert_eq!(kept.revision, ours);
+
+        let other = crate::kv::BucketName::new("other").unwrap();
+        let other = crate::kv::backend::BucketConfig::new(other);
+        backend.create_bucket(&other).await.unwrap();
+        let refused = start(Some(path)).await.unwrap_err();
+        assert!(refused.to_string().contains("other"), "{refused}");
+    }
 }

@@ -235,3 +235,85 @@ fn told(
     let key = visible(key);
     output.line(&format!("{bucket} {key} {done} at revision {revision}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kv::BucketName;
+    use crate::kv::backend::{Backend as _, BucketConfig};
+    use crate::kv::faulty::{Faults, Faulty, WriteFault};
+    use crate::kv::memory::Memory;
+    use std::sync::Arc;
+
+    async fn store() -> (Store, Faults) {
+        let (backend, faults) = Faulty::new(Arc::new(Memory::new()));
+        let config = BucketConfig::new(BucketName::new("b").unwrap());
+        backend.create_bucket(&config).await.unwrap();
+        (Store::open(&backend, "b").await.unwrap(), faults)
+    }
+
+    /// What a person is told of a write that ends like this.
+    async fn told(store: &Store, write: Write) -> String {
+        let error = commit(store, write).await.unwrap_err();
+        assert!(matches!(error, CliError::Unknown { .. }), "{error}");
+        error.to_string()
+    }
+
+    #[tokio::test]
+    async fn after_a_lost_acknowledgement_the_key_is_read_again() {
+        let (store, faults) = store().await;
+        let key = || Key::new("k").unwrap();
+
+        faults.next_writes([Some(WriteFault::Drop)]);
+        let text = told(&store, Write::put(key(), "1")).await;
+        assert!(
+            text.ends_with("It is not there: not written so far"),
+            "{text}"
+        );
+
+        faults.next_writes([Some(WriteFault::LoseAck)]);
+        let text = told(&store, Write::put(key(), "1")).await;
+        assert!(
+            text.ends_with("It is as it was to be, at revision 1"),
+            "{text}"
+        );
+
+        faults.next_writes([Some(WriteFault::Drop)]);
+        let write = Write::put(key(), "2").expecting(Revision(1));
+        let text = told(&store, write).await;
+        assert!(
+            text.ends_with("It is still at revision 1: not written so far"),
+            "{text}"
+        );
+
+        faults.next_writes([Some(WriteFault::Drop)]);
+        let text = told(&store, Write::put(key(), "3")).await;
+        assert!(
+            text.ends_with("It is at revision 1, and not as it was to be"),
+            "{text}"
+        );
+
+        faults.next_writes([Some(WriteFault::LoseAck)]);
+        let text = told(&store, Write::delete(key())).await;
+        assert!(
+            text.ends_with("It is as it was to be, at revision 2"),
+            "{text}"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_was_not_unknown_stays_what_it_was() {
+        let (store, faults) = store().await;
+        let key = || Key::new("k").unwrap();
+        let revision = store.put("k", "1").await.unwrap();
+        let late = Write::put(key(), "2").expecting(Revision(99));
+        let error = commit(&store, late).await.unwrap_err();
+        assert!(
+            matches!(&error, CliError::Conflict { current, .. } if *current == Some(revision)),
+            "{error}"
+        );
+        faults.next_writes([Some(WriteFault::Fail)]);
+        let error = commit(&store, Write::put(key(), "2")).await.unwrap_err();
+        assert!(matches!(error, CliError::Engine(_)), "{error}");
+    }
+}

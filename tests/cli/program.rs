@@ -1,0 +1,214 @@
+//! Running the program: on a file or a server, on a pipe or a terminal, with a home of its own.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::support::NatsServer;
+
+/// What a run of the program left.
+pub(crate) struct Run {
+    pub(crate) code: i32,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+impl Run {
+    /// The run, which must have ended with that code.
+    #[track_caller]
+    pub(crate) fn ends(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{}\n{}", self.text(), self.stderr);
+        self
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.stdout.clone()).expect("text")
+    }
+
+    /// The objects on standard output, one a line.
+    pub(crate) fn records(&self) -> Vec<Value> {
+        let text = self.text();
+        let lines = text.lines();
+        lines
+            .map(|line| serde_json::from_str(line).expect(line))
+            .collect()
+    }
+
+    /// The only object on standard output.
+    #[track_caller]
+    pub(crate) fn record(&self) -> Value {
+        match self.records().as_slice() {
+            [record] => record.clone(),
+            other => panic!("{other:?}\n{}", self.stderr),
+        }
+    }
+
+    /// The revision that was written.
+    #[track_caller]
+    pub(crate) fn revision(&self) -> u64 {
+        self.record()["revision"].as_u64().expect("a revision")
+    }
+}
+
+/// Where the program is pointed.
+pub(crate) struct Place {
+    pub(crate) flags: Vec<String>,
+    /// The user's home: empty, so that no setting of this machine plays a part.
+    pub(crate) home: TempDir,
+    pub(crate) server: Option<NatsServer>,
+}
+
+impl Place {
+    pub(crate) fn file() -> Self {
+        let home = tempfile::tempdir().expect("a directory");
+        let path = home.path().join("buckets.db");
+        Self {
+            flags: vec!["--local".to_owned(), path.display().to_string()],
+            home,
+            server: None,
+        }
+    }
+
+    pub(crate) fn server() -> Self {
+        let server = NatsServer::start();
+        Self {
+            flags: vec!["--server".to_owned(), server.url()],
+            home: tempfile::tempdir().expect("a directory"),
+            server: Some(server),
+        }
+    }
+
+    pub(crate) fn nowhere() -> Self {
+        Self {
+            flags: Vec::new(),
+            home: tempfile::tempdir().expect("a directory"),
+            server: None,
+        }
+    }
+
+    /// A file in the user's home.
+    pub(crate) fn with_file(&self, name: &str, content: &[u8]) -> PathBuf {
+        let path = self.home.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a directory");
+        std::fs::write(&path, content).expect("a file");
+        path
+    }
+
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_kvscope"));
+        command
+            .args(words)
+            .args(&self.flags)
+            .env_clear()
+            .env("HOME", self.home.path())
+            .env("XDG_CONFIG_HOME", self.home.path().join(".config"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    pub(crate) fn run(&self, words: &[&str]) -> Run {
+        self.run_with(words, b"", &[])
+    }
+
+    pub(crate) fn run_with(&self, words: &[&str], stdin: &[u8], variables: &[(&str, &str)]) -> Run {
+        let mut command = self.command(words);
+        command
+            .envs(variables.iter().copied())
+            .stdin(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let mut input = child.stdin.take().expect("a pipe");
+        let stdin = stdin.to_owned();
+        // The program may end without having read all of it.
+        let writer = std::thread::spawn(move || input.write_all(&stdin).ok());
+        let output = child.wait_with_output().expect("the program ends");
+        writer.join().expect("the writer ends");
+        Run {
+            code: output.status.code().unwrap_or(-1),
+            stdout: output.stdout,
+            stderr: String::from_utf8(output.stderr).expect("text"),
+        }
+    }
+
+    /// Makes a bucket with that history.
+    pub(crate) fn add(&self, bucket: &str, history: &str) {
+        self.run(&["bucket", "add", bucket, "--history", history])
+            .ends(0);
+    }
+
+    pub(crate) fn put(&self, bucket: &str, key: &str, value: &str) -> u64 {
+        self.run(&["put", bucket, key, value, "--json"])
+            .ends(0)
+            .revision()
+    }
+}
+
+/// A watch whose lines can be taken one by one.
+pub(crate) struct Watching {
+    pub(crate) child: Child,
+    lines: BufReader<std::process::ChildStdout>,
+}
+
+impl Watching {
+    pub(crate) fn start(place: &Place, words: &[&str]) -> Self {
+        let mut child = place.command(words).spawn().expect("the program starts");
+        let lines = BufReader::new(child.stdout.take().expect("a pipe"));
+        Self { child, lines }
+    }
+
+    pub(crate) fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.lines.read_line(&mut line).expect("a line");
+        line
+    }
+
+    pub(crate) fn record(&mut self) -> Value {
+        serde_json::from_str(&self.line()).expect("an object")
+    }
+
+    /// Ends it as Ctrl-C does.
+    pub(crate) fn interrupt(self) -> Option<i32> {
+        self.interrupt_and_read().0
+    }
+
+    /// Ends it as Ctrl-C does, and gives what it told beside its output.
+    pub(crate) fn interrupt_and_read(self) -> (Option<i32>, String) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &id]).status();
+        assert!(sent.expect("kill runs").success());
+        let output = self.child.wait_with_output().expect("the program ends");
+        let told = String::from_utf8(output.stderr).expect("text");
+        (output.status.code(), told)
+    }
+}
+
+/// What the program shows on a terminal.
+pub(crate) fn on_terminal(place: &Place, words: &[&str]) -> String {
+    let system = portable_pty::native_pty_system();
+    let pair = system
+        .openpty(portable_pty::PtySize::default())
+        .expect("a terminal");
+    let mut command = portable_pty::CommandBuilder::new(env!("CARGO_BIN_EXE_kvscope"));
+    command.args(words);
+    command.args(&place.flags);
+    command.env("HOME", place.home.path());
+    command.env("XDG_CONFIG_HOME", place.home.path().join(".config"));
+    let mut child = pair
+        .slave
+        .spawn_command(command)
+        .expect("the program starts");
+    drop(pair.slave);
+    let mut shown = Vec::new();
+    let mut reader = pair.master.try_clone_reader().expect("a reader");
+    // On Linux, a terminal whose other side is closed is an error and not an end.
+    let _ = reader.read_to_end(&mut shown);
+    assert!(
+        child.wait().expect("the program ends").success(),
+        "{words:?}"
+    );
+    String::from_utf8_lossy(&shown).into_owned()
+}
