@@ -506,7 +506,7 @@ fn any_act() -> impl Strategy<Value = Act> {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 48,
+        cases: 24,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
