@@ -233,7 +233,7 @@ impl KeyIndex {
         self.show(at, is_shown);
     }
 
-    /// Changes what is known of a key; it is counted by nobody afterwards.
+    /// Changes what is known of a key, and takes it out of the counts: the caller counts it anew.
     fn update(&mut self, at: At, old: &Meta, new: Meta, expiry: meta::Millis) {
         *self.counts.of(old) -= 1;
         self.spine.replace(at, new, expiry);

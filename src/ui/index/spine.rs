@@ -2,10 +2,12 @@
 //!
 //! Per leaf a group keeps the lower bound of its keys, two counts (the keys that are shown, and
 //! the rows that the tree view makes of them) and the first expiry; per group the spine keeps the
-//! sums. So finding a key, finding the n-th row and counting a range all look at a few hundred
+//! sums (see `counts`). So finding a key, finding the n-th row and counting a range all look at a few hundred
 //! numbers that lie side by side, at any size up to tens of millions of keys.
 //!
 //! What is shown and what the tree makes of it is decided by the [`KeyIndex`](super::KeyIndex).
+
+mod counts;
 
 use super::Counts;
 use super::leaf::{Leaf, NEVER};
@@ -87,6 +89,7 @@ pub(super) struct Moved {
     pub(super) from_row: usize,
 }
 
+/// Looking.
 impl Spine {
     pub(super) fn new() -> Self {
         let group = Group {
@@ -104,8 +107,6 @@ impl Spine {
             hint: LeafAt::FIRST,
         }
     }
-
-    // Looking.
 
     pub(super) fn leaf(&self, at: LeafAt) -> &Leaf {
         self.leaf_by_id(self.id(at))
@@ -227,105 +228,10 @@ impl Spine {
     pub(super) fn leaf_places(&self) -> impl Iterator<Item = LeafAt> {
         std::iter::successors(Some(LeafAt::FIRST), |&at| self.next_leaf(at))
     }
+}
 
-    // Counting.
-
-    pub(super) fn total(&self, count: Count) -> usize {
-        self.groups.iter().map(|g| g.sums[count as usize]).sum()
-    }
-
-    pub(super) fn count(&self, count: Count, at: LeafAt) -> usize {
-        self.groups[at.group].counts[count as usize][at.leaf] as usize
-    }
-
-    /// How much is counted in the leaves before this one.
-    pub(super) fn before(&self, count: Count, at: LeafAt) -> usize {
-        let groups = self.groups[..at.group].iter();
-        let leaves = &self.groups[at.group].counts[count as usize][..at.leaf];
-        let in_group: u32 = leaves.iter().sum();
-        groups.map(|g| g.sums[count as usize]).sum::<usize>() + in_group as usize
-    }
-
-    /// How many shown keys stand before this place.
-    pub(super) fn rank(&self, at: At) -> usize {
-        let shown = self.leaf(at.leaf).shown;
-        self.before(Count::Shown, at.leaf) + shown.and(super::bits::Bits::below(at.row)).len()
-    }
-
-    /// The leaf in which the count passes `n`, and how much of `n` is left within it.
-    pub(super) fn nth_leaf(&self, count: Count, mut n: usize) -> Option<(LeafAt, usize)> {
-        for (group, g) in self.groups.iter().enumerate() {
-            if n >= g.sums[count as usize] {
-                n -= g.sums[count as usize];
-                continue;
-            }
-            for (leaf, &here) in g.counts[count as usize].iter().enumerate() {
-                if n < here as usize {
-                    return Some((LeafAt { group, leaf }, n));
-                }
-                n -= here as usize;
-            }
-        }
-        None
-    }
-
-    /// The first leaf from this one on in which there is something to count.
-    pub(super) fn counted_from(&self, count: Count, at: LeafAt) -> Option<LeafAt> {
-        let mut from = at.leaf;
-        for (group, g) in self.groups.iter().enumerate().skip(at.group) {
-            if g.sums[count as usize] > 0 {
-                let counts = &g.counts[count as usize][from..];
-                if let Some(leaf) = counts.iter().position(|&here| here > 0) {
-                    let leaf = from + leaf;
-                    return Some(LeafAt { group, leaf });
-                }
-            }
-            from = 0;
-        }
-        None
-    }
-
-    /// The shown key at this place or the next one behind it.
-    pub(super) fn shown_from(&self, at: At) -> Option<At> {
-        if let Some(row) = self.leaf(at.leaf).shown.first_from(at.row) {
-            return Some(At { row, ..at });
-        }
-        let leaf = self.counted_from(Count::Shown, self.next_leaf(at.leaf)?)?;
-        let row = self.leaf(leaf).shown.first_from(0)?;
-        Some(At { leaf, row })
-    }
-
-    /// The last shown key before this place.
-    pub(super) fn shown_before(&self, at: At) -> Option<At> {
-        if let Some(row) = self.leaf(at.leaf).shown.last_below(at.row) {
-            return Some(At { row, ..at });
-        }
-        let mut until = at.leaf.leaf;
-        for (group, g) in self.groups[..=at.leaf.group].iter().enumerate().rev() {
-            let counts = &g.counts[Count::Shown as usize];
-            let until = std::mem::replace(&mut until, usize::MAX).min(counts.len());
-            if g.sums[Count::Shown as usize] == 0 {
-                continue;
-            }
-            if let Some(leaf) = counts[..until].iter().rposition(|&here| here > 0) {
-                let leaf = LeafAt { group, leaf };
-                let row = self.leaf(leaf).shown.last_below(Leaf::CAPACITY)?;
-                return Some(At { leaf, row });
-            }
-        }
-        None
-    }
-
-    pub(super) fn set_count(&mut self, count: Count, at: LeafAt, to: usize) {
-        let group = &mut self.groups[at.group];
-        let place = &mut group.counts[count as usize][at.leaf];
-        let sum = &mut group.sums[count as usize];
-        *sum = *sum + to - *place as usize;
-        *place = u32::try_from(to).unwrap_or(u32::MAX);
-    }
-
-    // Changing.
-
+/// Changing.
+impl Spine {
     pub(super) fn leaf_mut(&mut self, at: LeafAt) -> &mut Leaf {
         let id = self.id(at);
         &mut self.leaves[id as usize]
@@ -533,43 +439,6 @@ impl Spine {
         }
         self.reset_first_bound();
         gone
-    }
-
-    // Expiries.
-
-    /// When the first of all keys expires.
-    pub(super) fn soonest(&self) -> Millis {
-        let soonest = self.groups.iter().map(|group| group.soonest).min();
-        soonest.unwrap_or(NEVER)
-    }
-
-    /// A key that expires at this time or before.
-    pub(super) fn expired(&self, by: Millis) -> Option<At> {
-        let group = self.groups.iter().position(|group| group.soonest <= by)?;
-        let expiries = &self.groups[group].expiries;
-        let leaf = expiries.iter().position(|&expiry| expiry <= by)?;
-        let leaf = LeafAt { group, leaf };
-        let rows = self.leaf(leaf);
-        let row = (0..rows.len()).find(|&row| rows.expiry(row) <= by)?;
-        Some(At { leaf, row })
-    }
-
-    /// A row of this leaf expired at `old`, and now at `new`.
-    fn note_expiry(&mut self, at: LeafAt, old: Millis, new: Millis) {
-        let group = &mut self.groups[at.group];
-        if old != NEVER && old <= group.expiries[at.leaf] {
-            self.refresh_expiry(at);
-        } else if new < group.expiries[at.leaf] {
-            group.expiries[at.leaf] = new;
-            group.soonest = group.soonest.min(new);
-        }
-    }
-
-    fn refresh_expiry(&mut self, at: LeafAt) {
-        let soonest = self.leaf(at).soonest();
-        let group = &mut self.groups[at.group];
-        group.expiries[at.leaf] = soonest;
-        group.soonest = group.expiries.iter().copied().min().unwrap_or(NEVER);
     }
 }
 

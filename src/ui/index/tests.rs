@@ -303,6 +303,13 @@ impl Pair {
                 self.model.loading = false;
             }
             Act::Expire { now } => self.expire(now),
+            Act::Later(seconds) => self.model.seconds += seconds,
+            view => self.change_view(view),
+        }
+    }
+
+    fn change_view(&mut self, act: Act) {
+        match act {
             Act::Filter(text) => {
                 self.index.set_query(Query::new(&text));
                 self.model.filter = text;
@@ -345,7 +352,7 @@ impl Pair {
                 }
                 *self.model.openings() = (open, BTreeMap::new());
             }
-            Act::Later(seconds) => self.model.seconds += seconds,
+            other => unreachable!("{other:?} changes no view"),
         }
     }
 
@@ -498,7 +505,11 @@ fn any_act() -> impl Strategy<Value = Act> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig {
+        cases: 24,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn it_shows_what_a_plain_model_shows(acts in prop::collection::vec(any_act(), 1..60)) {
@@ -508,4 +519,67 @@ proptest! {
             pair.check();
         }
     }
+}
+
+fn put(index: &mut KeyIndex, keys: &[&str]) {
+    for (revision, key) in (1..).zip(keys) {
+        let row = ModelRow {
+            revision,
+            created: 0,
+            size: 0,
+            operation: Operation::Put,
+            expires: None,
+            fresh: true,
+            changed: None,
+        };
+        index.apply(&[event(key, &row)], Instant::now());
+    }
+}
+
+#[test]
+fn a_selection_whose_key_vanished_goes_to_its_neighbour() {
+    let mut index = KeyIndex::new(HIGHLIGHT);
+    assert_eq!(index.locate("a", 0), None);
+    put(&mut index, &["a", "c", "d.x", "d.y"]);
+    assert_eq!(index.locate("b", 7), Some(1));
+    assert_eq!(index.locate("z", 7), Some(3));
+    index.set_sort(Sort {
+        by: SortBy::Key,
+        descending: true,
+    });
+    assert_eq!(
+        index.locate("b", 7),
+        Some(3),
+        "its place is between c and a"
+    );
+    index.set_sort(Sort {
+        by: SortBy::Revision,
+        descending: false,
+    });
+    assert_eq!(index.locate("b", 2), Some(2), "where it was");
+    index.set_layout(Layout::Tree);
+    assert_eq!(index.locate("d.x", 7), Some(2), "the closed node over it");
+    index.open("d");
+    assert_eq!(index.locate("d.xx", 7), Some(4));
+}
+
+#[test]
+fn an_older_entry_never_replaces_a_newer_one() {
+    let mut index = KeyIndex::new(HIGHLIGHT);
+    put(&mut index, &["a", "b", "a"]);
+    put(&mut index, &["a"]);
+    assert_eq!(index.entry("a").unwrap().revision, Revision(3));
+    assert_eq!((index.seen(), index.len()), (2, 2));
+}
+
+#[test]
+fn a_very_long_key_is_a_key() {
+    let long = "x".repeat(200_000);
+    let mut index = KeyIndex::new(HIGHLIGHT);
+    let keys: Vec<String> = (0..300).map(|n| format!("{long}.{n}")).collect();
+    put(
+        &mut index,
+        &keys.iter().map(String::as_str).collect::<Vec<_>>()[..20],
+    );
+    assert_eq!(index.row_of(&keys[7]), Some(17));
 }

@@ -22,6 +22,8 @@ pub(super) struct Openings {
     /// Whether nodes are open that nobody touched.
     everything: bool,
     nodes: HashMap<Box<str>, Opening>,
+    /// No longer prefix was touched: most need no look at `nodes`.
+    longest: usize,
 }
 
 /// A row that a key brings to the tree.
@@ -47,16 +49,21 @@ impl Openings {
     }
 
     pub(super) fn open(&mut self, prefix: &str) {
-        self.nodes.insert(prefix.into(), Opening::Open);
+        self.touch(prefix, Opening::Open);
     }
 
     pub(super) fn close(&mut self, prefix: &str) {
-        self.nodes.insert(prefix.into(), Opening::Closed);
+        self.touch(prefix, Opening::Closed);
     }
 
     pub(super) fn open_under(&mut self, prefix: &str) {
         self.nodes.retain(|node, _| !path::is_under(node, prefix));
-        self.nodes.insert(prefix.into(), Opening::OpenUnder);
+        self.touch(prefix, Opening::OpenUnder);
+    }
+
+    fn touch(&mut self, prefix: &str, opening: Opening) {
+        self.nodes.insert(prefix.into(), opening);
+        self.longest = self.longest.max(prefix.len());
     }
 
     /// The shortest closed prefix of a path, if there is one: what hides it.
@@ -109,7 +116,7 @@ impl Openings {
     /// Whether a node is open whose parents are. `inherited`: what its parents say of nodes that
     /// nobody touched; afterwards, what it says of those under it.
     fn resolve(&self, prefix: &str, inherited: &mut bool) -> bool {
-        if self.nodes.is_empty() {
+        if self.nodes.is_empty() || prefix.len() > self.longest {
             return *inherited;
         }
         match self.nodes.get(prefix) {
