@@ -59,6 +59,7 @@ impl NatsBackend {
     /// [`Error::Tls`], [`Error::NoJetStream`], and [`Error::File`] for credentials that can't be
     /// read. None of them holds a secret.
     pub async fn connect(options: NatsOptions) -> Result<Arc<Self>, Error> {
+        let deadline = tokio::time::Instant::now() + options.timeout;
         // Boxed, because TLS and WebSockets make it large.
         let connected = Box::pin(connect::connect(&options)).await?;
         let domain = options.jetstream_domain.as_deref();
@@ -73,7 +74,8 @@ impl NatsBackend {
             foreign_domain: domain.is_some(),
             timeout: options.timeout,
         });
-        match overview::account(&session).await {
+        let account = tokio::time::timeout_at(deadline, overview::account(&session)).await;
+        match account.unwrap_or_else(|_| Err(session.unanswered("JetStream", Lost::TimedOut))) {
             // Not everybody may look at the account, and a cluster without a leader still has
             // buckets to read.
             Ok(_) | Err(Error::Refused { .. }) => {}

@@ -260,7 +260,7 @@ fn explain(place: &str, error: &ConnectError) -> Error {
         }
         ConnectErrorKind::TimedOut => Error::Unreachable {
             place,
-            reason: "it takes the connection and then says nothing".to_owned(),
+            reason: "no answer in time".to_owned(),
         },
         _ => Error::Unreachable { place, reason },
     }

@@ -34,7 +34,8 @@ const BATCH: usize = 512;
 pub(super) struct Wanted {
     /// The stream's name.
     pub(super) stream: String,
-    /// Of which subjects.
+    /// Of which subjects. Empty for all: the server then has nothing to count first, which takes
+    /// it a third of a second for a million subjects.
     pub(super) filter: String,
     /// From where on.
     pub(super) from: DeliverPolicy,
@@ -137,13 +138,16 @@ impl Consumer {
             deadline: Instant::now() + SILENCE,
             runtime: tokio::runtime::Handle::current(),
         };
+        // The filter stands in the subject too, for permissions to tell it by.
+        let verb = format!(
+            "CONSUMER.CREATE.{}.{}.{}",
+            wanted.stream, consumer.name, wanted.filter
+        );
+        let verb = verb.trim_end_matches('.');
         let info: Info = session
             .call(
                 what,
-                &format!(
-                    "CONSUMER.CREATE.{}.{}.{}",
-                    wanted.stream, consumer.name, wanted.filter
-                ),
+                verb,
                 &CreateRequest {
                     stream_name: &wanted.stream,
                     config: &config,

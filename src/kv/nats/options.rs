@@ -68,7 +68,7 @@ pub struct Tls {
     pub required: bool,
     /// Encrypt before the server's greeting.
     pub first: bool,
-    /// A file of certificates to trust, besides the system's.
+    /// A file of certificates to trust, instead of the system's.
     pub ca: Option<PathBuf>,
     /// The file of our own certificate.
     pub cert: Option<PathBuf>,

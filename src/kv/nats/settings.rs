@@ -45,6 +45,7 @@ pub(super) fn new_stream(config: &BucketConfig) -> Config {
         discard: DiscardPolicy::New,
         max_messages: -1,
         max_consumers: -1,
+        duplicate_window: DUPLICATE_WINDOW,
         ..Config::default()
     };
     apply(config, &mut stream);
@@ -73,10 +74,10 @@ pub(super) fn apply(config: &BucketConfig, stream: &mut Config) {
     stream.subject_delete_marker_ttl = config.marker_ttl;
     // It can be allowed later, and never forbidden again.
     stream.allow_message_ttl |= config.marker_ttl.is_some();
-    stream.duplicate_window = match config.ttl {
-        Some(ttl) if ttl < DUPLICATE_WINDOW => ttl,
-        _ => DUPLICATE_WINDOW,
-    };
+    if let Some(ttl) = config.ttl {
+        // Longer than entries live, the server refuses.
+        stream.duplicate_window = stream.duplicate_window.min(ttl);
+    }
 }
 
 /// What is known of a bucket from its stream. `None` for a stream that is no bucket's.

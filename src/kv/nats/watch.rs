@@ -162,19 +162,21 @@ impl Pump {
         {
             self.interrupt(Interruption::BucketReplaced);
         }
+        let from = if goes_on {
+            after(self.told.map_or(0, |told| told.revision))
+        } else {
+            self.beginning(info.as_ref())
+        };
         let wanted = Wanted {
             stream: self.bucket.stream(),
-            filter: format!("{}{}", self.decoder.prefix, self.options.filter),
-            from: if goes_on {
-                after(self.told.map_or(0, |told| told.revision))
-            } else {
-                self.beginning(info.as_ref())
-            },
+            filter: self.filter(from, info.as_ref()),
+            from,
             headers_only: !self.options.values && info.as_ref().is_some_and(has_large_values),
         };
         let promised = match &info {
             Some(info) if info.config.num_replicas > 1 => {
-                let newest = self.bucket.newest(&wanted.filter).await;
+                let filter = format!("{}{}", self.decoder.prefix, self.options.filter);
+                let newest = self.bucket.newest(&filter).await;
                 newest.unwrap_or(info.state.last_sequence)
             }
             _ => 0,
@@ -214,6 +216,21 @@ impl Pump {
             promised,
             empty,
         })
+    }
+
+    /// The subjects to watch: none named, where that means all that the stream has, but for the
+    /// last of each subject, where the server wants them named.
+    fn filter(&self, from: DeliverPolicy, info: Option<&Info>) -> String {
+        let filter = format!("{}{}", self.decoder.prefix, self.options.filter);
+        match info {
+            Some(info)
+                if info.config.subjects == [filter.as_str()]
+                    && from != DeliverPolicy::LastPerSubject =>
+            {
+                String::new()
+            }
+            _ => filter,
+        }
     }
 
     /// Whether it is certain that the stream still has everything that was told, and everything

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::bucket::NatsBucket;
 use super::request::{ApiError, Lost, description, refused};
 use crate::kv::backend::{BucketBackend, Change, Write};
-use crate::kv::{Error, InvalidKey, Revision, WriteError};
+use crate::kv::{Error, InvalidKey, Key, Revision, WriteError};
 
 /// What the server answers to a message that it stored.
 #[derive(Deserialize)]
@@ -21,6 +21,7 @@ struct Acknowledged {
 impl NatsBucket {
     pub(super) async fn publish(&self, write: Write) -> Result<Revision, WriteError> {
         let session = &self.session;
+        check_literal(&write.key)?;
         if let Change::Put(value) = &write.change {
             write.key.check_writable()?;
             let limit = session.client.max_payload();
@@ -141,6 +142,22 @@ impl NatsBucket {
     }
 }
 
+/// Refuses a key that is a pattern. The server would take it, and a purge of it would purge every
+/// key that it matches.
+fn check_literal(key: &Key) -> Result<(), InvalidKey> {
+    if key
+        .as_str()
+        .split('.')
+        .any(|token| token == "*" || token == ">")
+    {
+        return Err(InvalidKey {
+            key: key.to_string(),
+            fault: "it is a pattern",
+        });
+    }
+    Ok(())
+}
+
 fn too_large(size: usize, limit: u64) -> Error {
     Error::TooLarge {
         size: size as u64,
@@ -189,6 +206,16 @@ mod tests {
         assert_eq!(whole_seconds(Duration::from_millis(1)), 1);
         assert_eq!(whole_seconds(Duration::from_secs(5)), 5);
         assert_eq!(whole_seconds(Duration::from_millis(5001)), 6);
+    }
+
+    #[test]
+    fn patterns_are_never_written_to() {
+        for key in ["*", ">", "a.*", "a.>", "*.b"] {
+            assert!(check_literal(&Key::from_stored(key)).is_err(), "{key}");
+        }
+        for key in ["a", "a.b", "a*", "a b", "a.>b"] {
+            assert!(check_literal(&Key::from_stored(key)).is_ok(), "{key}");
+        }
     }
 
     #[test]
