@@ -96,7 +96,7 @@ pub fn visible_bytes(bytes: &[u8]) -> Cow<'_, str> {
 
 /// The width in columns of the text once it is [`visible`].
 pub fn width(text: &str) -> usize {
-    pieces(text.as_bytes()).map(|piece| piece.width()).sum()
+    pieces(text.as_bytes()).map(|piece| piece.width).sum()
 }
 
 /// The width in columns of text that is visible already.
@@ -252,6 +252,7 @@ impl<'a> Clip<'a> {
                 source,
                 text,
                 escaped,
+                ..
             } = piece;
             let source = source.start + offset..source.end + offset;
             while matches

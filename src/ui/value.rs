@@ -422,7 +422,11 @@ impl Document {
             (_, Layout::AsStored) => rows::stored(&self.bytes, &self.cuts),
         };
         self.rows = if self.wrap && self.view != View::Hex {
-            rows.into_iter().flat_map(|row| self.split(row)).collect()
+            let mut split = Vec::with_capacity(rows.len());
+            for row in rows {
+                self.split(row, &mut split);
+            }
+            split
         } else {
             rows
         };

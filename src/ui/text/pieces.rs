@@ -24,13 +24,8 @@ pub(crate) struct Piece<'a> {
     pub(crate) text: Cow<'a, str>,
     /// Whether it is shown as something else than itself.
     pub(crate) escaped: bool,
-}
-
-impl Piece<'_> {
     /// Its width in columns.
-    pub(crate) fn width(&self) -> usize {
-        shown_width(&self.text)
-    }
+    pub(crate) width: usize,
 }
 
 /// The pieces of a text, in order and without gaps. A boundary between two pieces is always a
@@ -51,9 +46,15 @@ impl<'a> Iterator for Pieces<'a> {
 
     fn next(&mut self) -> Option<Piece<'a>> {
         let rest = self.text.get(self.at..).filter(|rest| !rest.is_empty())?;
-        let (length, text, escaped) = match plain_prefix(rest) {
-            Some(text) => (text.len(), Cow::Borrowed(text), false),
-            None => escape_first(rest),
+        let (length, text, escaped, width) = match first_hidden(rest) {
+            Some((length, text)) => {
+                let width = shown_width(&text);
+                (length, text, true, width)
+            }
+            None => {
+                let (text, width) = plain_prefix(rest);
+                (text.len(), text.into(), false, width)
+            }
         };
         let source = self.at..self.at + length;
         self.at = source.end;
@@ -61,47 +62,67 @@ impl<'a> Iterator for Pieces<'a> {
             source,
             text,
             escaped,
+            width,
         })
     }
 }
 
-/// The longest beginning that shows as itself, or `None` when the first character doesn't.
-fn plain_prefix(text: &[u8]) -> Option<&str> {
-    let window = &text[..text.len().min(LONGEST)];
-    let ascii = window
-        .iter()
-        .take_while(|b| matches!(b, b' '..=b'~'))
-        .count();
-    let follower = text.get(ascii).copied();
-    // A mark may follow and belong to the last of these letters; a control character can't.
-    let alone = follower.is_none_or(|byte| byte.is_ascii());
-    let end = if alone || ascii > 1 {
-        if alone { ascii } else { ascii - 1 }
-    } else {
-        let valid = valid_prefix(window);
-        // Whatever the window's end may have cut is left for the next piece.
-        plain_clusters(
-            valid,
-            window.len() < text.len() && valid.len() + 4 > window.len(),
-        )
+/// What is shown for the first character or byte, and its length, unless it shows as itself.
+fn first_hidden(text: &[u8]) -> Option<(usize, Cow<'_, str>)> {
+    let first = *text.first()?;
+    if is_plain(first) {
+        return None;
+    }
+    // No character is longer than this; whole clusters are looked at only where they begin well.
+    let window = valid_prefix(&text[..text.len().min(4)]);
+    let Some(c) = window.chars().next() else {
+        return Some((1, format!("⟨{first:02X}⟩").into()));
     };
-    // Both ways end on a boundary between characters, and before any invalid byte.
-    std::str::from_utf8(&text[..end])
-        .ok()
-        .filter(|text| !text.is_empty())
+    let length = c.len_utf8();
+    let hidden = is_hidden(c) || cluster_width(&window[..length]) == 0;
+    hidden.then(|| (length, escape(c)))
 }
 
-/// How many bytes of whole clusters at the beginning show as themselves.
-fn plain_clusters(text: &str, goes_on: bool) -> usize {
-    let mut end = 0;
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~')
+}
+
+/// The longest beginning that shows as itself, and its width, for a text whose first character
+/// does.
+fn plain_prefix(text: &[u8]) -> (&str, usize) {
+    let window = &text[..text.len().min(LONGEST)];
+    let ascii = window.iter().take_while(|b| is_plain(**b)).count();
+    // A mark may follow and belong to the last of these letters; a control character can't.
+    let alone = text.get(ascii).is_none_or(u8::is_ascii);
+    if ascii > usize::from(!alone) {
+        let end = ascii - usize::from(!alone);
+        // It is ASCII all through.
+        return (valid_prefix(&text[..end]), end);
+    }
+    let valid = valid_prefix(window);
+    // Whatever the window's end may have cut is left for the next piece.
+    let cut = window.len() < text.len() && valid.len() + 4 > window.len();
+    match plain_clusters(valid, cut) {
+        (0, _) => {
+            let start = start_of_cluster(valid);
+            (start, shown_width(start))
+        }
+        (end, width) => (&valid[..end], width),
+    }
+}
+
+/// How many bytes of whole clusters at the beginning show as themselves, and how wide they are.
+fn plain_clusters(text: &str, cut: bool) -> (usize, usize) {
+    let (mut end, mut width) = (0, 0);
     for (at, cluster) in text.grapheme_indices(true) {
         let last = at + cluster.len() == text.len();
-        if !shows_as_itself(cluster) || (last && goes_on && at > 0) {
+        if !shows_as_itself(cluster) || (last && cut && at > 0) {
             break;
         }
         end = at + cluster.len();
+        width += cluster_width(cluster);
     }
-    end
+    (end, width)
 }
 
 fn shows_as_itself(cluster: &str) -> bool {
@@ -110,24 +131,17 @@ fn shows_as_itself(cluster: &str) -> bool {
         && cluster_width(cluster) > 0
 }
 
-/// The first character, or the part of its cluster before the first hidden one, or a byte.
-fn escape_first(text: &[u8]) -> (usize, Cow<'_, str>, bool) {
-    let valid = valid_prefix(&text[..text.len().min(LONGEST)]);
-    let Some(first) = valid.chars().next() else {
-        let byte = text.first().copied().unwrap_or_default();
-        return (1, format!("⟨{byte:02X}⟩").into(), true);
-    };
-    if is_hidden(first) || cluster_width(&valid[..first.len_utf8()]) == 0 {
-        return (first.len_utf8(), escape(first), true);
-    }
-    let end = valid
+/// As much of a cluster that can't be shown whole as can: its first character, which does show as
+/// itself, and some marks on it.
+fn start_of_cluster(text: &str) -> &str {
+    let end = text
         .char_indices()
         .skip(1)
         .take(MOST_CHARS_IN_CLUSTER - 1)
         .find(|(_, c)| is_hidden(*c) || cluster_width(c.encode_utf8(&mut [0; 4])) > 0)
-        .or_else(|| valid.char_indices().nth(MOST_CHARS_IN_CLUSTER))
-        .map_or(valid.len(), |(at, _)| at);
-    (end, Cow::Borrowed(&valid[..end]), false)
+        .or_else(|| text.char_indices().nth(MOST_CHARS_IN_CLUSTER))
+        .map_or(text.len(), |(at, _)| at);
+    &text[..end]
 }
 
 fn valid_prefix(bytes: &[u8]) -> &str {

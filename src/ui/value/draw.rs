@@ -130,7 +130,7 @@ impl Document {
                             let before = piece.text.get(..within).filter(|_| !piece.escaped);
                             return column + before.map_or(0, shown_width);
                         }
-                        column += piece.width();
+                        column += piece.width;
                     }
                 }
                 Part::Instead(at, _, _) if byte <= at => return column,
@@ -173,10 +173,14 @@ impl Document {
         };
         for part in self.parts(row, row.start as usize) {
             match part {
+                Part::Source(at, bytes, _) if bytes.len() < 64 && is_printable_ascii(bytes) => {
+                    pass(at, column);
+                    column += bytes.len();
+                }
                 Part::Source(at, bytes, _) => {
                     for piece in pieces(bytes) {
                         pass(at + piece.source.start, column);
-                        column += piece.width();
+                        column += piece.width;
                     }
                 }
                 Part::Instead(at, _, shown) => {
@@ -190,10 +194,20 @@ impl Document {
         anchors
     }
 
-    /// The row in as many rows as it takes to show all of it in the document's width.
-    pub(super) fn split(&self, row: Row) -> Vec<Row> {
+    /// Adds the row to `rows`, as so many rows as it takes to show all of it in the document's
+    /// width.
+    pub(super) fn split(&self, row: Row, rows: &mut Vec<Row>) {
         let indent = (row.indent as usize).min(self.width / 2);
-        let mut rows = Vec::new();
+        let range = row.range();
+        let cut = self.cuts.get(cut_from(&self.cuts, range.start));
+        // At most one blank is added to a row, behind a colon.
+        if indent + range.len() < self.width
+            && cut.is_none_or(|cut| cut.range.start >= range.end)
+            && is_printable_ascii(&self.bytes[range.clone()])
+        {
+            rows.push(Row::new(range, indent));
+            return;
+        }
         let mut start = row.start as usize;
         let mut column = indent;
         let mut take = |byte: usize, width: usize| {
@@ -210,7 +224,7 @@ impl Document {
                     for piece in pieces(bytes) {
                         let at = at + piece.source.start;
                         if piece.escaped {
-                            take(at, piece.width());
+                            take(at, piece.width);
                         } else if piece.text.is_ascii() {
                             (0..piece.text.len()).for_each(|byte| take(at + byte, 1));
                         } else {
@@ -225,7 +239,6 @@ impl Document {
             }
         }
         rows.push(Row::new(start..row.end as usize, indent));
-        rows
     }
 
     /// The parts of a row from a byte on.
@@ -281,6 +294,10 @@ impl Document {
         runs.extend(ascii.finish());
         runs
     }
+}
+
+fn is_printable_ascii(bytes: &[u8]) -> bool {
+    bytes.iter().all(|b| matches!(b, b' '..=b'~'))
 }
 
 fn cuts_at(document: &Document, byte: usize) -> bool {
