@@ -15,17 +15,49 @@ const LONGEST: usize = 1024;
 /// More marks than this on one letter would be drawn over the lines around it.
 const MOST_CHARS_IN_CLUSTER: usize = 8;
 
-/// A part of a text, as it is shown.
+/// A part of a text, as it is shown. What is escaped is one character or one byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Piece<'a> {
     /// Its bytes in the stored text.
     pub(crate) source: Range<usize>,
-    /// What is shown. Borrowed from the stored text unless it is escaped.
-    pub(crate) text: Cow<'a, str>,
-    /// Whether it is shown as something else than itself.
-    pub(crate) escaped: bool,
     /// Its width in columns.
     pub(crate) width: usize,
+    shown: Shown<'a>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Shown<'a> {
+    Plain(&'a str),
+    Char(char),
+    Byte(u8),
+}
+
+impl<'a> Piece<'a> {
+    /// Whether it is shown as something else than itself.
+    pub(crate) fn is_escaped(&self) -> bool {
+        self.plain().is_none()
+    }
+
+    /// Its text, if it is shown as itself.
+    pub(crate) fn plain(&self) -> Option<&'a str> {
+        match self.shown {
+            Shown::Plain(text) => Some(text),
+            Shown::Char(_) | Shown::Byte(_) => None,
+        }
+    }
+
+    /// What is shown. Only asked for where it is seen: wording an escape takes longer than
+    /// measuring it.
+    pub(crate) fn text(&self) -> Cow<'a, str> {
+        match self.shown {
+            Shown::Plain(text) => text.into(),
+            Shown::Char(c) => match picture(c) {
+                Some(picture) => picture.into(),
+                None => format!("⟨U+{:04X}⟩", c as u32).into(),
+            },
+            Shown::Byte(byte) => format!("⟨{byte:02X}⟩").into(),
+        }
+    }
 }
 
 /// The pieces of a text, in order and without gaps. A boundary between two pieces is always a
@@ -46,29 +78,22 @@ impl<'a> Iterator for Pieces<'a> {
 
     fn next(&mut self) -> Option<Piece<'a>> {
         let rest = self.text.get(self.at..).filter(|rest| !rest.is_empty())?;
-        let (length, text, escaped, width) = match first_hidden(rest) {
-            Some((length, text)) => {
-                let width = shown_width(&text);
-                (length, text, true, width)
-            }
-            None => {
-                let (text, width) = plain_prefix(rest);
-                (text.len(), text.into(), false, width)
-            }
-        };
+        let (shown, length, width) = hidden(rest).unwrap_or_else(|| {
+            let (text, width) = plain_prefix(rest);
+            (Shown::Plain(text), text.len(), width)
+        });
         let source = self.at..self.at + length;
         self.at = source.end;
         Some(Piece {
             source,
-            text,
-            escaped,
             width,
+            shown,
         })
     }
 }
 
-/// What is shown for the first character or byte, and its length, unless it shows as itself.
-fn first_hidden(text: &[u8]) -> Option<(usize, Cow<'_, str>)> {
+/// The first character or byte, its length and the width of its escape, unless it shows as itself.
+fn hidden(text: &[u8]) -> Option<(Shown<'static>, usize, usize)> {
     let first = *text.first()?;
     if is_plain(first) {
         return None;
@@ -76,11 +101,18 @@ fn first_hidden(text: &[u8]) -> Option<(usize, Cow<'_, str>)> {
     // No character is longer than this; whole clusters are looked at only where they begin well.
     let window = valid_prefix(&text[..text.len().min(4)]);
     let Some(c) = window.chars().next() else {
-        return Some((1, format!("⟨{first:02X}⟩").into()));
+        return Some((Shown::Byte(first), 1, "⟨FF⟩".chars().count()));
     };
     let length = c.len_utf8();
-    let hidden = is_hidden(c) || cluster_width(&window[..length]) == 0;
-    hidden.then(|| (length, escape(c)))
+    if !is_hidden(c) && cluster_width(&window[..length]) > 0 {
+        return None;
+    }
+    let width = match picture(c) {
+        // Every sign in an escape is one column wide.
+        Some(picture) => picture.chars().count(),
+        None => "⟨U+⟩".chars().count() + ((c as u32).ilog2() as usize / 4 + 1).max(4),
+    };
+    Some((Shown::Char(c), length, width))
 }
 
 fn is_plain(byte: u8) -> bool {
@@ -148,18 +180,15 @@ fn valid_prefix(bytes: &[u8]) -> &str {
     bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid())
 }
 
-/// What is shown for a character that is hidden.
-fn escape(c: char) -> Cow<'static, str> {
+/// The picture of a control character that has one.
+fn picture(c: char) -> Option<&'static str> {
     const PICTURES: [&str; 32] = [
         "␀", "␁", "␂", "␃", "␄", "␅", "␆", "␇", "␈", "␉ ", "␊", "␋", "␌", "␍", "␎", "␏", "␐", "␑",
         "␒", "␓", "␔", "␕", "␖", "␗", "␘", "␙", "␚", "␛", "␜", "␝", "␞", "␟",
     ];
     match c {
-        '\u{7F}' => "␡".into(),
-        _ => match PICTURES.get(c as usize) {
-            Some(picture) => (*picture).into(),
-            None => format!("⟨U+{:04X}⟩", c as u32).into(),
-        },
+        '\u{7F}' => Some("␡"),
+        _ => PICTURES.get(c as usize).copied(),
     }
 }
 

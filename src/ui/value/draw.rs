@@ -12,7 +12,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use super::json::{Kind, Token};
 use super::rows::{Row, Why, cut_from};
 use super::{Document, Layout, View};
-use crate::ui::text::{self, Clip, Run, pieces, shown_width};
+use crate::ui::text::{self, Clip, Run, cluster_width, pieces, shown_width};
 use crate::ui::theme::Role;
 
 /// What stands for a secret: as wide for a short one as for a long one, and for any type.
@@ -127,7 +127,7 @@ impl Document {
                     for piece in pieces(bytes) {
                         if byte < at + piece.source.end {
                             let within = byte.saturating_sub(at + piece.source.start);
-                            let before = piece.text.get(..within).filter(|_| !piece.escaped);
+                            let before = piece.plain().and_then(|text| text.get(..within));
                             return column + before.map_or(0, shown_width);
                         }
                         column += piece.width;
@@ -223,13 +223,15 @@ impl Document {
                 Part::Source(at, bytes, _) => {
                     for piece in pieces(bytes) {
                         let at = at + piece.source.start;
-                        if piece.escaped {
-                            take(at, piece.width);
-                        } else if piece.text.is_ascii() {
-                            (0..piece.text.len()).for_each(|byte| take(at + byte, 1));
-                        } else {
-                            for (byte, cluster) in piece.text.grapheme_indices(true) {
-                                take(at + byte, shown_width(cluster));
+                        match piece.plain() {
+                            None => take(at, piece.width),
+                            Some(text) if text.is_ascii() => {
+                                (0..text.len()).for_each(|byte| take(at + byte, 1));
+                            }
+                            Some(text) => {
+                                for (byte, cluster) in text.grapheme_indices(true) {
+                                    take(at + byte, cluster_width(cluster));
+                                }
                             }
                         }
                     }
