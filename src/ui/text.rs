@@ -27,7 +27,7 @@ use ratatui::text::{Line, Span};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::theme::{Role, Theme};
-pub(crate) use pieces::{Piece, pieces};
+pub(crate) use pieces::pieces;
 
 /// What stands where text was left out.
 pub const ELLIPSIS: &str = "…";
@@ -83,20 +83,20 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 
 /// [`visible`] for bytes that need not be UTF-8.
 pub fn visible_bytes(bytes: &[u8]) -> Cow<'_, str> {
-    if pieces(bytes).all(|piece| !piece.escaped)
+    if !pieces(bytes).any(|piece| piece.is_escaped())
         && let Ok(text) = std::str::from_utf8(bytes)
     {
         return text.into();
     }
     pieces(bytes)
-        .map(|piece| piece.text)
+        .map(|piece| piece.text())
         .collect::<String>()
         .into()
 }
 
 /// The width in columns of the text once it is [`visible`].
 pub fn width(text: &str) -> usize {
-    pieces(text.as_bytes()).map(|piece| piece.width()).sum()
+    pieces(text.as_bytes()).map(|piece| piece.width).sum()
 }
 
 /// The width in columns of text that is visible already.
@@ -107,7 +107,8 @@ pub(crate) fn shown_width(text: &str) -> usize {
     text.graphemes(true).map(cluster_width).sum()
 }
 
-fn cluster_width(cluster: &str) -> usize {
+/// The width in columns of one grapheme cluster that is visible already.
+pub(crate) fn cluster_width(cluster: &str) -> usize {
     usize::from(cluster.cell_width())
 }
 
@@ -248,27 +249,21 @@ impl<'a> Clip<'a> {
             if self.is_full() {
                 return;
             }
-            let Piece {
-                source,
-                text,
-                escaped,
-            } = piece;
-            let source = source.start + offset..source.end + offset;
+            let source = piece.source.start + offset..piece.source.end + offset;
             while matches
                 .get(next)
                 .is_some_and(|found| found.end <= source.start)
             {
                 next += 1;
             }
-            let base = if escaped { Role::Escaped } else { role };
-            let touched = |found: &Range<usize>| found.start < source.end;
-            match (matches.get(next).is_some_and(touched), text) {
-                (false, text) => self.push(base, text),
-                (true, text) if escaped => self.push(Role::Match, text),
-                (true, Cow::Owned(_)) => {}
-                (true, Cow::Borrowed(text)) => {
-                    self.push_lit(text, source.start, base, &matches[next..]);
-                }
+            let is_lit = matches
+                .get(next)
+                .is_some_and(|found| found.start < source.end);
+            match (piece.plain(), is_lit) {
+                (Some(text), false) => self.push(role, text.into()),
+                (Some(text), true) => self.push_lit(text, source.start, role, &matches[next..]),
+                (None, false) => self.push(Role::Escaped, piece.text()),
+                (None, true) => self.push(Role::Match, piece.text()),
             }
         }
     }

@@ -8,6 +8,7 @@
 //! Not here: frames, titles, scroll positions, keys. Those are the pane's.
 
 mod draw;
+mod fold;
 mod json;
 mod rows;
 mod search;
@@ -277,127 +278,9 @@ impl Document {
         (self.view == View::Json && !hidden).then(|| self.json.path(&self.bytes, row.start))
     }
 
-    /// Folds the innermost container that begins on the cursor's row and goes on below; opens
-    /// again what is folded on it; or else folds the container that the row lies in, with the
-    /// cursor on its first row.
-    pub fn toggle_fold(&mut self) {
-        let Some(row) = self
-            .rows
-            .get(self.cursor)
-            .copied()
-            .filter(|_| self.view == View::Json)
-        else {
-            return;
-        };
-        let row = row.range();
-        let on_row = &self.cuts[rows::cut_from(&self.cuts, row.start)..];
-        let folded = on_row
-            .iter()
-            .take_while(|cut| cut.range.start < row.end)
-            .find_map(|cut| match cut.why {
-                Why::Folded(container) => Some(container),
-                Why::Masked => None,
-            });
-        let first = self.json.tokens.get(self.json.token_from(row.start));
-        let container = self
-            .json
-            .around(row.end)
-            .filter(|container| self.json.opens_at(*container).start >= row.start)
-            .or_else(|| self.json.around(first?.start as usize));
-        match (folded, container) {
-            (Some(container), _) => self.folded[container] = false,
-            (None, Some(container)) => {
-                self.folded[container] = true;
-                self.set_cursor(self.row_of(self.json.opens_at(container).start));
-            }
-            (None, None) => return,
-        }
-        self.lay_out();
-    }
-
-    /// Folds every container that lies in at least `depth` others and takes several rows: 0 leaves
-    /// one row, 1 the members of the outermost container.
-    pub fn fold_to(&mut self, depth: usize) {
-        for at in 0..self.folded.len() {
-            let container = self.json.containers[at];
-            self.folded[at] = container.depth as usize >= depth && self.takes_rows(at);
-        }
-        self.lay_out();
-    }
-
-    /// Folds all that lies in the outermost container.
-    pub fn fold_all(&mut self) {
-        self.fold_to(1);
-    }
-
-    /// Folds nothing.
-    pub fn unfold_all(&mut self) {
-        self.folded.fill(false);
-        self.lay_out();
-    }
-
-    /// Looks for text in what is not masked: in any case when the needle has no capitals. An empty
-    /// needle ends the search.
-    pub fn search(&mut self, needle: &str) {
-        needle.clone_into(&mut self.needle);
-        self.search_again();
-    }
-
-    /// How many matches there are, and the number, from 0, of the one that was jumped to.
-    pub fn matches(&self) -> (usize, Option<usize>) {
-        (self.matches.len(), self.at_match)
-    }
-
-    /// Jumps to the next match, or backwards to the one before, and around the ends. Opens what is
-    /// folded around it, puts the cursor on its row, and returns the columns that it takes there.
-    pub fn jump(&mut self, backwards: bool) -> Option<Range<usize>> {
-        let count = self.matches.len();
-        let row = self.rows.get(self.cursor)?.range();
-        let next = match self.at_match {
-            _ if count == 0 => return None,
-            Some(at) if backwards => (at + count - 1) % count,
-            Some(at) => (at + 1) % count,
-            None if backwards => {
-                let after = self.matches.partition_point(|found| found.start < row.end);
-                (after + count - 1) % count
-            }
-            None => {
-                self.matches
-                    .partition_point(|found| found.start < row.start)
-                    % count
-            }
-        };
-        self.at_match = Some(next);
-        let found = self.matches[next].clone();
-        let mut around = self.json.around(found.start);
-        let mut opened = false;
-        while let Some(at) = around {
-            opened |= std::mem::take(&mut self.folded[at]);
-            let parent = self.json.containers[at].parent as usize;
-            around = (parent != at).then_some(parent);
-        }
-        if opened {
-            self.lay_out();
-        }
-        self.cursor = self.row_of(found.start);
-        Some(self.column_of(self.cursor, found.start)..self.column_of(self.cursor, found.end))
-    }
-
-    fn search_again(&mut self) {
-        self.matches = search::find(&self.bytes, &self.needle, self.hidden());
-        self.at_match = None;
-    }
-
     /// The secrets that must not be seen now.
     fn hidden(&self) -> &[Range<usize>] {
         if self.revealed { &[] } else { &self.secrets }
-    }
-
-    fn takes_rows(&self, container: usize) -> bool {
-        let inside = self.json.opens_at(container).end..self.json.closes_at(container).start;
-        self.json.containers[container].count > 0
-            && (self.layout == Layout::Formatted
-                || memchr::memchr(b'\n', &self.bytes[inside]).is_some())
     }
 
     fn bytes_per_row(&self) -> usize {
@@ -437,7 +320,11 @@ impl Document {
             (_, Layout::AsStored) => rows::stored(&self.bytes, &self.cuts),
         };
         self.rows = if self.wrap && self.view != View::Hex {
-            rows.into_iter().flat_map(|row| self.split(row)).collect()
+            let mut split = Vec::with_capacity(rows.len());
+            for row in rows {
+                self.split(row, &mut split);
+            }
+            split
         } else {
             rows
         };

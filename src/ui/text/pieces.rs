@@ -15,21 +15,48 @@ const LONGEST: usize = 1024;
 /// More marks than this on one letter would be drawn over the lines around it.
 const MOST_CHARS_IN_CLUSTER: usize = 8;
 
-/// A part of a text, as it is shown.
+/// A part of a text, as it is shown. What is escaped is one character or one byte.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Piece<'a> {
     /// Its bytes in the stored text.
     pub(crate) source: Range<usize>,
-    /// What is shown. Borrowed from the stored text unless it is escaped.
-    pub(crate) text: Cow<'a, str>,
-    /// Whether it is shown as something else than itself.
-    pub(crate) escaped: bool,
+    /// Its width in columns.
+    pub(crate) width: usize,
+    shown: Shown<'a>,
 }
 
-impl Piece<'_> {
-    /// Its width in columns.
-    pub(crate) fn width(&self) -> usize {
-        shown_width(&self.text)
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Shown<'a> {
+    Plain(&'a str),
+    Char(char),
+    Byte(u8),
+}
+
+impl<'a> Piece<'a> {
+    /// Whether it is shown as something else than itself.
+    pub(crate) fn is_escaped(&self) -> bool {
+        self.plain().is_none()
+    }
+
+    /// Its text, if it is shown as itself.
+    pub(crate) fn plain(&self) -> Option<&'a str> {
+        match self.shown {
+            Shown::Plain(text) => Some(text),
+            Shown::Char(_) | Shown::Byte(_) => None,
+        }
+    }
+
+    /// What is shown. Only asked for where it is seen: wording an escape takes longer than
+    /// measuring it.
+    pub(crate) fn text(&self) -> Cow<'a, str> {
+        match self.shown {
+            Shown::Plain(text) => text.into(),
+            Shown::Char(c) => match picture(c) {
+                Some(picture) => picture.into(),
+                None => format!("⟨U+{:04X}⟩", c as u32).into(),
+            },
+            Shown::Byte(byte) => format!("⟨{byte:02X}⟩").into(),
+        }
     }
 }
 
@@ -51,57 +78,83 @@ impl<'a> Iterator for Pieces<'a> {
 
     fn next(&mut self) -> Option<Piece<'a>> {
         let rest = self.text.get(self.at..).filter(|rest| !rest.is_empty())?;
-        let (length, text, escaped) = match plain_prefix(rest) {
-            Some(text) => (text.len(), Cow::Borrowed(text), false),
-            None => escape_first(rest),
-        };
+        let (shown, length, width) = hidden(rest).unwrap_or_else(|| {
+            let (text, width) = plain_prefix(rest);
+            (Shown::Plain(text), text.len(), width)
+        });
         let source = self.at..self.at + length;
         self.at = source.end;
         Some(Piece {
             source,
-            text,
-            escaped,
+            width,
+            shown,
         })
     }
 }
 
-/// The longest beginning that shows as itself, or `None` when the first character doesn't.
-fn plain_prefix(text: &[u8]) -> Option<&str> {
-    let window = &text[..text.len().min(LONGEST)];
-    let ascii = window
-        .iter()
-        .take_while(|b| matches!(b, b' '..=b'~'))
-        .count();
-    let follower = text.get(ascii).copied();
-    // A mark may follow and belong to the last of these letters; a control character can't.
-    let alone = follower.is_none_or(|byte| byte.is_ascii());
-    let end = if alone || ascii > 1 {
-        if alone { ascii } else { ascii - 1 }
-    } else {
-        let valid = valid_prefix(window);
-        // Whatever the window's end may have cut is left for the next piece.
-        plain_clusters(
-            valid,
-            window.len() < text.len() && valid.len() + 4 > window.len(),
-        )
+/// The first character or byte, its length and the width of its escape, unless it shows as itself.
+fn hidden(text: &[u8]) -> Option<(Shown<'static>, usize, usize)> {
+    let first = *text.first()?;
+    if is_plain(first) {
+        return None;
+    }
+    // No character is longer than this; whole clusters are looked at only where they begin well.
+    let window = valid_prefix(&text[..text.len().min(4)]);
+    let Some(c) = window.chars().next() else {
+        return Some((Shown::Byte(first), 1, "⟨FF⟩".chars().count()));
     };
-    // Both ways end on a boundary between characters, and before any invalid byte.
-    std::str::from_utf8(&text[..end])
-        .ok()
-        .filter(|text| !text.is_empty())
+    let length = c.len_utf8();
+    if !is_hidden(c) && cluster_width(&window[..length]) > 0 {
+        return None;
+    }
+    let width = match picture(c) {
+        // Every sign in an escape is one column wide.
+        Some(picture) => picture.chars().count(),
+        None => "⟨U+⟩".chars().count() + ((c as u32).ilog2() as usize / 4 + 1).max(4),
+    };
+    Some((Shown::Char(c), length, width))
 }
 
-/// How many bytes of whole clusters at the beginning show as themselves.
-fn plain_clusters(text: &str, goes_on: bool) -> usize {
-    let mut end = 0;
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~')
+}
+
+/// The longest beginning that shows as itself, and its width, for a text whose first character
+/// does.
+fn plain_prefix(text: &[u8]) -> (&str, usize) {
+    let window = &text[..text.len().min(LONGEST)];
+    let ascii = window.iter().take_while(|b| is_plain(**b)).count();
+    // A mark may follow and belong to the last of these letters; a control character can't.
+    let alone = text.get(ascii).is_none_or(u8::is_ascii);
+    if ascii > usize::from(!alone) {
+        let end = ascii - usize::from(!alone);
+        // It is ASCII all through.
+        return (valid_prefix(&text[..end]), end);
+    }
+    let valid = valid_prefix(window);
+    // Whatever the window's end may have cut is left for the next piece.
+    let cut = window.len() < text.len() && valid.len() + 4 > window.len();
+    match plain_clusters(valid, cut) {
+        (0, _) => {
+            let start = start_of_cluster(valid);
+            (start, shown_width(start))
+        }
+        (end, width) => (&valid[..end], width),
+    }
+}
+
+/// How many bytes of whole clusters at the beginning show as themselves, and how wide they are.
+fn plain_clusters(text: &str, cut: bool) -> (usize, usize) {
+    let (mut end, mut width) = (0, 0);
     for (at, cluster) in text.grapheme_indices(true) {
         let last = at + cluster.len() == text.len();
-        if !shows_as_itself(cluster) || (last && goes_on && at > 0) {
+        if !shows_as_itself(cluster) || (last && cut && at > 0) {
             break;
         }
         end = at + cluster.len();
+        width += cluster_width(cluster);
     }
-    end
+    (end, width)
 }
 
 fn shows_as_itself(cluster: &str) -> bool {
@@ -110,42 +163,32 @@ fn shows_as_itself(cluster: &str) -> bool {
         && cluster_width(cluster) > 0
 }
 
-/// The first character, or the part of its cluster before the first hidden one, or a byte.
-fn escape_first(text: &[u8]) -> (usize, Cow<'_, str>, bool) {
-    let valid = valid_prefix(&text[..text.len().min(LONGEST)]);
-    let Some(first) = valid.chars().next() else {
-        let byte = text.first().copied().unwrap_or_default();
-        return (1, format!("⟨{byte:02X}⟩").into(), true);
-    };
-    if is_hidden(first) || cluster_width(&valid[..first.len_utf8()]) == 0 {
-        return (first.len_utf8(), escape(first), true);
-    }
-    let end = valid
+/// As much of a cluster that can't be shown whole as can: its first character, which does show as
+/// itself, and some marks on it.
+fn start_of_cluster(text: &str) -> &str {
+    let end = text
         .char_indices()
         .skip(1)
         .take(MOST_CHARS_IN_CLUSTER - 1)
         .find(|(_, c)| is_hidden(*c) || cluster_width(c.encode_utf8(&mut [0; 4])) > 0)
-        .or_else(|| valid.char_indices().nth(MOST_CHARS_IN_CLUSTER))
-        .map_or(valid.len(), |(at, _)| at);
-    (end, Cow::Borrowed(&valid[..end]), false)
+        .or_else(|| text.char_indices().nth(MOST_CHARS_IN_CLUSTER))
+        .map_or(text.len(), |(at, _)| at);
+    &text[..end]
 }
 
 fn valid_prefix(bytes: &[u8]) -> &str {
     bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid())
 }
 
-/// What is shown for a character that is hidden.
-fn escape(c: char) -> Cow<'static, str> {
+/// The picture of a control character that has one.
+fn picture(c: char) -> Option<&'static str> {
     const PICTURES: [&str; 32] = [
         "␀", "␁", "␂", "␃", "␄", "␅", "␆", "␇", "␈", "␉ ", "␊", "␋", "␌", "␍", "␎", "␏", "␐", "␑",
         "␒", "␓", "␔", "␕", "␖", "␗", "␘", "␙", "␚", "␛", "␜", "␝", "␞", "␟",
     ];
     match c {
-        '\u{7F}' => "␡".into(),
-        _ => match PICTURES.get(c as usize) {
-            Some(picture) => (*picture).into(),
-            None => format!("⟨U+{:04X}⟩", c as u32).into(),
-        },
+        '\u{7F}' => Some("␡"),
+        _ => PICTURES.get(c as usize).copied(),
     }
 }
 

@@ -172,7 +172,8 @@ proptest! {
         let mut end = 0;
         for piece in pieces(&text) {
             prop_assert_eq!(piece.source.start, end);
-            prop_assert!(piece.width() > 0 && piece.source.len() <= 1024);
+            prop_assert!(piece.width > 0 && piece.source.len() <= 1024);
+            prop_assert_eq!(piece.width, shown_width(&piece.text()));
             end = piece.source.end;
         }
         prop_assert_eq!(end, text.len());

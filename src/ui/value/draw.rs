@@ -12,7 +12,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use super::json::{Kind, Token};
 use super::rows::{Row, Why, cut_from};
 use super::{Document, Layout, View};
-use crate::ui::text::{self, Clip, Run, pieces, shown_width};
+use crate::ui::text::{self, Clip, Run, cluster_width, pieces, shown_width};
 use crate::ui::theme::Role;
 
 /// What stands for a secret: as wide for a short one as for a long one, and for any type.
@@ -127,10 +127,10 @@ impl Document {
                     for piece in pieces(bytes) {
                         if byte < at + piece.source.end {
                             let within = byte.saturating_sub(at + piece.source.start);
-                            let before = piece.text.get(..within).filter(|_| !piece.escaped);
+                            let before = piece.plain().and_then(|text| text.get(..within));
                             return column + before.map_or(0, shown_width);
                         }
-                        column += piece.width();
+                        column += piece.width;
                     }
                 }
                 Part::Instead(at, _, _) if byte <= at => return column,
@@ -173,10 +173,14 @@ impl Document {
         };
         for part in self.parts(row, row.start as usize) {
             match part {
+                Part::Source(at, bytes, _) if bytes.len() < 64 && is_printable_ascii(bytes) => {
+                    pass(at, column);
+                    column += bytes.len();
+                }
                 Part::Source(at, bytes, _) => {
                     for piece in pieces(bytes) {
                         pass(at + piece.source.start, column);
-                        column += piece.width();
+                        column += piece.width;
                     }
                 }
                 Part::Instead(at, _, shown) => {
@@ -190,10 +194,20 @@ impl Document {
         anchors
     }
 
-    /// The row in as many rows as it takes to show all of it in the document's width.
-    pub(super) fn split(&self, row: Row) -> Vec<Row> {
+    /// Adds the row to `rows`, as so many rows as it takes to show all of it in the document's
+    /// width.
+    pub(super) fn split(&self, row: Row, rows: &mut Vec<Row>) {
         let indent = (row.indent as usize).min(self.width / 2);
-        let mut rows = Vec::new();
+        let range = row.range();
+        let cut = self.cuts.get(cut_from(&self.cuts, range.start));
+        // At most one blank is added to a row, behind a colon.
+        if indent + range.len() < self.width
+            && cut.is_none_or(|cut| cut.range.start >= range.end)
+            && is_printable_ascii(&self.bytes[range.clone()])
+        {
+            rows.push(Row::new(range, indent));
+            return;
+        }
         let mut start = row.start as usize;
         let mut column = indent;
         let mut take = |byte: usize, width: usize| {
@@ -209,13 +223,15 @@ impl Document {
                 Part::Source(at, bytes, _) => {
                     for piece in pieces(bytes) {
                         let at = at + piece.source.start;
-                        if piece.escaped {
-                            take(at, piece.width());
-                        } else if piece.text.is_ascii() {
-                            (0..piece.text.len()).for_each(|byte| take(at + byte, 1));
-                        } else {
-                            for (byte, cluster) in piece.text.grapheme_indices(true) {
-                                take(at + byte, shown_width(cluster));
+                        match piece.plain() {
+                            None => take(at, piece.width),
+                            Some(text) if text.is_ascii() => {
+                                (0..text.len()).for_each(|byte| take(at + byte, 1));
+                            }
+                            Some(text) => {
+                                for (byte, cluster) in text.grapheme_indices(true) {
+                                    take(at + byte, cluster_width(cluster));
+                                }
                             }
                         }
                     }
@@ -225,7 +241,6 @@ impl Document {
             }
         }
         rows.push(Row::new(start..row.end as usize, indent));
-        rows
     }
 
     /// The parts of a row from a byte on.
@@ -281,6 +296,10 @@ impl Document {
         runs.extend(ascii.finish());
         runs
     }
+}
+
+fn is_printable_ascii(bytes: &[u8]) -> bool {
+    bytes.iter().all(|b| matches!(b, b' '..=b'~'))
 }
 
 fn cuts_at(document: &Document, byte: usize) -> bool {

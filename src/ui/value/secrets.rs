@@ -223,16 +223,17 @@ fn value_after(text: &[u8], from: usize) -> Range<usize> {
         .count();
     let start = from + blanks;
     let rest = &text[start..];
-    let line_end = start + memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+    // Looked for only where it is needed: the line may be the whole value.
+    let line_end = || start + memchr::memchr(b'\n', rest).unwrap_or(rest.len());
     match rest.first() {
         None => start..start,
         Some(&quote @ (b'"' | b'\'')) => start..closing_quote(text, start + 1, quote),
         // Where a broken object ends can't be known.
         Some(b'{' | b'[') => start..text.len(),
         Some(b'|' | b'>' | b'\n' | b'\r') => {
-            start..block_end(text, line_end, indent_of_line_at(text, from))
+            start..block_end(text, line_end(), indent_of_line_at(text, from))
         }
-        Some(_) => start..start + text[start..line_end].trim_ascii_end().len(),
+        Some(_) => start..start + text[start..line_end()].trim_ascii_end().len(),
     }
 }
 
