@@ -27,6 +27,9 @@ const LONG_ROW: usize = 4096;
 /// How many columns lie between two anchors, at least.
 const ANCHOR_DISTANCE: usize = 1024;
 
+/// The widest that is never broken over two rows: an escape, a mask, the sign of a fold.
+const WIDEST_WHOLE: usize = 16;
+
 /// A byte of a row, and the column that it is shown at.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Anchor {
@@ -197,7 +200,8 @@ impl Document {
     /// Adds the row to `rows`, as so many rows as it takes to show all of it in the document's
     /// width.
     pub(super) fn split(&self, row: Row, rows: &mut Vec<Row>) {
-        let indent = (row.indent as usize).min(self.width / 2);
+        let room = self.width.saturating_sub(WIDEST_WHOLE).min(self.width / 2);
+        let indent = (row.indent as usize).min(room);
         let range = row.range();
         let cut = self.cuts.get(cut_from(&self.cuts, range.start));
         // At most one blank is added to a row, behind a colon.

@@ -334,6 +334,16 @@ fn a_search_is_lit_and_opens_what_is_folded_around_it() {
 }
 
 #[test]
+fn a_narrow_pane_leaves_room_for_an_escape() {
+    let mut document = document("[[[\"\u{200b}\"]]]");
+    document.set_width(12);
+    document.set_wrap(true);
+    assert!(screen(&document).contains(&"\"⟨U+200B⟩\"".to_owned()));
+    document.set_width(20);
+    assert_eq!(screen(&document)[3], "    \"⟨U+200B⟩\"");
+}
+
+#[test]
 fn a_long_row_is_reached_anywhere() {
     let text = format!(
         "[\n\"{}\", {{\"token\": 1}}, 2]",
