@@ -1,6 +1,5 @@
 //! The contract: every backend and every wrapper runs the same suite, and random operations agree
 //! with a plain model.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "support/model.rs"]
 mod model;
