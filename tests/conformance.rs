@@ -35,7 +35,8 @@ async fn local() {
     let backend = LocalBackend::open(&file, OpenOptions::create())
         .await
         .unwrap();
-    let suite = Suite::new(backend);
+    // Each put waits for the disk.
+    let suite = Suite::new(backend).many_keys(4_000);
     suite.run().await.assert_passed();
     suite.run_cases(READ_ONLY_CASES).await.assert_passed();
 }
