@@ -275,7 +275,7 @@ async fn delete(session: &Session, verb: &str) {
 }
 
 /// What the subject for acknowledgements says of a message.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Reply {
     place: Place,
     consumer_sequence: u64,
@@ -326,17 +326,10 @@ mod tests {
             "$JS.ACK.hub.AbC.KV_b.kvscope_x.1.42.3.1700000000000000000.9",
             "$JS.ACK._.AbC.KV_b.kvscope_x.1.42.3.1700000000000000000.9.rnd",
         ] {
-            assert_eq!(parse_reply(reply), Some(expected_of(&expected)), "{reply}");
+            assert_eq!(parse_reply(reply), Some(expected), "{reply}");
         }
         for reply in ["", "_INBOX.x", "$JS.ACK.a.b.c", "$JS.ACK.a.b.1.x.3.4.5"] {
             assert_eq!(parse_reply(reply), None, "{reply}");
-        }
-    }
-
-    fn expected_of(reply: &Reply) -> Reply {
-        Reply {
-            place: reply.place,
-            ..*reply
         }
     }
 }
