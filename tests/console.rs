@@ -1,6 +1,11 @@
 //! The console as a user meets it: keys in, screens out.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cast_possible_truncation,
+    reason = "a test may panic"
+)]
 
 #[path = "support/console.rs"]
 mod harness;
