@@ -77,8 +77,8 @@ pub struct App {
     /// The ping that is under way, and when the next one is due.
     ping: Option<RequestId>,
     next_ping: Option<Millis>,
-    /// How often the connection came back.
-    reconnects: u32,
+    /// When the buckets are listed again.
+    next_list: Option<Millis>,
     screen: Screen,
     browse: Browse,
     activity: Activity,
@@ -111,6 +111,10 @@ use context;
 impl App {
     /// How often the round trip of a distant place is measured.
     const PING_EVERY: Millis = 5_000;
+    /// How soon after a change the buckets are listed again, for their counts.
+    const LIST_AFTER: Millis = 5_000;
+    /// How often a distant place is asked for buckets that others made or deleted.
+    const LIST_EVERY: Millis = 30_000;
     /// How many lines of the palette are remembered.
     const HISTORY: usize = 100;
 
@@ -126,7 +130,7 @@ impl App {
             round_trip: None,
             ping: None,
             next_ping: None,
-            reconnects: 0,
+            next_list: None,
             screen: Screen::Connect,
             browse: Browse::new(settings.bucket, settings.key),
             activity: Activity::default(),
@@ -196,10 +200,14 @@ impl App {
     pub fn deadline(&self) -> Option<Millis> {
         let notice = self.notice.as_ref().map(|notice| notice.until);
         let expiry = self.browse.next_expiry().filter(|_| self.paused.is_none());
-        [self.notes.changes_at, self.next_ping, notice, expiry]
-            .into_iter()
-            .flatten()
-            .min()
+        let timers = [
+            self.notes.changes_at,
+            self.next_ping,
+            self.next_list,
+            notice,
+            expiry,
+        ];
+        timers.into_iter().flatten().min()
     }
 
     fn fit(&mut self, notes: &Notes) {
@@ -237,6 +245,7 @@ impl App {
             Reply::Buckets(answer) => {
                 if self.browse.listed(id, answer, &mut ctx) {
                     self.follow_buckets();
+                    self.next_list = self.is_far().then_some(self.now + Self::LIST_EVERY);
                 }
             }
             Reply::Entry(answer) => self.browse.read(id, answer, &mut ctx),
@@ -263,7 +272,7 @@ impl App {
                 self.place = Some(place);
                 self.connection = Connection::Connected;
                 self.round_trip = None;
-                self.reconnects = 0;
+                self.next_list = None;
                 self.paused = None;
                 self.screen = Screen::Browse;
                 self.feeds.forget();
@@ -293,10 +302,16 @@ impl App {
         let Some(bucket) = self.feeds.bucket_of(id) else {
             return;
         };
+        let mut is_news = false;
         for event in batch {
             if self.feeds.note(&bucket, event, self.now) {
                 self.activity.note(&bucket, event, self.now);
+                is_news = true;
             }
+        }
+        if is_news {
+            let soon = self.now + Self::LIST_AFTER;
+            self.next_list = Some(self.next_list.map_or(soon, |at| at.min(soon)));
         }
         let mut ctx = context!(self);
         self.browse.watched(&bucket, batch, &mut ctx);
@@ -315,7 +330,6 @@ impl App {
         let mut ctx = context!(self);
         match (&self.connection, was_down) {
             (Connection::Connected, true) => {
-                self.reconnects += 1;
                 self.browse.ask_for_buckets(&mut ctx);
                 if self.screen == Screen::Server {
                     self.server.ask(&mut ctx);
@@ -341,20 +355,28 @@ impl App {
 
     /// A file has no distance worth measuring again and again.
     fn arm_ping(&mut self) {
-        let is_far = self
-            .place
-            .as_ref()
-            .is_some_and(|place| place.capabilities.remote);
-        self.next_ping = is_far.then_some(self.now + Self::PING_EVERY);
+        self.next_ping = self.is_far().then_some(self.now + Self::PING_EVERY);
+    }
+
+    fn is_far(&self) -> bool {
+        let place = self.place.as_ref();
+        place.is_some_and(|place| place.capabilities.remote)
     }
 
     fn deadline_came(&mut self) {
-        let due = |at: Option<Millis>| at.is_some_and(|at| at <= self.now);
+        let now = self.now;
+        let due = |at: Option<Millis>| at.is_some_and(|at| at <= now);
         if due(self.notice.as_ref().map(|notice| notice.until)) {
             self.notice = None;
         }
         if due(self.next_ping) {
+            self.next_ping = None;
             self.measure();
+        }
+        if due(self.next_list) {
+            self.next_list = None;
+            let mut ctx = context!(self);
+            self.browse.ask_for_buckets(&mut ctx);
         }
         if self.paused.is_none() {
             self.browse.expire(self.now);

@@ -1,7 +1,8 @@
 //! The terminal: taken when the console starts, given back however it ends.
 //!
 //! Raw mode, the alternate screen, the mouse and bracketed paste are switched on together and off
-//! together: at the end, on a panic, on a signal and for a suspension.
+//! together: at the end, on a panic, on a signal and for a suspension. So is the terminal's own
+//! reordering of right-to-left text (ECMA-48, BDSM): a row must stay in its columns.
 
 use std::io::{self, Stdout, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,11 +13,16 @@ use crossterm::event::{
     DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
 };
 use crossterm::execute;
+use crossterm::style::Print;
 use crossterm::terminal::{
     EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
 };
 use ratatui::Frame;
 use ratatui::backend::CrosstermBackend;
+
+/// Text stays in the order in which it is written (BDSM explicit), and the way back.
+const KEEP_ORDER: &str = "\x1b[8l";
+const MAY_REORDER: &str = "\x1b[8h";
 
 /// Whether the terminal is ours right now: a panic gives back only what was taken.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -114,7 +120,8 @@ fn take() -> io::Result<()> {
         io::stdout(),
         EnterAlternateScreen,
         EnableMouseCapture,
-        EnableBracketedPaste
+        EnableBracketedPaste,
+        Print(KEEP_ORDER)
     )
     .inspect_err(|_| give_back())
 }
@@ -125,6 +132,7 @@ pub(super) fn give_back() {
         // Each step is tried whatever became of the one before; a terminal that is gone needs none.
         let _ = execute!(
             io::stdout(),
+            Print(MAY_REORDER),
             DisableBracketedPaste,
             DisableMouseCapture,
             LeaveAlternateScreen,

@@ -510,12 +510,9 @@ impl Browse {
     pub fn draw(&self, canvas: &mut Canvas<'_, '_>, area: Rect) {
         let panes = self.layout.panes(area, self.focus);
         if let Some(area) = panes.buckets {
-            self.buckets.draw(
-                canvas,
-                self.open_bucket(),
-                self.focus == Focus::Buckets,
-                area,
-            );
+            let open = self.keys.as_ref().map(|keys| (&keys.bucket, keys.count()));
+            let focused = self.focus == Focus::Buckets;
+            self.buckets.draw(canvas, open, focused, area);
         }
         if let Some(area) = panes.keys {
             let focused = self.focus == Focus::Keys;

@@ -143,7 +143,7 @@ impl Buckets {
     pub(super) fn draw(
         &self,
         canvas: &mut Canvas<'_, '_>,
-        open: Option<&BucketName>,
+        open: Option<(&BucketName, u64)>,
         focused: bool,
         area: Rect,
     ) {
@@ -191,8 +191,12 @@ impl Buckets {
                     line,
                 );
             }
-            let mark = if Some(name) == open { "▸" } else { " " };
-            let keys = figures::count(info.keys);
+            // What is known of the open bucket is newer than the list.
+            let (mark, keys) = match open {
+                Some((open, keys)) if open == name => ("▸", keys),
+                _ => (" ", info.keys),
+            };
+            let keys = figures::count(keys);
             let room = usize::from(inner.width).saturating_sub(keys.len() + 3);
             let mut spans = vec![canvas.span(mark, Role::KeyHint)];
             let name = shown::fitted(name.as_str(), room.max(4));

@@ -407,6 +407,9 @@ fn facts(canvas: &mut Canvas<'_, '_>, open: &OpenEntry) -> Line<'static> {
     if open.may_be_behind() {
         spans.push(canvas.span("from a replica, may be behind · ", Role::Warning));
     }
+    if entry.key.is_foreign() {
+        spans.push(canvas.span("foreign name, can't be written · ", Role::Warning));
+    }
     spans.push(written(canvas, entry));
     if entry.operation.is_put() {
         spans.push(canvas.span(format!(" · {}", figures::size(entry.size)), Role::Muted));

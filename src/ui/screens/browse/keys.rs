@@ -295,6 +295,16 @@ impl Keys {
         }
     }
 
+    /// How many keys the bucket has: while it is read, as many as it was said to have.
+    pub(super) fn count(&self) -> u64 {
+        let live = self.index.counts().live as u64;
+        if self.index.is_loading() {
+            self.expected.unwrap_or(live)
+        } else {
+            live
+        }
+    }
+
     fn title(&self, canvas: &Canvas<'_, '_>) -> Line<'static> {
         let counts = self.index.counts();
         let mut spans = vec![canvas.span(" Keys ", Role::Title)];
