@@ -363,6 +363,12 @@ impl EntryPane {
                         ..inner
                     },
                 );
+                let left = inner.width.min(1);
+                let inner = Rect {
+                    x: inner.x + left,
+                    width: inner.width - left,
+                    ..inner
+                };
                 self.draw_value(canvas, &open.document, focused, below(inner, 1));
             }
         }
