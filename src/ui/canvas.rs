@@ -119,6 +119,7 @@ impl Canvas<'_, '_> {
     /// Empties an area, to draw over what is there.
     pub fn clear(&mut self, area: Rect) {
         self.frame.render_widget(Clear, area);
+        self.lay(Role::Text, area);
     }
 
     /// A frame with a title; returns what is inside.
