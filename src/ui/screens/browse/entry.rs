@@ -369,7 +369,10 @@ impl EntryPane {
                     width: inner.width - left,
                     ..inner
                 };
-                self.draw_value(canvas, &open.document, focused, below(inner, 1));
+                let value = below(inner, 1);
+                let (row, len) = (open.document.cursor(), open.document.len());
+                canvas.place_in_rows(row, len, value, area);
+                self.draw_value(canvas, &open.document, focused, value);
             }
         }
     }

@@ -368,6 +368,7 @@ impl Keys {
             inner = crate::ui::widgets::below(inner, 1);
         }
         canvas.rows_in(Pane::Keys, inner);
+        canvas.place_in_rows(self.row, self.index.len(), inner, area);
         if self.index.is_empty() {
             let (words, role) = self.words();
             paragraph(canvas, &words, role, inner);
