@@ -199,11 +199,13 @@ impl App {
     /// When to send [`Message::Deadline`], if nothing else happens before.
     pub fn deadline(&self) -> Option<Millis> {
         let notice = self.notice.as_ref().map(|notice| notice.until);
-        let expiry = self.browse.next_expiry().filter(|_| self.paused.is_none());
+        let runs = self.paused.is_none();
+        let expiry = self.browse.next_expiry().filter(|_| runs);
+        let list = self.next_list.filter(|_| runs);
         let timers = [
             self.notes.changes_at,
             self.next_ping,
-            self.next_list,
+            list,
             notice,
             expiry,
         ];
@@ -373,14 +375,15 @@ impl App {
             self.next_ping = None;
             self.measure();
         }
+        if self.paused.is_some() {
+            return;
+        }
         if due(self.next_list) {
             self.next_list = None;
             let mut ctx = context!(self);
             self.browse.ask_for_buckets(&mut ctx);
         }
-        if self.paused.is_none() {
-            self.browse.expire(self.now);
-        }
+        self.browse.expire(self.now);
     }
 
     /// Where keys are looked up, the innermost scope first.
