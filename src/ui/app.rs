@@ -202,13 +202,7 @@ impl App {
         let runs = self.paused.is_none();
         let expiry = self.browse.next_expiry().filter(|_| runs);
         let list = self.next_list.filter(|_| runs);
-        let timers = [
-            self.notes.changes_at,
-            self.next_ping,
-            list,
-            notice,
-            expiry,
-        ];
+        let timers = [self.notes.changes_at, self.next_ping, list, notice, expiry];
         timers.into_iter().flatten().min()
     }
 
@@ -228,10 +222,11 @@ impl App {
             self.connect.viewport.height = rows;
             self.connect.step(super::viewport::Step::By(0));
         }
-        if let (Some(rows), Some(Overlay::Help(help))) =
-            (height(Pane::Overlay), self.overlays.last_mut())
+        if let (Some((rows, columns)), Some(Overlay::Help(help))) =
+            (notes.size_of(Pane::Overlay), self.overlays.last_mut())
         {
             help.viewport.height = rows;
+            help.width = columns;
         }
     }
 
