@@ -56,7 +56,9 @@ async fn store(entries: &[(&str, &str)]) -> (Arc<Memory>, Store) {
     let memory = Arc::new(Memory::new());
     let config = bucket(&*memory, "config").await;
     for (key, value) in entries {
-        config.put(key, value.to_owned().to_owned()).await.unwrap();
+        config.put(key, (*value).to_owned()).await.unwrap();
+        // No two entries are of the same age.
+        tokio::time::advance(Duration::from_millis(1)).await;
     }
     (memory, config)
 }

@@ -69,8 +69,9 @@ async fn a_tree_is_opened_by_clicks() {
     console.press("t -");
     let (x, y) = console.place_of("▸ app");
     console.click(x + 2, y);
-    console.click(x + 2, y);
     assert!(console.screen().contains("▾ app"), "{}", console.screen());
+    console.click(x + 2, y);
+    assert!(console.screen().contains("▸ app"), "{}", console.screen());
 }
 
 #[tokio::test(start_paused = true)]

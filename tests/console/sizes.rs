@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use kvscope::kv::faulty::Faulty;
 use kvscope::kv::ReadOnly;
+use kvscope::kv::faulty::Faulty;
 
 use super::harness::Console;
 use super::{opened, store};
@@ -102,6 +102,8 @@ async fn the_badge_is_never_lost() {
 #[tokio::test(start_paused = true)]
 async fn where_nothing_fits_it_says_so_and_comes_back() {
     let (mut console, config) = opened(&[("a", "1")]).await;
+    console.pass(6_000);
+    console.settle().await;
     let before = console.screen();
     for (width, height) in [(39, 9), (39, 30), (120, 9), (20, 5), (3, 1), (1, 1)] {
         console.resize(width, height);

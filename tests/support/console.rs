@@ -283,12 +283,6 @@ impl Console {
             .await;
     }
 
-    /// Takes what comes from the worker until the screen does not show a text any more.
-    pub(crate) async fn hides(&mut self, text: &str) {
-        self.until(&format!("hides {text:?}"), |screen| !screen.contains(text))
-            .await;
-    }
-
     /// Takes what comes until the picture is live.
     pub(crate) async fn is_live(&mut self) {
         self.shows("● live").await;
