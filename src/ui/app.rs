@@ -199,14 +199,10 @@ impl App {
     /// When to send [`Message::Deadline`], if nothing else happens before.
     pub fn deadline(&self) -> Option<Millis> {
         let notice = self.notice.as_ref().map(|notice| notice.until);
-        let expiry = self.browse.next_expiry().filter(|_| self.paused.is_none());
-        let timers = [
-            self.notes.changes_at,
-            self.next_ping,
-            self.next_list,
-            notice,
-            expiry,
-        ];
+        let runs = self.paused.is_none();
+        let expiry = self.browse.next_expiry().filter(|_| runs);
+        let list = self.next_list.filter(|_| runs);
+        let timers = [self.notes.changes_at, self.next_ping, list, notice, expiry];
         timers.into_iter().flatten().min()
     }
 
@@ -226,10 +222,11 @@ impl App {
             self.connect.viewport.height = rows;
             self.connect.step(super::viewport::Step::By(0));
         }
-        if let (Some(rows), Some(Overlay::Help(help))) =
-            (height(Pane::Overlay), self.overlays.last_mut())
+        if let (Some((rows, columns)), Some(Overlay::Help(help))) =
+            (notes.size_of(Pane::Overlay), self.overlays.last_mut())
         {
             help.viewport.height = rows;
+            help.width = columns;
         }
     }
 
@@ -375,14 +372,15 @@ impl App {
             self.next_ping = None;
             self.measure();
         }
+        if self.paused.is_some() {
+            return;
+        }
         if due(self.next_list) {
             self.next_list = None;
             let mut ctx = context!(self);
             self.browse.ask_for_buckets(&mut ctx);
         }
-        if self.paused.is_none() {
-            self.browse.expire(self.now);
-        }
+        self.browse.expire(self.now);
     }
 
     /// Where keys are looked up, the innermost scope first.

@@ -120,12 +120,13 @@ impl Keys {
 
     /// Rows came, went or moved: the selection stays on its key, at its place on the screen.
     fn settle(&mut self) {
-        if let Some(wished) = &self.wished
-            && let Some(row) = self.index.row_of(wished)
-        {
-            self.wished = None;
-            self.select(row);
-            return;
+        if let Some(wished) = self.wished.clone() {
+            self.uncover(&wished);
+            if let Some(row) = self.index.row_of(&wished) {
+                self.wished = None;
+                self.select(row);
+                return;
+            }
         }
         let Some(path) = &self.selected else {
             if !self.index.is_empty() {
@@ -158,17 +159,23 @@ impl Keys {
                 self.index.open(&key[..dot]);
             }
         }
-        if self.index.entry(key).is_some() && self.index.row_of(key).is_none() {
-            // A filter or a hidden marker stands between it and the screen.
-            self.filter.set("");
-            self.filter_changed();
-            let is_gone = |entry: Summary| !entry.operation.is_put();
-            if self.index.entry(key).is_some_and(is_gone) {
-                self.index.show_markers(true);
-            }
-        }
         self.wished = Some(key.to_owned());
         self.settle();
+    }
+
+    /// Takes away what stands between a key and the screen: a filter, or that markers are hidden.
+    fn uncover(&mut self, key: &str) {
+        let Some(entry) = self.index.entry(key) else {
+            return;
+        };
+        if self.index.row_of(key).is_some() {
+            return;
+        }
+        self.filter.set("");
+        self.index.set_query(Query::default());
+        if !entry.operation.is_put() {
+            self.index.show_markers(true);
+        }
     }
 
     pub(super) fn row(&self) -> usize {
@@ -207,6 +214,8 @@ impl Keys {
     }
 
     pub(super) fn filter_changed(&mut self) {
+        // The user chose for himself.
+        self.wished = None;
         self.index.set_query(Query::new(self.filter.text()));
         self.settle();
     }
