@@ -167,7 +167,9 @@ impl Worker {
     pub async fn shut_down(mut self) {
         self.tasks.shutdown().await;
         self.connecting.shutdown().await;
-        drop(self.session);
+        if let Some(session) = &self.session {
+            session.backend.close().await;
+        }
     }
 
     fn places(&mut self, id: RequestId) {
