@@ -2,6 +2,8 @@
 //!
 //! What is to be seen, and how soon, is the business of the measurements.
 
+use std::collections::HashMap;
+use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -111,20 +113,21 @@ impl Console {
     /// The most memory that the process ever had, in megabytes of a million bytes.
     pub(crate) fn peak_memory(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap();
-        number(&status, "VmHWM:") * 1024.0 / 1e6
+        (number(&status, "VmHWM:") * 1024) as f64 / 1e6
     }
 
-    /// How often the threads of the process went to sleep of themselves so far: each time
-    /// something woke them up before.
-    pub(crate) fn sleeps(&self) -> f64 {
+    /// How often each thread of the process went to sleep of itself so far: each time something
+    /// woke it up before.
+    pub(crate) fn sleeps(&self) -> HashMap<OsString, u64> {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid)).unwrap();
         threads
             .map(|thread| {
-                let path = thread.unwrap().path().join("status");
-                let status = std::fs::read_to_string(path).unwrap_or_default();
-                number(&status, "\nvoluntary_ctxt_switches:")
+                let thread = thread.unwrap();
+                let status = std::fs::read_to_string(thread.path().join("status"));
+                let sleeps = number(&status.unwrap_or_default(), "\nvoluntary_ctxt_switches:");
+                (thread.file_name(), sleeps)
             })
-            .sum()
+            .collect()
     }
 
     /// The processor time of the process so far.
@@ -172,7 +175,7 @@ fn read(mut output: Box<dyn Read + Send>, seen: &Seen) {
     }
 }
 
-fn number(status: &str, name: &str) -> f64 {
+fn number(status: &str, name: &str) -> u64 {
     let rest = status.split(name).nth(1).unwrap_or_default();
     let word = rest.split_whitespace().next().unwrap_or_default();
     word.parse().unwrap_or_default()
