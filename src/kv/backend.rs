@@ -57,6 +57,11 @@ pub trait Backend: fmt::Debug + Send + Sync {
 
     /// Deletes a bucket with all its keys.
     async fn delete_bucket(&self, name: &BucketName) -> Result<(), Error>;
+
+    /// Waits until the place has heard of the end of every watch that was dropped, but no longer
+    /// than about a second. The last thing to do before a process ends, or what it left is kept
+    /// there until the place finds out by itself.
+    async fn close(&self) {}
 }
 
 /// One bucket of a [`Backend`].

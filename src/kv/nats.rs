@@ -39,6 +39,9 @@ use super::{BucketName, Error};
 /// The most entries per key that the server keeps for a bucket.
 const MAX_HISTORY: u64 = 64;
 
+/// How long leaving may take.
+const LEAVING: Duration = Duration::from_secs(1);
+
 /// How many bytes the headers of a write can take. They count as part of a message.
 const HEADERS: u64 = 128;
 
@@ -73,6 +76,7 @@ impl NatsBackend {
             ),
             foreign_domain: domain.is_some(),
             timeout: options.timeout,
+            consumers: tokio::sync::watch::Sender::new(0),
         });
         let account = tokio::time::timeout_at(deadline, overview::account(&session)).await;
         match account.unwrap_or_else(|_| Err(session.unanswered("JetStream", Lost::TimedOut))) {
@@ -229,6 +233,18 @@ impl Backend for NatsBackend {
         match self.session.ask::<Deleted>(&what, &verb).await {
             Ok(_) => Ok(()),
             Err(error) => Err(bucket::explain(&self.session, name, &what, error)),
+        }
+    }
+
+    /// While the connection is down there is nobody to tell; the server drops a consumer that
+    /// nobody listens to by itself.
+    async fn close(&self) {
+        let mut consumers = self.session.consumers.subscribe();
+        let mut state = self.session.link.state();
+        tokio::select! {
+            _ = consumers.wait_for(|count| *count == 0) => {}
+            _ = state.wait_for(|state| !state.up) => {}
+            () = tokio::time::sleep(LEAVING) => {}
         }
     }
 }

@@ -289,8 +289,10 @@ impl App {
     fn follow_buckets(&mut self) {
         let mut ctx = context!(self);
         // The open bucket first: it is watched however many others there are.
-        if let Some(open) = self.browse.open_bucket() {
-            self.feeds.open_if_silent(open, &mut ctx);
+        let open = self.browse.open_bucket().cloned();
+        if let Some(open) = open.filter(|open| !self.feeds.is_open(open)) {
+            self.browse.reload(&mut ctx);
+            self.feeds.open(&open, &mut ctx);
         }
         self.feeds.follow(&self.browse.bucket_names(), &mut ctx);
     }

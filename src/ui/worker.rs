@@ -171,7 +171,9 @@ impl Worker {
         self.tasks.shutdown().await;
         self.connecting.shutdown().await;
         self.looking.shutdown().await;
-        drop(self.session);
+        if let Some(session) = &self.session {
+            session.backend.close().await;
+        }
     }
 
     fn places(&mut self, id: RequestId) {

@@ -43,7 +43,8 @@ impl Known {
             max_age: config
                 .map(|config| config.max_age)
                 .filter(|age| !age.is_zero()),
-            direct: config.is_some_and(|config| config.allow_direct),
+            // Where it is not known, trying is quick: nobody listens if it is not allowed.
+            direct: config.is_none_or(|config| config.allow_direct),
             history: config.map(|config| config.max_messages_per_subject),
         }
     }

@@ -199,7 +199,14 @@ impl Browse {
         let Some(keys) = self.keys.as_mut().filter(|keys| keys.bucket == *bucket) else {
             return;
         };
-        keys.apply(batch, ctx.now);
+        let lost = keys.apply(batch, ctx.now);
+        if let Some((key, entry)) = lost {
+            let what = entry.operation;
+            ctx.tell(format!(
+                "{key}: {what} at revision {}; another key is selected now",
+                entry.revision
+            ));
+        }
         self.look_at_selection(ctx);
     }
 

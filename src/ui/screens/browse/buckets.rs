@@ -159,6 +159,7 @@ impl Buckets {
         inner = filter_line(canvas, &self.filter, inner);
         canvas.rows_in(Pane::Buckets, inner);
         let rows = self.rows();
+        canvas.place_in_rows(self.row(), rows.len(), inner, area);
         if rows.is_empty() {
             let (words, role) = self.words();
             let words = if words.is_empty() {

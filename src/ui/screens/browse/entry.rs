@@ -363,7 +363,16 @@ impl EntryPane {
                         ..inner
                     },
                 );
-                self.draw_value(canvas, &open.document, focused, below(inner, 1));
+                let left = inner.width.min(1);
+                let inner = Rect {
+                    x: inner.x + left,
+                    width: inner.width - left,
+                    ..inner
+                };
+                let value = below(inner, 1);
+                let (row, len) = (open.document.cursor(), open.document.len());
+                canvas.place_in_rows(row, len, value, area);
+                self.draw_value(canvas, &open.document, focused, value);
             }
         }
     }

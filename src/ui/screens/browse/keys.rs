@@ -9,7 +9,7 @@ use crate::kv::{BucketName, Error, Key, Operation, Revision, WatchEvent};
 use crate::ui::canvas::{Canvas, Hit, Pane};
 use crate::ui::command::Command;
 use crate::ui::filter::FilterLine;
-use crate::ui::index::{KeyIndex, Layout, Query, Row, Sort, SortBy};
+use crate::ui::index::{KeyIndex, Layout, Query, Row, Sort, SortBy, Summary};
 use crate::ui::message::Millis;
 use crate::ui::shown;
 use crate::ui::text::figures;
@@ -81,11 +81,16 @@ impl Keys {
         !self.index.is_loading()
     }
 
-    pub(super) fn apply(&mut self, batch: &[WatchEvent], now: Millis) {
+    /// Takes what a watch told. Returns the selected key and its marker, if it was taken away.
+    pub(super) fn apply(&mut self, batch: &[WatchEvent], now: Millis) -> Option<(String, Summary)> {
         let now = self.instant(now);
+        let before = self.selected.clone();
         self.index.apply(batch, now);
         self.failure = None;
         self.settle();
+        let lost = before.filter(|before| self.selected.as_ref() != Some(before))?;
+        let marker = self.index.entry(&lost)?;
+        (!marker.operation.is_put()).then_some((lost, marker))
     }
 
     pub(super) fn failed(&mut self, error: &Error, now: Millis) {
@@ -372,6 +377,7 @@ impl Keys {
             inner = crate::ui::widgets::below(inner, 1);
         }
         canvas.rows_in(Pane::Keys, inner);
+        canvas.place_in_rows(self.row, self.index.len(), inner, area);
         if self.index.is_empty() {
             let (words, role) = self.words();
             paragraph(canvas, &words, role, inner);
@@ -458,8 +464,8 @@ impl Columns {
         let revision = if width >= 46 { Self::REVISION } else { 0 };
         let size = if width >= 36 { Self::SIZE } else { 0 };
         let age = if width >= 24 { Self::AGE } else { 0 };
-        // One cell for the mark of a change.
-        let key = width.saturating_sub(revision + size + age + 1);
+        // One cell for the mark of a change, one between the last column and the frame.
+        let key = width.saturating_sub(revision + size + age + 2);
         Self {
             key,
             revision,
