@@ -24,7 +24,7 @@ pub(crate) struct Terminal {
     pair: PtyPair,
     shown: Arc<Shown>,
     /// The user's home: empty, so that no setting of this machine plays a part.
-    pub(crate) home: TempDir,
+    _home: TempDir,
     before: String,
 }
 
@@ -99,7 +99,7 @@ impl Terminal {
             writer: pair.master.take_writer().unwrap(),
             pair,
             shown,
-            home,
+            _home: home,
             before,
         }
     }
