@@ -20,8 +20,10 @@
 mod buckets;
 #[path = "console/screen.rs"]
 mod screen;
-#[path = "../tests/support/mod.rs"]
-mod support;
+#[path = "../tests"]
+mod shared {
+    pub(crate) mod support;
+}
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -34,7 +36,7 @@ use kvscope::kv::backend::{Backend as _, BucketConfig};
 use kvscope::kv::local::{LocalBackend, OpenOptions};
 use kvscope::kv::{BucketName, Store};
 use screen::Console;
-use support::NatsServer;
+use shared::support::NatsServer;
 use tempfile::TempDir;
 
 /// Tells this program that it is to drain the bucket at that address, and nothing else.
