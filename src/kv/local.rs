@@ -44,6 +44,9 @@ const MAX_HISTORY: u64 = 64;
 /// The largest value in bytes, the most that a NATS server can be set up to take too.
 const MAX_VALUE_SIZE: u64 = 64 << 20;
 
+/// How [`Error::File`] tells that there is no file to open.
+pub(crate) const NO_SUCH_FILE: &str = "there is no such file";
+
 /// How to open a file.
 #[derive(Debug, Clone)]
 #[non_exhaustive]

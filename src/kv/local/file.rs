@@ -9,8 +9,8 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
@@ -27,6 +27,10 @@ pub(super) const FORMAT: i32 = 1;
 /// The first bytes of every SQLite file.
 const MAGIC: &[u8] = b"SQLite format 3\0";
 /// Where the header keeps its marks, and its length.
+const PAGE_SIZE_AT: usize = 16;
+const CHANGES_AT: usize = 24;
+const PAGE_COUNT_AT: usize = 28;
+const PAGE_COUNT_CHANGES_AT: usize = 92;
 const USER_VERSION_AT: usize = 60;
 const APPLICATION_ID_AT: usize = 68;
 const HEADER: usize = 100;
@@ -36,34 +40,30 @@ const HEADER: usize = 100;
 pub(super) struct DbFile {
     path: PathBuf,
     read_only: bool,
-    /// Nobody can write it, and there is no log: SQLite needs no locks, and could make none.
-    immutable: bool,
     busy_timeout: Duration,
     claim: Claim,
+    /// The files beside it that connections of this process have open. One of the connections
+    /// stays open, so nobody who plays by the rules replaces them.
+    beside: OnceLock<Beside>,
 }
 
 impl DbFile {
     /// Opens the file at this path, or makes it, and gives the connection that did.
-    pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<(Self, Connection), Error> {
+    pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<(Self, Link), Error> {
         let (path, claim) = claim(path, options)?;
-        let mut file = Self {
+        let file = Self {
             path,
             read_only: options.read_only,
-            immutable: false,
             busy_timeout: options.busy_timeout,
             claim,
+            beside: OnceLock::new(),
         };
-        let mut connection = match file.connect_and_look() {
-            Ok(connection) => connection,
-            Err(_) if options.read_only && file.log_is_empty() => {
-                file.immutable = true;
-                file.connect_and_look()
-                    .map_err(|error| error_of(&error, &file.path, "opening it"))?
-            }
-            Err(error) => return Err(error_of(&error, &file.path, "opening it")),
-        };
-        file.identify(&mut connection, options.create)?;
-        Ok((file, connection))
+        let mut link = file
+            .connect()
+            .map_err(|error| error_of(&error, &file.path, "opening it"))?;
+        file.identify(&mut link.connection, options.create)?;
+        file.note_beside(&link);
+        Ok((file, link))
     }
 
     /// Where it is, without symbolic links.
@@ -78,9 +78,7 @@ impl DbFile {
 
     /// The path of the write-ahead log beside it.
     pub(super) fn log_path(&self) -> PathBuf {
-        let mut name = self.path.clone().into_os_string();
-        name.push("-wal");
-        name.into()
+        path_beside(&self.path, "-wal")
     }
 
     /// Touches the log after a commit has become visible, so that other processes look again.
@@ -103,15 +101,35 @@ impl DbFile {
         }
     }
 
-    /// A new connection to it.
-    pub(super) fn connect(&self) -> rusqlite::Result<Connection> {
+    /// A new connection to it, which has read the first page. For a file that only has to be
+    /// read, this is where it shows that the folder can't hold the files beside it that SQLite
+    /// needs.
+    pub(super) fn connect(&self) -> rusqlite::Result<Link> {
+        match self.connect_by(false) {
+            Ok(connection) => Ok(Link {
+                connection,
+                alone_since: None,
+            }),
+            Err(error) if self.read_only && self.log_is_empty() => {
+                let alone_since = Some(self.stamp());
+                let connection = self.connect_by(true).map_err(|_| error)?;
+                Ok(Link {
+                    connection,
+                    alone_since,
+                })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn connect_by(&self, immutable: bool) -> rusqlite::Result<Connection> {
         let mut flags = OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_EXRESCODE;
         flags |= if self.read_only {
             OpenFlags::SQLITE_OPEN_READ_ONLY
         } else {
             OpenFlags::SQLITE_OPEN_READ_WRITE
         };
-        let connection = if self.immutable {
+        let connection = if immutable {
             flags |= OpenFlags::SQLITE_OPEN_URI;
             Connection::open_with_flags(immutable_uri(&self.path), flags)?
         } else {
@@ -125,18 +143,19 @@ impl DbFile {
              PRAGMA cell_size_check = ON;
              PRAGMA journal_size_limit = 67108864;",
         )?;
+        header_mark(&connection, "application_id")?;
         Ok(connection)
     }
 
-    /// Fails unless the path still leads to the file that was opened. Without this, writes could
-    /// be acknowledged that go to a deleted file.
+    /// Fails unless the path still leads to the file that was opened, and to the log beside it.
+    /// Without this, writes could be acknowledged that go to a deleted file.
     pub(super) fn check_in_place(&self) -> Result<(), Error> {
         let gone = |detail: &str| Error::File {
             path: self.path.clone(),
             detail: detail.to_owned(),
         };
         match fs::metadata(&self.path) {
-            Ok(metadata) if identity(&metadata) == self.claim.0 => Ok(()),
+            Ok(metadata) if identity(&metadata) == self.claim.0 => self.check_beside(),
             Ok(_) => Err(gone(
                 "another file was put in its place while it was open; open it again",
             )),
@@ -147,16 +166,55 @@ impl DbFile {
         }
     }
 
-    /// A connection that has read the first page. For a file that only has to be read, this is
-    /// where it shows that the folder can't hold the files beside it that SQLite needs.
-    fn connect_and_look(&self) -> rusqlite::Result<Connection> {
-        let connection = self.connect()?;
-        header_mark(&connection, "application_id")?;
-        Ok(connection)
+    /// Notes which files a connection that was just made shares with other processes.
+    pub(super) fn note_beside(&self, link: &Link) {
+        if link.alone_since.is_none()
+            && let Some(beside) = self.find_beside()
+        {
+            self.beside.get_or_init(|| beside);
+        }
+    }
+
+    fn find_beside(&self) -> Option<Beside> {
+        let look = |ending: &str| {
+            let found = fs::metadata(path_beside(&self.path, ending)).ok()?;
+            Some(identity(&found))
+        };
+        Some(Beside {
+            log: look("-wal")?,
+            index: look("-shm")?,
+        })
+    }
+
+    /// Fails if the log or its index was taken away under an open connection.
+    ///
+    /// SQLite would go on with the deleted ones, while a connection that came later would make
+    /// new ones: neither would see what the other writes, and both would write over it.
+    fn check_beside(&self) -> Result<(), Error> {
+        match self.beside.get() {
+            Some(opened) if self.find_beside().as_ref() != Some(opened) => Err(Error::File {
+                path: self.path.clone(),
+                detail: "its -wal or -shm file was deleted or replaced while it was open. Close \
+                         it in every program, which saves what was written, and open it again"
+                    .to_owned(),
+            }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Whether what a connection has read may be out of date for good.
+    pub(super) fn has_outrun(&self, link: &Link) -> bool {
+        let since = link.alone_since.as_ref();
+        since.is_some_and(|since| !self.log_is_empty() || self.stamp() != *since)
+    }
+
+    fn stamp(&self) -> Stamp {
+        let found = fs::metadata(&self.path).ok();
+        Stamp(found.and_then(|found| Some((found.len(), found.modified().ok()?))))
     }
 
     fn log_is_empty(&self) -> bool {
-        fs::metadata(self.log_path()).is_ok_and(|log| log.len() == 0) || !self.log_path().exists()
+        is_log_empty(&self.path)
     }
 
     /// Makes sure that the file is one of ours, initialising an empty one where that was asked.
@@ -193,8 +251,16 @@ impl DbFile {
             header_mark(connection, "application_id")?,
             header_mark(connection, "user_version")?,
         )?;
+        if !schema::is_whole(connection)? {
+            return Err(Error::Corrupt {
+                path: self.path.clone(),
+                detail: "it is marked as a kvscope file and has not the tables of one".to_owned(),
+            }
+            .into());
+        }
         if !self.read_only {
             self.use_log(connection)?;
+            header_mark(connection, "application_id")?;
         }
         Ok(())
     }
@@ -216,6 +282,39 @@ impl DbFile {
         }
     }
 }
+
+fn path_beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+fn is_log_empty(path: &Path) -> bool {
+    match fs::metadata(path_beside(path, "-wal")) {
+        Ok(log) => log.len() == 0,
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) connection: Connection,
+    /// Set where nothing can be kept beside the file, and no log is there: SQLite reads it as one
+    /// that nobody writes, without locks. Whoever has more rights may write it all the same.
+    alone_since: Option<Stamp>,
+}
+
+/// The log beside the file, and the log's index.
+#[derive(Debug, PartialEq, Eq)]
+struct Beside {
+    log: Identity,
+    index: Identity,
+}
+
+/// The length of a file and when it was last written to.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp(Option<(u64, SystemTime)>);
 
 fn immutable_uri(path: &Path) -> String {
     let mut uri = "file:".to_owned();
@@ -317,7 +416,7 @@ fn claim(path: &Path, options: &OpenOptions) -> Result<(PathBuf, Claim), Error> 
         }
     }
     let path = fs::canonicalize(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => failed("there is no such file".to_owned()),
+        std::io::ErrorKind::NotFound => failed(super::NO_SUCH_FILE.to_owned()),
         _ => failed(format!("it can't be found: {error}")),
     })?;
     let metadata =
@@ -358,10 +457,38 @@ fn look(path: &Path, options: &OpenOptions) -> Result<(), Error> {
     };
     match (mark(APPLICATION_ID_AT), mark(USER_VERSION_AT)) {
         (Some(application), Some(format)) if header.starts_with(MAGIC) => {
-            check_marks(path, application, format)
+            check_marks(path, application, format)?;
+            check_length(path, &header)
         }
         _ => Err(not_ours(path, "it is no SQLite database")),
     }
+}
+
+/// Refuses a file that is shorter than its header says. SQLite would make files beside it before
+/// it found out, and take what is missing of the last page for zeros. A log may hold the rest.
+fn check_length(path: &Path, header: &[u8]) -> Result<(), Error> {
+    let number = |at: usize, length: usize| {
+        let bytes = header.get(at..at + length).unwrap_or_default();
+        bytes.iter().fold(0, |n, byte| n << 8 | u64::from(*byte))
+    };
+    let page_size = match number(PAGE_SIZE_AT, 2) {
+        // The largest size doesn't fit.
+        1 => 65_536,
+        size => size,
+    };
+    if number(CHANGES_AT, 4) != number(PAGE_COUNT_CHANGES_AT, 4) {
+        // Another program wrote it last, which didn't count.
+        return Ok(());
+    }
+    let expected = page_size * number(PAGE_COUNT_AT, 4);
+    let length = fs::metadata(path).map_or(0, |found| found.len());
+    if length < expected && is_log_empty(path) {
+        return Err(Error::Corrupt {
+            path: path.to_owned(),
+            detail: format!("it was cut off: {length} of its {expected} bytes are there"),
+        });
+    }
+    Ok(())
 }
 
 #[cfg(unix)]
