@@ -27,4 +27,5 @@ mod setup;
 mod sign_in;
 #[path = "faults/strangers.rs"]
 mod strangers;
+#[path = "support/nats.rs"]
 mod support;

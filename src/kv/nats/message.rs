@@ -299,7 +299,7 @@ mod tests {
     fn headers_that_the_client_can_not_take_are_known_and_the_others_read() {
         let read = |bytes: &[u8]| {
             let (headers, is_readable) = parse_headers(bytes);
-            let operation = headers.get("KV-Operation").map(|value| value.to_string());
+            let operation = headers.get("KV-Operation").map(ToString::to_string);
             (operation, is_readable)
         };
         let del = Some("DEL".to_owned());

@@ -185,7 +185,11 @@ impl Pump {
         {
             self.interrupt(Interruption::BucketReplaced);
         }
-        let from = if goes_on {
+        // A watch for what is new holds nothing that could be wrong: it goes on with what it can get.
+        let keeps_place = self.options.from == WatchFrom::Now
+            && matches!((&self.mark, &mark), (Some(then), Some(now))
+                if then.progress(now) != Progress::Replaced);
+        let from = if goes_on || keeps_place {
             let told = self.told.map_or(0, |told| told.revision);
             after(
                 fetched
@@ -217,8 +221,10 @@ impl Pump {
             })?;
         if !goes_on {
             self.complete = false;
-            self.told = None;
-            if self.options.from == WatchFrom::Now {
+            let told = self.told.take();
+            if keeps_place {
+                self.told = told;
+            } else if self.options.from == WatchFrom::Now {
                 // Whatever comes next is new: it is not to be compared with what was before.
                 self.told = mark.as_ref().map(|mark| Told {
                     revision: mark.last,
@@ -234,7 +240,7 @@ impl Pump {
             DeliverPolicy::ByStartSequence { start_sequence } => start_sequence,
             _ => 1,
         };
-        let only_new = self.options.from == WatchFrom::Now && !gap;
+        let only_new = self.options.from == WatchFrom::Now;
         let empty = only_new || (consumer.pending == 0 && promised < begins);
         let goal = mark.as_ref().map_or(u64::MAX, |mark| mark.last);
         self.mark = mark;
@@ -347,7 +353,6 @@ impl Pump {
                 let end = info.map_or(u64::MAX, |info| info.state.last_sequence);
                 after(first.0.saturating_sub(1).min(end))
             }
-            (WatchFrom::Now, _) if self.attached_before => DeliverPolicy::LastPerSubject,
             (WatchFrom::Now, Some(info)) => after(info.state.last_sequence),
             (WatchFrom::Now, None) => DeliverPolicy::New,
         }
