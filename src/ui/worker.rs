@@ -77,8 +77,10 @@ pub struct Worker {
     session: Option<Session>,
     /// The tasks of the session.
     tasks: JoinSet<()>,
-    /// The tasks that lead to a session.
+    /// The task that leads to a session: the latest wish ends the one before.
     connecting: JoinSet<()>,
+    /// The tasks that find out where one can go.
+    looking: JoinSet<()>,
     watches: HashMap<WatchId, AbortHandle>,
     replies: mpsc::UnboundedSender<Delivery>,
     batches: mpsc::Sender<Message>,
@@ -98,6 +100,7 @@ impl Worker {
             session: None,
             tasks: JoinSet::new(),
             connecting: JoinSet::new(),
+            looking: JoinSet::new(),
             watches: HashMap::new(),
             replies,
             batches,
@@ -167,6 +170,7 @@ impl Worker {
     pub async fn shut_down(mut self) {
         self.tasks.shutdown().await;
         self.connecting.shutdown().await;
+        self.looking.shutdown().await;
         if let Some(session) = &self.session {
             session.backend.close().await;
         }
@@ -174,7 +178,8 @@ impl Worker {
 
     fn places(&mut self, id: RequestId) {
         let (connector, replies) = (Arc::clone(&self.connector), self.replies.clone());
-        self.connecting.spawn(async move {
+        self.looking = JoinSet::new();
+        self.looking.spawn(async move {
             let places = connector.places().await;
             deliver(&replies, Message::Reply(id, Reply::Places(places)));
         });

@@ -173,7 +173,6 @@ impl App {
             ("state", state),
             ("round trip", round_trip),
             ("mode", mode.to_owned()),
-            ("reconnected", format!("{} times", self.reconnects)),
             ("buckets watched", self.feeds.len().to_string()),
         ]
     }

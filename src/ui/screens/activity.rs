@@ -215,6 +215,7 @@ impl Activity {
         canvas.hit(area, Hit::Pane(Pane::Activity));
         inner = filter_line(canvas, &self.filter, inner);
         canvas.rows_in(Pane::Activity, inner);
+        canvas.place_in_rows(self.cursor, self.passing.len(), inner, area);
         if self.passing.is_empty() {
             let hint = if self.changes.is_empty() {
                 " Nothing has changed since the console started looking."

@@ -143,7 +143,7 @@ impl Buckets {
     pub(super) fn draw(
         &self,
         canvas: &mut Canvas<'_, '_>,
-        open: Option<&BucketName>,
+        open: Option<(&BucketName, u64)>,
         focused: bool,
         area: Rect,
     ) {
@@ -159,6 +159,7 @@ impl Buckets {
         inner = filter_line(canvas, &self.filter, inner);
         canvas.rows_in(Pane::Buckets, inner);
         let rows = self.rows();
+        canvas.place_in_rows(self.row(), rows.len(), inner, area);
         if rows.is_empty() {
             let (words, role) = self.words();
             let words = if words.is_empty() {
@@ -191,8 +192,12 @@ impl Buckets {
                     line,
                 );
             }
-            let mark = if Some(name) == open { "▸" } else { " " };
-            let keys = figures::count(info.keys);
+            // What is known of the open bucket is newer than the list.
+            let (mark, keys) = match open {
+                Some((open, keys)) if open == name => ("▸", keys),
+                _ => (" ", info.keys),
+            };
+            let keys = figures::count(keys);
             let room = usize::from(inner.width).saturating_sub(keys.len() + 3);
             let mut spans = vec![canvas.span(mark, Role::KeyHint)];
             let name = shown::fitted(name.as_str(), room.max(4));

@@ -363,7 +363,16 @@ impl EntryPane {
                         ..inner
                     },
                 );
-                self.draw_value(canvas, &open.document, focused, below(inner, 1));
+                let left = inner.width.min(1);
+                let inner = Rect {
+                    x: inner.x + left,
+                    width: inner.width - left,
+                    ..inner
+                };
+                let value = below(inner, 1);
+                let (row, len) = (open.document.cursor(), open.document.len());
+                canvas.place_in_rows(row, len, value, area);
+                self.draw_value(canvas, &open.document, focused, value);
             }
         }
     }
@@ -406,6 +415,9 @@ fn facts(canvas: &mut Canvas<'_, '_>, open: &OpenEntry) -> Line<'static> {
     let mut spans = vec![canvas.span(" ", Role::Muted)];
     if open.may_be_behind() {
         spans.push(canvas.span("from a replica, may be behind · ", Role::Warning));
+    }
+    if entry.key.is_foreign() {
+        spans.push(canvas.span("foreign name, can't be written · ", Role::Warning));
     }
     spans.push(written(canvas, entry));
     if entry.operation.is_put() {
