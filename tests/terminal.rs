@@ -19,4 +19,5 @@ mod file;
 mod pty;
 #[path = "terminal/server.rs"]
 mod server;
+#[path = "support/nats.rs"]
 mod support;
