@@ -4,7 +4,12 @@
 //! Everything here waits for conditions, on the screen or in the store, and never for time.
 
 #![cfg(all(unix, feature = "testing"))]
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test may panic"
+)]
 
 #[path = "terminal/endings.rs"]
 mod endings;
@@ -14,4 +19,5 @@ mod file;
 mod pty;
 #[path = "terminal/server.rs"]
 mod server;
+#[path = "support/nats.rs"]
 mod support;
