@@ -151,14 +151,22 @@ impl Console {
     }
 }
 
-/// Panics on F12 where `KVSCOPE_TEST_PANIC` is set: a test of the terminal needs a fault.
+/// Panics on F12, and in a task on F11, where `KVSCOPE_TEST_PANIC` is set: a test of the terminal
+/// needs a fault.
 #[cfg(feature = "testing")]
 #[expect(clippy::panic, reason = "that is what it is for")]
 fn panic_where_asked(message: &Message) {
     use crossterm::event::{Event, KeyCode};
-    let is_asked = matches!(message, Message::Input(Event::Key(key)) if key.code == KeyCode::F(12));
-    if is_asked && std::env::var_os("KVSCOPE_TEST_PANIC").is_some() {
-        panic!("a panic was asked for");
+    let Message::Input(Event::Key(key)) = message else {
+        return;
+    };
+    if std::env::var_os("KVSCOPE_TEST_PANIC").is_none() {
+        return;
+    }
+    match key.code {
+        KeyCode::F(12) => panic!("a panic was asked for"),
+        KeyCode::F(11) => drop(tokio::spawn(async { panic!("a panic was asked for") })),
+        _ => {}
     }
 }
 
