@@ -20,10 +20,8 @@
 mod buckets;
 #[path = "console/screen.rs"]
 mod screen;
-#[path = "../tests"]
-mod shared {
-    pub(crate) mod support;
-}
+#[path = "../tests/support/nats.rs"]
+mod support;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -36,7 +34,7 @@ use kvscope::kv::backend::{Backend as _, BucketConfig};
 use kvscope::kv::local::{LocalBackend, OpenOptions};
 use kvscope::kv::{BucketName, Store};
 use screen::Console;
-use shared::support::NatsServer;
+use support::NatsServer;
 use tempfile::TempDir;
 
 /// Tells this program that it is to drain the bucket at that address, and nothing else.

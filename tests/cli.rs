@@ -12,6 +12,7 @@
 mod cases;
 #[path = "cli/program.rs"]
 mod program;
+#[path = "support/nats.rs"]
 mod support;
 
 use std::path::Path;

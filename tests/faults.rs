@@ -13,6 +13,8 @@
 mod access;
 #[path = "faults/cluster.rs"]
 mod cluster;
+#[path = "faults/leaving.rs"]
+mod leaving;
 #[path = "faults/losses.rs"]
 mod losses;
 #[path = "faults/outages.rs"]
@@ -21,4 +23,9 @@ mod outages;
 mod picture;
 #[path = "faults/setup.rs"]
 mod setup;
+#[path = "faults/sign_in.rs"]
+mod sign_in;
+#[path = "faults/strangers.rs"]
+mod strangers;
+#[path = "support/nats.rs"]
 mod support;

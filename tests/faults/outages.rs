@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use kvscope::kv::backend::{Backend, Connection};
 use kvscope::kv::nats::NatsBackend;
-use kvscope::kv::{Error, Interruption, Store, WriteError};
+use kvscope::kv::{
+    Error, Filter, Interruption, Store, WatchEvent, WatchFrom, WatchOptions, WriteError,
+};
 
 use crate::picture::Picture;
 use crate::setup::{bucket, connect, consumers, name, options, stream, watch_all};
@@ -242,4 +244,36 @@ async fn a_frozen_server_leaves_a_write_unknown_and_is_survived() {
             picture.keys.contains_key("a") && !picture.interrupted
         })
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_for_what_is_new_never_brings_a_snapshot() {
+    let server = NatsServer::start();
+    let proxy = Proxy::to(server.port()).await;
+    let direct = connect(server.url()).await;
+    let direct = bucket(&direct, "b").await;
+    for key in ["a", "b", "c"] {
+        direct.put(key, "1").await.unwrap();
+    }
+    let backend = connect(proxy.url()).await;
+    let store = Store::new(backend.bucket(&name("b")).await.unwrap());
+    let options = WatchOptions::new(Filter::all()).from(WatchFrom::Now);
+    let watch = store.watch(options).await.unwrap();
+    let next = async || soon("an event", watch.next()).await.unwrap();
+    assert_eq!(next().await, WatchEvent::Ready);
+
+    proxy.set(Wire::Cut);
+    assert!(matches!(next().await, WatchEvent::Interrupted { .. }));
+    // One that can't be told any more, and the one that replaced it.
+    direct.put("a", "2").await.unwrap();
+    let newest = direct.put("a", "3").await.unwrap();
+    proxy.set(Wire::Whole);
+    assert_eq!(next().await, WatchEvent::Resumed { gap: true });
+    assert_eq!(next().await, WatchEvent::Ready);
+    let WatchEvent::Entry(entry) = next().await else {
+        panic!("no entry");
+    };
+    assert_eq!(entry.revision, newest);
+    let live = direct.put("b", "2").await.unwrap();
+    assert!(matches!(next().await, WatchEvent::Entry(entry) if entry.revision == live));
 }

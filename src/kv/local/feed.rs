@@ -24,8 +24,8 @@ pub(super) struct Feed {
     /// Whether [`WatchEvent::Ready`] is still to come.
     in_snapshot: bool,
     interrupted: bool,
-    /// What a snapshot after a gap has to hold.
-    newest_again: bool,
+    /// Where it began, and begins again after a gap.
+    from: WatchFrom,
 }
 
 impl Feed {
@@ -63,7 +63,7 @@ impl Feed {
             bucket: row.id,
             in_snapshot: true,
             interrupted: false,
-            newest_again: matches!(options.from, WatchFrom::Newest | WatchFrom::Now),
+            from: options.from,
         })
     }
 
@@ -119,8 +119,12 @@ impl Feed {
             self.sender.send(WatchEvent::Resumed { gap: true });
             self.interrupted = false;
             self.bucket = part.bucket.id;
-            self.part.after = Revision::ABSENT;
-            self.part.newest = self.newest_again;
+            self.part.after = if self.from == WatchFrom::Now {
+                part.bucket.info.last_revision
+            } else {
+                Revision::ABSENT
+            };
+            self.part.newest = self.from == WatchFrom::Newest;
             self.in_snapshot = true;
             // What was read began after a revision of the bucket before.
             return false;

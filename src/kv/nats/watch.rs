@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::stream::Info;
+use futures_util::FutureExt;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -18,7 +19,7 @@ use super::connect::jittered;
 use super::consumer::{Consumer, Delivered, Fault, Heard, Wanted};
 use super::continuity::{Mark, Progress};
 use super::link::LinkState;
-use super::message::Decoder;
+use super::message::{Decoder, Place, Stored};
 use crate::kv::backend::BucketBackend;
 use crate::kv::{
     Error, Interruption, Watch, WatchEvent, WatchFrom, WatchOptions, WatchSender, watch_channel,
@@ -49,6 +50,7 @@ pub(super) async fn start(bucket: NatsBucket, options: WatchOptions) -> Result<W
         told: None,
         complete: false,
         attached_before: false,
+        lost_at: None,
         interrupted_by: None,
     };
     let stretch = pump.attach().await?;
@@ -69,6 +71,8 @@ struct Pump {
     /// Whether the snapshot has been told in full.
     complete: bool,
     attached_before: bool,
+    /// What had been handed on last when the connection was lost last.
+    lost_at: Option<u64>,
     /// What the watcher was told last, while it waits for the watch to go on.
     interrupted_by: Option<Interruption>,
 }
@@ -77,6 +81,15 @@ struct Pump {
 struct Told {
     revision: u64,
     stored: OffsetDateTime,
+}
+
+impl Told {
+    fn of(place: Place) -> Self {
+        Self {
+            revision: place.revision,
+            stored: place.created,
+        }
+    }
 }
 
 /// The time with one consumer.
@@ -95,12 +108,17 @@ struct Stretch {
     promised: u64,
     /// Whether there is nothing to tell before what is written from now on.
     empty: bool,
+    /// Messages that had to be fetched, because no consumer can deliver them to us.
+    fetched: Vec<Stored>,
 }
 
 impl Pump {
     async fn run(mut self, mut stretch: Stretch) {
         loop {
             let cause = self.follow(&mut stretch).await;
+            if cause == Interruption::Disconnected {
+                self.take_rest(&mut stretch);
+            }
             drop(stretch);
             self.interrupt(cause);
             match self.resume().await {
@@ -134,6 +152,9 @@ impl Pump {
                 Ok(stretch) => {
                     self.interrupted_by = None;
                     self.sender.send(WatchEvent::Resumed { gap: stretch.gap });
+                    let entries = stretch.fetched.iter();
+                    let entries = entries.filter_map(|message| self.decoder.stored_entry(message));
+                    self.sender.send_all(entries.map(WatchEvent::Entry));
                     return Some(stretch);
                 }
                 Err(error) => self.interrupt(cause_of(&error)),
@@ -154,7 +175,9 @@ impl Pump {
         };
         self.decoder = self.bucket.decoder(self.options.values);
         let mark = info.as_ref().map(Mark::of);
-        let goes_on = self.complete && self.nothing_missed(mark.as_ref()).await;
+        let fetched = self.unreadable().await;
+        let goes_on = self.can_go_on(mark.as_ref(), !fetched.is_empty()).await;
+        let fetched = if goes_on { fetched } else { Vec::new() };
         let gap = self.attached_before && !goes_on;
         if gap
             && matches!((&self.mark, &mark), (Some(then), Some(now))
@@ -162,8 +185,17 @@ impl Pump {
         {
             self.interrupt(Interruption::BucketReplaced);
         }
-        let from = if goes_on {
-            after(self.told.map_or(0, |told| told.revision))
+        // A watch for what is new holds nothing that could be wrong: it goes on with what it can get.
+        let keeps_place = self.options.from == WatchFrom::Now
+            && matches!((&self.mark, &mark), (Some(then), Some(now))
+                if then.progress(now) != Progress::Replaced);
+        let from = if goes_on || keeps_place {
+            let told = self.told.map_or(0, |told| told.revision);
+            after(
+                fetched
+                    .last()
+                    .map_or(told, |message| message.place.revision),
+            )
         } else {
             self.beginning(info.as_ref())
         };
@@ -189,8 +221,10 @@ impl Pump {
             })?;
         if !goes_on {
             self.complete = false;
-            self.told = None;
-            if self.options.from == WatchFrom::Now {
+            let told = self.told.take();
+            if keeps_place {
+                self.told = told;
+            } else if self.options.from == WatchFrom::Now {
                 // Whatever comes next is new: it is not to be compared with what was before.
                 self.told = mark.as_ref().map(|mark| Told {
                     revision: mark.last,
@@ -198,12 +232,15 @@ impl Pump {
                 });
             }
         }
+        if let Some(message) = fetched.last() {
+            self.told = Some(Told::of(message.place));
+        }
         self.attached_before = true;
         let begins = match wanted.from {
             DeliverPolicy::ByStartSequence { start_sequence } => start_sequence,
             _ => 1,
         };
-        let only_new = self.options.from == WatchFrom::Now && !gap;
+        let only_new = self.options.from == WatchFrom::Now;
         let empty = only_new || (consumer.pending == 0 && promised < begins);
         let goal = mark.as_ref().map_or(u64::MAX, |mark| mark.last);
         self.mark = mark;
@@ -215,7 +252,47 @@ impl Pump {
             passed_goal: None,
             promised,
             empty,
+            fetched,
         })
+    }
+
+    /// After the connection was lost: what comes next, as far as no consumer can deliver it. The
+    /// client gives up a connection on which a message comes whose headers it can't read. Whoever
+    /// asked for that message again, as it comes, would lose every connection.
+    async fn unreadable(&self) -> Vec<Stored> {
+        let mut found: Vec<Stored> = Vec::new();
+        if self.interrupted_by != Some(Interruption::Disconnected) {
+            return found;
+        }
+        let filter = format!("{}{}", self.decoder.prefix, self.options.filter);
+        loop {
+            let told = self.told.map_or(0, |told| told.revision);
+            let last = found.last().map_or(told, |message| message.place.revision);
+            match self.bucket.next_after(last, &filter).await {
+                Ok(Some(message)) if !message.is_readable => found.push(message),
+                _ => return found,
+            }
+        }
+    }
+
+    /// Whether to go on after what was told last, rather than to begin again.
+    ///
+    /// Where the connection was lost because of a message, or twice at the same place of a
+    /// snapshot, beginning again would only lead there again: then it is enough that nothing speaks
+    /// against going on.
+    async fn can_go_on(&mut self, now: Option<&Mark>, is_blocked: bool) -> bool {
+        if self.interrupted_by.is_none() || !(self.complete || self.told.is_some() || is_blocked) {
+            return false;
+        }
+        let told = self.told.map_or(0, |told| told.revision);
+        let was_lost_here = !self.complete && self.lost_at.replace(told) == Some(told);
+        if (is_blocked || was_lost_here)
+            && let (Some(then), Some(now)) = (&self.mark, now)
+            && matches!(then.progress(now), Progress::Whole | Progress::Trimmed)
+        {
+            return true;
+        }
+        self.nothing_missed(now).await
     }
 
     /// The subjects to watch: none named, where that means all that the stream has, but for the
@@ -276,7 +353,6 @@ impl Pump {
                 let end = info.map_or(u64::MAX, |info| info.state.last_sequence);
                 after(first.0.saturating_sub(1).min(end))
             }
-            (WatchFrom::Now, _) if self.attached_before => DeliverPolicy::LastPerSubject,
             (WatchFrom::Now, Some(info)) => after(info.state.last_sequence),
             (WatchFrom::Now, None) => DeliverPolicy::New,
         }
@@ -324,6 +400,14 @@ impl Pump {
         }
     }
 
+    /// Hands on what had come before the connection was lost.
+    fn take_rest(&mut self, stretch: &mut Stretch) {
+        let mut messages = Vec::new();
+        while let Some(Ok(heard)) = stretch.consumer.hear(&mut messages).now_or_never() {
+            self.hand_on(stretch, &mut messages, heard);
+        }
+    }
+
     fn hand_on(&mut self, stretch: &mut Stretch, messages: &mut Vec<Delivered>, heard: Heard) {
         let mut events = Vec::with_capacity(messages.len() + 1);
         let mut complete = self.complete;
@@ -333,10 +417,7 @@ impl Pump {
                 place,
                 pending,
             } = delivered;
-            self.told = Some(Told {
-                revision: place.revision,
-                stored: place.created,
-            });
+            self.told = Some(Told::of(place));
             let headers = message.headers.as_ref();
             let entry = self
                 .decoder

@@ -80,7 +80,7 @@ impl Activity {
             WatchEvent::Resumed { gap: true } => told(
                 bucket,
                 now,
-                "the watch goes on; changes in between are not listed here".to_owned(),
+                "the watch goes on; some changes in between may be missing here".to_owned(),
             ),
             WatchEvent::Ready => return,
         };
