@@ -68,6 +68,24 @@ fn a_panic_in_the_background_does_not_take_the_terminal_away() {
 }
 
 #[test]
+fn a_key_that_comes_with_a_new_size_is_not_left_lying() {
+    let mut terminal = console();
+    terminal.press(":");
+    terminal.shows("Command");
+    let mut typed = String::from(":");
+    for (n, letter) in ('a'..='j').enumerate() {
+        typed.push(letter);
+        let (columns, rows) = if n % 2 == 0 { (110, 30) } else { (120, 35) };
+        // Both come while it can't look.
+        terminal.signal("-STOP");
+        terminal.resize(columns, rows);
+        terminal.press(&letter.to_string());
+        terminal.signal("-CONT");
+        terminal.shows(&typed);
+    }
+}
+
+#[test]
 fn suspended_and_continued_by_a_shell() {
     let mut terminal = Terminal::with("sh", &["-i"], &[("PS1", "the shell: ")]);
     terminal.shows("the shell: ");
