@@ -32,7 +32,7 @@ use std::time::{Duration, Instant};
 
 use time::OffsetDateTime;
 
-pub use self::path::{compare as key_order, parent};
+pub use self::path::parent;
 pub use self::query::Query;
 pub use self::view::{Layout, Sort, SortBy};
 pub use self::window::{Node, Row, Summary};

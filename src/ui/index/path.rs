@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 /// The order of keys in the index: token by token, so that a key, everything under it, and then
 /// its next sibling follow each other (`app`, `app.x`, `app-2`). It is the order of bytes, but for
 /// the dot, which comes before everything else.
-pub fn compare(a: &str, b: &str) -> Ordering {
+pub(super) fn compare(a: &str, b: &str) -> Ordering {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     let same = common_length(a, b);
     match (a.get(same), b.get(same)) {

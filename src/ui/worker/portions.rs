@@ -10,12 +10,11 @@ use std::vec;
 use tokio::time::{Duration, Instant, timeout_at};
 
 use crate::kv::{Watch, WatchEvent};
-use crate::ui::index::key_order;
 
 /// The most events in a portion: a millisecond or two of work for the console.
 const PORTION: usize = 2048;
 /// The longest stretch of a snapshot that is put in order, in events.
-const STRETCH: usize = 1 << 16;
+const STRETCH: usize = 1 << 15;
 /// How much shorter a stretch is than what was told before: the first keys come at once.
 const SHARE: usize = 4;
 /// How long events are held back for a stretch to fill.
@@ -58,6 +57,7 @@ impl Portions {
         if self.snapshot {
             let wanted = (self.told / SHARE).min(STRETCH);
             let until = Instant::now() + HELD;
+            events.reserve(wanted.saturating_sub(events.len()));
             while entries_only && events.len() < wanted {
                 // The end of the watch comes again with the next call.
                 let Ok(Some(more)) = timeout_at(until, self.watch.next_batch()).await else {
@@ -89,7 +89,8 @@ fn is_entry(event: &WatchEvent) -> bool {
     matches!(event, WatchEvent::Entry(_))
 }
 
-/// Puts entries into the order of their keys. Those of one key stay as they were told.
+/// Puts entries into the order of their keys, which is nearly that of the index. Those of one key
+/// stay as they were told.
 fn sort(run: &mut [WatchEvent]) {
     // The numbers are sorted in place of the entries, which are large.
     let mut order: Vec<(&str, usize)> = Vec::with_capacity(run.len());
@@ -98,7 +99,7 @@ fn sort(run: &mut [WatchEvent]) {
             order.push((entry.key.as_str(), place));
         }
     }
-    order.sort_unstable_by(|(a, a_place), (b, b_place)| key_order(a, b).then(a_place.cmp(b_place)));
+    order.sort_unstable();
     let mut places: Vec<usize> = order.into_iter().map(|(_, place)| place).collect();
     // Along each cycle of the permutation, without a second copy of the entries.
     for start in 0..places.len() {
@@ -190,7 +191,7 @@ mod tests {
             let mut expected = run.clone();
             expected.sort_by(|a, b| match (a, b) {
                 (WatchEvent::Entry(a), WatchEvent::Entry(b)) => {
-                    key_order(a.key.as_str(), b.key.as_str())
+                    a.key.as_str().cmp(b.key.as_str())
                 }
                 _ => std::cmp::Ordering::Equal,
             });
