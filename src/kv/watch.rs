@@ -373,7 +373,9 @@ impl State {
         self.bytes = 0;
         self.newest.clear();
         self.coalesced_from = None;
-        std::mem::take(&mut self.events).into()
+        // Likely about as many come next: making room for them step by step costs more.
+        let next = VecDeque::with_capacity(self.events.len().min(SOFT_LIMIT));
+        std::mem::replace(&mut self.events, next).into()
     }
 
     fn has_room(&self) -> bool {

@@ -3,6 +3,8 @@
 //! The only file of the console that does IO, beside the terminal itself. Every call runs in a
 //! task of its own; those of a place that was left are aborted.
 
+mod portions;
+
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
@@ -12,6 +14,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
+use self::portions::Portions;
 use super::message::{Connected, Effect, Message, OpenEntry, Reply, RequestId, Target, WatchId};
 use super::value::{Document, Masks};
 use crate::kv::backend::{Backend, Consistency};
@@ -88,7 +91,7 @@ pub struct Worker {
 
 impl Worker {
     /// How many batches of watches wait to be looked at.
-    const BATCHES: usize = 2;
+    const BATCHES: usize = 4;
 
     /// A worker, and where its messages come out.
     pub fn new(connector: Arc<dyn Connector>, masks: Masks) -> (Self, Deliveries) {
@@ -245,8 +248,9 @@ impl Worker {
                 Ok(watch) => watch,
                 Err(error) => return deliver(&replies, Message::WatchFailed(id, error)),
             };
-            while let Some(batch) = watch.next_batch().await {
-                if batches.send(Message::Watch(id, batch)).await.is_err() {
+            let mut portions = Portions::new(watch);
+            while let Some(portion) = portions.next().await {
+                if batches.send(Message::Watch(id, portion)).await.is_err() {
                     return;
                 }
             }
