@@ -17,12 +17,13 @@ use tokio::time::Instant;
 use super::bucket::NatsBucket;
 use super::connect::jittered;
 use super::consumer::{Consumer, Delivered, Fault, Heard, Wanted};
-use super::continuity::{Mark, Progress};
+use super::continuity::{Expiries, Mark, Progress};
 use super::link::LinkState;
 use super::message::{Decoder, Place, Stored};
 use crate::kv::backend::BucketBackend;
 use crate::kv::{
-    Error, Interruption, Watch, WatchEvent, WatchFrom, WatchOptions, WatchSender, watch_channel,
+    Entry, Error, Interruption, Watch, WatchEvent, WatchFrom, WatchOptions, WatchSender,
+    watch_channel,
 };
 
 /// How often the stream is looked at for what no message tells of.
@@ -40,6 +41,8 @@ const LARGE_VALUE: u64 = 4096;
 /// Starts a watch. Fails where the first attempt fails; from then on it survives everything.
 pub(super) async fn start(bucket: NatsBucket, options: WatchOptions) -> Result<Watch, Error> {
     let (sender, watch) = watch_channel();
+    let tells_all =
+        options.filter.is_all() && matches!(options.from, WatchFrom::Newest | WatchFrom::History);
     let mut pump = Pump {
         state: bucket.session.link.state(),
         decoder: bucket.decoder(options.values),
@@ -51,6 +54,9 @@ pub(super) async fn start(bucket: NatsBucket, options: WatchOptions) -> Result<W
         complete: false,
         attached_before: false,
         lost_at: None,
+        expiries: Expiries::default(),
+        leaves_markers: false,
+        tells_all,
         interrupted_by: None,
     };
     let stretch = pump.attach().await?;
@@ -73,6 +79,12 @@ struct Pump {
     attached_before: bool,
     /// What had been handed on last when the connection was lost last.
     lost_at: Option<u64>,
+    /// When the messages that were handed on expire.
+    expiries: Expiries,
+    /// Whether the server writes a marker for a value that expires.
+    leaves_markers: bool,
+    /// Whether every message of a bucket without history is handed on.
+    tells_all: bool,
     /// What the watcher was told last, while it waits for the watch to go on.
     interrupted_by: Option<Interruption>,
 }
@@ -175,20 +187,21 @@ impl Pump {
         };
         self.decoder = self.bucket.decoder(self.options.values);
         let mark = info.as_ref().map(Mark::of);
+        self.leaves_markers = info.as_ref().is_some_and(leaves_markers);
         let fetched = self.unreadable().await;
         let goes_on = self.can_go_on(mark.as_ref(), !fetched.is_empty()).await;
         let fetched = if goes_on { fetched } else { Vec::new() };
         let gap = self.attached_before && !goes_on;
         if gap
             && matches!((&self.mark, &mark), (Some(then), Some(now))
-            if then.progress(now) == Progress::Replaced)
+            if then.progress(now, u64::MAX) == Progress::Replaced)
         {
             self.interrupt(Interruption::BucketReplaced);
         }
         // A watch for what is new holds nothing that could be wrong: it goes on with what it can get.
         let keeps_place = self.options.from == WatchFrom::Now
             && matches!((&self.mark, &mark), (Some(then), Some(now))
-                if then.progress(now) != Progress::Replaced);
+                if then.progress(now, u64::MAX) != Progress::Replaced);
         let from = if goes_on || keeps_place {
             let told = self.told.map_or(0, |told| told.revision);
             after(
@@ -222,6 +235,7 @@ impl Pump {
         if !goes_on {
             self.complete = false;
             let told = self.told.take();
+            self.expiries.clear();
             if keeps_place {
                 self.told = told;
             } else if self.options.from == WatchFrom::Now {
@@ -288,7 +302,10 @@ impl Pump {
         let was_lost_here = !self.complete && self.lost_at.replace(told) == Some(told);
         if (is_blocked || was_lost_here)
             && let (Some(then), Some(now)) = (&self.mark, now)
-            && matches!(then.progress(now), Progress::Whole | Progress::Trimmed)
+            && matches!(
+                then.progress(now, u64::MAX),
+                Progress::Whole | Progress::Trimmed
+            )
         {
             return true;
         }
@@ -316,7 +333,7 @@ impl Pump {
         let (Some(then), Some(now)) = (&self.mark, now) else {
             return false;
         };
-        if then.progress(now) != Progress::Whole {
+        if then.progress(now, u64::MAX) != Progress::Whole {
             return false;
         }
         // The counts can match by chance after a rollback and new writes. The newest message that
@@ -411,6 +428,7 @@ impl Pump {
     fn hand_on(&mut self, stretch: &mut Stretch, messages: &mut Vec<Delivered>, heard: Heard) {
         let mut events = Vec::with_capacity(messages.len() + 1);
         let mut complete = self.complete;
+        let now = OffsetDateTime::now_utc();
         for delivered in messages.drain(..) {
             let Delivered {
                 message,
@@ -422,6 +440,13 @@ impl Pump {
             let entry = self
                 .decoder
                 .entry(&message.subject, headers, &message.payload, place);
+            // A value that expires where there are markers is replaced by one.
+            let silent = |entry: &&Entry| entry.is_marker() || !self.leaves_markers;
+            let end = entry
+                .as_ref()
+                .filter(silent)
+                .and_then(|entry| entry.expires);
+            self.expiries.note(place.created, end, now);
             events.extend(entry.map(WatchEvent::Entry));
             if !complete && pending == 0 && place.revision >= stretch.promised {
                 complete = true;
@@ -462,11 +487,18 @@ impl Pump {
         };
         self.decoder = self.bucket.decoder(self.options.values);
         let now = Mark::of(&info);
+        let is_up_to_date = self.told.is_none_or(|told| told.revision >= now.last);
+        let knows_all = self.tells_all && info.config.max_messages_per_subject == 1;
+        let expired = if knows_all && is_up_to_date {
+            self.expiries.until(OffsetDateTime::now_utc())
+        } else {
+            u64::MAX
+        };
         let behind = told_before.is_some_and(|told| told.revision > now.last);
         let progress = self
             .mark
             .as_ref()
-            .map_or(Progress::Trimmed, |then| then.progress(&now));
+            .map_or(Progress::Trimmed, |then| then.progress(&now, expired));
         match progress {
             Progress::Whole | Progress::Trimmed if !behind => {
                 self.mark = Some(now);
@@ -501,6 +533,12 @@ fn after(sequence: u64) -> DeliverPolicy {
 fn is_flat(info: &Info) -> bool {
     let subjects = info.state.subjects_count;
     info.state.messages <= subjects + subjects / 4
+}
+
+fn leaves_markers(info: &Info) -> bool {
+    info.config
+        .subject_delete_marker_ttl
+        .is_some_and(|ttl| !ttl.is_zero())
 }
 
 fn has_large_values(info: &Info) -> bool {
