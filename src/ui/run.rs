@@ -102,6 +102,8 @@ impl Console {
     }
 
     fn take(&mut self, message: Message) -> io::Result<()> {
+        #[cfg(feature = "testing")]
+        panic_where_asked(&message);
         let effects = self.app.update(message, now());
         self.perform(effects)
     }
@@ -147,6 +149,15 @@ impl Console {
         // Not before the millisecond is full, or the deadline would find nothing due.
         Some(Instant::now() + Duration::from_millis(wait.unsigned_abs() + 1))
     }
+}
+
+/// Panics on F12 where `KVSCOPE_TEST_PANIC` is set: a test of the terminal needs a fault.
+#[cfg(feature = "testing")]
+fn panic_where_asked(message: &Message) {
+    use crossterm::event::{Event, KeyCode};
+    let is_asked = matches!(message, Message::Input(Event::Key(key)) if key.code == KeyCode::F(12));
+    let is_asked = is_asked && std::env::var_os("KVSCOPE_TEST_PANIC").is_some();
+    assert!(!is_asked, "a panic was asked for");
 }
 
 async fn sleep_until(wake: Option<Instant>) {

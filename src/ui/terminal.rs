@@ -67,7 +67,10 @@ impl Terminal {
     /// # Errors
     /// When the terminal is gone.
     pub(super) fn clear(&mut self) -> io::Result<()> {
-        self.inner.clear()
+        // Ratatui's own `clear` first asks the terminal where its cursor is, and fails where no
+        // answer comes. To take the same size again clears without a question.
+        let size = self.inner.size()?;
+        self.inner.resize(size.into())
     }
 
     /// Asks the terminal to put a text on the user's clipboard (OSC 52). Terminals don't say

@@ -109,7 +109,7 @@ async fn an_empty_place_and_an_empty_bucket_say_so() {
 async fn the_tree_and_the_list_show_the_same_keys() {
     let entries = [
         ("app.billing.limits", "1"),
-        ("app.billing.providers", "2"),
+        ("app.billing.plans", "2"),
         ("app.search", "3"),
         ("top", "4"),
     ];
@@ -123,10 +123,7 @@ async fn the_tree_and_the_list_show_the_same_keys() {
     );
     // The tree opens where the selected key is, and it stays selected.
     assert!(
-        console
-            .selected_in(" Keys ")
-            .unwrap()
-            .starts_with("providers"),
+        console.selected_in(" Keys ").unwrap().starts_with("plans"),
         "{rows:?}"
     );
     console.press("left");
@@ -152,7 +149,7 @@ async fn the_tree_and_the_list_show_the_same_keys() {
         0
     );
     console.press("*");
-    for leaf in ["limits", "providers", "search", "top"] {
+    for leaf in ["limits", "plans", "search", "top"] {
         assert!(
             console.row_in(" Keys ", leaf).is_some(),
             "{leaf}: {}",

@@ -105,8 +105,8 @@ async fn a_bucket_made_anew_replaces_the_picture() {
     let (memory, _) = store(&[("old.a", "1"), ("old.b", "2"), ("same", "3")]).await;
     let mut console = Console::on(Arc::clone(&memory) as Arc<dyn Backend>, 120, 30);
     console.is_live().await;
-    console.press("enter");
-    console.settle().await;
+    console.press("enter G");
+    console.shows("same ─ rev 3").await;
     memory
         .delete_bucket(&BucketName::new("config").unwrap())
         .await
@@ -126,6 +126,36 @@ async fn a_bucket_made_anew_replaces_the_picture() {
     console.is_live().await;
     console.settle().await;
     assert_eq!(shown_keys(&console), stored_keys(&config).await);
+    // Its revisions begin anew: the value of the key is not what a higher one once had.
+    let value = console.pane("same ─ rev 1");
+    assert!(
+        value.iter().any(|row| row.trim() == "new"),
+        "{}",
+        console.screen()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_can_not_be_read_after_a_gap_is_not_shown_as_if_it_had_been() {
+    let (mut console, config, faults) = faulty(&[("a", "before")], 120).await;
+    console.shows("before").await;
+    faults.cut();
+    console.settle().await;
+    assert!(
+        console.screen().contains("before"),
+        "it stays while it is marked stale"
+    );
+    config.put("a", "after").await.unwrap();
+    faults.fail_reads(1_000);
+    faults.restore_with_gap();
+    console.is_live().await;
+    console.settle().await;
+    assert!(!console.screen().contains("before"), "{}", console.screen());
+    assert!(
+        console.screen().contains("no answer"),
+        "{}",
+        console.screen()
+    );
 }
 
 #[tokio::test(start_paused = true)]

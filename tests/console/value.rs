@@ -19,7 +19,10 @@ async fn shown(key: &str, value: impl AsRef<[u8]>) -> Console {
 fn value(console: &Console) -> Vec<String> {
     let mut rows = console.pane("─ rev");
     rows.retain(|row| !row.is_empty());
-    rows.split_off(1)
+    rows.drain(..1);
+    // The text stands one column from the border.
+    let text = |row: &String| row.strip_prefix(' ').unwrap_or(row).to_owned();
+    rows.iter().map(text).collect()
 }
 
 #[tokio::test(start_paused = true)]

@@ -200,6 +200,9 @@ impl Browse {
             return;
         };
         let lost = keys.apply(batch, ctx.now);
+        if batch.contains(&WatchEvent::Resumed { gap: true }) {
+            self.entry.doubt();
+        }
         if let Some((key, entry)) = lost {
             let what = entry.operation;
             ctx.tell(format!(

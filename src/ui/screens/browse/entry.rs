@@ -31,6 +31,9 @@ pub(super) struct EntryPane {
     /// The read that is under way.
     asked: Option<(RequestId, Wanted)>,
     content: Content,
+    /// Whether the content may be that of an earlier bucket of the name, where revisions say
+    /// nothing about which of two entries is newer.
+    is_doubtful: bool,
     viewport: Viewport,
     /// The first column in sight, and how many are.
     column: usize,
@@ -78,6 +81,13 @@ impl EntryPane {
         self.content = Content::Nothing;
     }
 
+    /// There was a gap: what is here, and what is on its way, may be of an earlier bucket of the
+    /// name.
+    pub(super) fn doubt(&mut self) {
+        self.asked = None;
+        self.is_doubtful = true;
+    }
+
     /// Reads again what is shown.
     pub(super) fn reload(&mut self, ctx: &mut Context<'_>) {
         if let Some(wanted) = self.wanted.clone() {
@@ -105,6 +115,7 @@ impl EntryPane {
             .is_none_or(|before| !before.is_same_key(&wanted))
         {
             self.content = Content::Loading;
+            self.is_doubtful = false;
             self.viewport.top = 0;
             self.column = 0;
             // What was revealed was this one value.
@@ -112,6 +123,7 @@ impl EntryPane {
         }
         self.wanted = Some(wanted.clone());
         let is_here = match &self.content {
+            _ if self.is_doubtful => false,
             Content::Here(answered, open) => {
                 *answered == wanted || (open.entry.revision >= revision && !open.may_be_behind())
             }
@@ -141,6 +153,7 @@ impl EntryPane {
         {
             return;
         }
+        let was_doubtful = std::mem::take(&mut self.is_doubtful);
         let before = std::mem::take(&mut self.content);
         self.content = match (answer, before) {
             (Ok(Some(mut open)), before) => {
@@ -154,7 +167,7 @@ impl EntryPane {
             }
             (Ok(None), _) => Content::Failed(asked, "the key is gone, without a trace".to_owned()),
             // What is on screen stays readable; the badge says that it may be out of date.
-            (Err(_), Content::Here(_, before)) => Content::Here(asked, before),
+            (Err(_), Content::Here(_, before)) if !was_doubtful => Content::Here(asked, before),
             (Err(error), _) => Content::Failed(asked, error.to_string()),
         };
         self.search_changed();
