@@ -3,7 +3,7 @@
 //! Tokio's clock is paused in these tests: what takes time takes none, and a test goes on when
 //! there is nothing left to be done. The console's own clock is the test's.
 
-#![cfg(feature = "testing")]
+#![cfg(all(feature = "console", feature = "testing"))]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,

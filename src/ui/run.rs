@@ -151,13 +151,24 @@ impl Console {
     }
 }
 
-/// Panics on F12 where `KVSCOPE_TEST_PANIC` is set: a test of the terminal needs a fault.
+/// Panics on F12, and in a task on F11, where `KVSCOPE_TEST_PANIC` is set: a test of the terminal
+/// needs a fault.
 #[cfg(feature = "testing")]
 fn panic_where_asked(message: &Message) {
     use crossterm::event::{Event, KeyCode};
-    let is_asked = matches!(message, Message::Input(Event::Key(key)) if key.code == KeyCode::F(12));
-    let is_asked = is_asked && std::env::var_os("KVSCOPE_TEST_PANIC").is_some();
-    assert!(!is_asked, "a panic was asked for");
+
+    let Message::Input(Event::Key(key)) = message else {
+        return;
+    };
+    let code = key.code;
+    if std::env::var_os("KVSCOPE_TEST_PANIC").is_none() {
+        return;
+    }
+    if code == KeyCode::F(11) {
+        let task = async move { assert_ne!(code, KeyCode::F(11), "a panic was asked for") };
+        drop(tokio::spawn(task));
+    }
+    assert_ne!(code, KeyCode::F(12), "a panic was asked for");
 }
 
 async fn sleep_until(wake: Option<Instant>) {

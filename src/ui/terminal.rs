@@ -153,11 +153,18 @@ pub(super) fn give_back() {
     }
 }
 
-/// Makes a panic give the terminal back before it says anything.
+/// Makes a panic of this thread, which draws, give the terminal back before it says anything. A
+/// panic of another thread ends a task and not the program: the terminal stays the console's, and
+/// the log is told.
 pub(super) fn restore_on_panic() {
+    let draws = std::thread::current().id();
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        give_back();
-        before(panic);
+        if std::thread::current().id() == draws || !TAKEN.load(Ordering::SeqCst) {
+            give_back();
+            before(panic);
+        } else {
+            tracing::error!("a task of the console panicked: {panic}");
+        }
     }));
 }

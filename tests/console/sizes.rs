@@ -101,7 +101,7 @@ async fn the_badge_is_never_lost() {
 
 #[tokio::test(start_paused = true)]
 async fn where_nothing_fits_it_says_so_and_comes_back() {
-    let (mut console, config) = opened(&[("a", "1")]).await;
+    let (mut console, _config) = opened(&[("a", "1")]).await;
     console.pass(6_000);
     console.settle().await;
     let before = console.screen();
@@ -126,7 +126,6 @@ async fn where_nothing_fits_it_says_so_and_comes_back() {
         console.resize(120, 30);
         assert_eq!(console.screen(), before, "{width}×{height} and back");
     }
-    drop(config);
 }
 
 #[tokio::test(start_paused = true)]

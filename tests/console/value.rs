@@ -83,8 +83,8 @@ async fn long_lines_wrap_or_scroll() {
 
 #[tokio::test(start_paused = true)]
 async fn a_search_finds_and_moves() {
-    let lines: String = (0..100).map(|n| format!("line {n}\n")).collect();
-    let mut console = shown("text", &lines).await;
+    let lines: Vec<_> = (0..100).map(|n| format!("line {n}")).collect();
+    let mut console = shown("text", lines.join("\n")).await;
     console.press("/");
     console.type_text("line 7");
     assert!(

@@ -42,6 +42,50 @@ fn by_a_panic() {
 }
 
 #[test]
+fn a_panic_in_the_background_does_not_take_the_terminal_away() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let variables = [
+        ("KVSCOPE_TEST_PANIC", "1"),
+        ("KVSCOPE_LOG", log.path().to_str().unwrap()),
+    ];
+    let mut terminal = Terminal::with(program(), &["demo"], &variables);
+    terminal.is_live();
+    // F11, then a redraw of everything.
+    terminal.press("\x1b[23~");
+    terminal.press("\x0c");
+    terminal.press("4");
+    terminal.shows("This console");
+    assert!(
+        !terminal.screen().contains("panic"),
+        "{}",
+        terminal.screen()
+    );
+    terminal.press("q");
+    assert!(terminal.ends().success());
+    terminal.is_given_back();
+    let told = std::fs::read_to_string(log.path()).unwrap();
+    assert!(told.contains("a panic was asked for"), "{told}");
+}
+
+#[test]
+fn a_key_that_comes_with_a_new_size_is_not_left_lying() {
+    let mut terminal = console();
+    terminal.press(":");
+    terminal.shows("Command");
+    let mut typed = String::from(":");
+    for (n, letter) in ('a'..='j').enumerate() {
+        typed.push(letter);
+        let (columns, rows) = if n % 2 == 0 { (110, 30) } else { (120, 35) };
+        // Both come while it can't look.
+        terminal.signal("-STOP");
+        terminal.resize(columns, rows);
+        terminal.press(&letter.to_string());
+        terminal.signal("-CONT");
+        terminal.shows(&typed);
+    }
+}
+
+#[test]
 fn suspended_and_continued_by_a_shell() {
     let mut terminal = Terminal::with("sh", &["-i"], &[("PS1", "the shell: ")]);
     terminal.shows("the shell: ");

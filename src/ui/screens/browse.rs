@@ -189,9 +189,13 @@ impl Browse {
         }
     }
 
-    /// Since when and why the open bucket can't be watched.
-    pub fn watch_failure(&self) -> Option<(Millis, &str)> {
-        self.keys.as_ref()?.failure()
+    /// Since when and why the open bucket can't be watched, or without one, the buckets can't be
+    /// listed.
+    pub fn failure(&self) -> Option<(Millis, &str)> {
+        match &self.keys {
+            Some(keys) => keys.failure(),
+            None => self.buckets.failure(),
+        }
     }
 
     /// A watch brought something.

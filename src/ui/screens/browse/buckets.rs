@@ -8,7 +8,7 @@ use crate::kv::{BucketName, Error};
 use crate::ui::canvas::{Canvas, Hit, Pane};
 use crate::ui::context::Context;
 use crate::ui::filter::{FilterLine, passes};
-use crate::ui::message::{Effect, RequestId};
+use crate::ui::message::{Effect, Millis, RequestId};
 use crate::ui::remote::Remote;
 use crate::ui::shown;
 use crate::ui::text::figures;
@@ -20,6 +20,8 @@ use crate::ui::widgets::filter_line;
 #[derive(Debug)]
 pub(super) struct Buckets {
     list: Remote<Vec<BucketInfo>>,
+    /// When the latest answer came.
+    answered: Millis,
     asked: Option<RequestId>,
     pub(super) filter: FilterLine,
     /// The selected bucket: the name, so that it stays selected when others come and go.
@@ -31,6 +33,7 @@ impl Default for Buckets {
     fn default() -> Self {
         Self {
             list: Remote::Idle,
+            answered: 0,
             asked: None,
             filter: FilterLine::default(),
             selected: None,
@@ -55,6 +58,7 @@ impl Buckets {
             return false;
         }
         self.asked = None;
+        self.answered = ctx.now;
         if let (Err(error), Some(_)) = (&answer, self.list.value()) {
             ctx.warn(format!("the buckets can't be listed: {error}"));
         }
@@ -73,6 +77,14 @@ impl Buckets {
 
     pub(super) fn is_loading(&self) -> bool {
         matches!(self.list, Remote::Idle | Remote::Loading)
+    }
+
+    /// Since when and why nothing is known of the buckets.
+    pub(super) fn failure(&self) -> Option<(Millis, &str)> {
+        match &self.list {
+            Remote::Failed(reason) => Some((self.answered, reason)),
+            Remote::Idle | Remote::Loading | Remote::Ready(_) | Remote::Stale(_) => None,
+        }
     }
 
     /// Why there is nothing to choose, in words.
