@@ -97,7 +97,8 @@ pub trait BucketBackend: fmt::Debug + Send + Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consistency {
     /// The one that decides writes: the base for a compare-and-set. It sees every write that was
-    /// acknowledged before.
+    /// acknowledged before. Where there is none the read fails; a leader that was cut off goes on
+    /// answering until it notices, which takes a NATS server some seconds.
     Leader,
     /// Any replica or mirror, perhaps behind: good enough to show.
     Any,

@@ -1,17 +1,20 @@
 //! What is left on a server when a program ends: nothing.
 
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use kvscope::kv::backend::Backend;
-use kvscope::kv::{Filter, WatchOptions};
+use kvscope::kv::{Filter, Store, WatchOptions};
 
-use crate::setup::{bucket, connect, consumers, stream};
-use crate::support::{NatsServer, eventually};
+use crate::setup::{bucket, connect, consumers, name, stream};
+use crate::support::proxy::{Proxy, Wire};
+use crate::support::{NatsServer, eventually, soon};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn closing_waits_until_consumers_are_deleted() {
     let server = NatsServer::start();
-    let backend = connect(server.url()).await;
+    let proxy = Proxy::to(server.port()).await;
+    let backend = connect(proxy.url()).await;
     let store = bucket(&backend, "b").await;
     let mut watches = Vec::new();
     for _ in 0..20 {
@@ -19,9 +22,25 @@ async fn closing_waits_until_consumers_are_deleted() {
         watches.push(watch.unwrap());
     }
     assert_eq!(consumers(&server.url(), "b").await, 20);
+    // A slow wire: it takes a while until the server hears of anything.
+    proxy.set(Wire::Stalled);
     drop(watches);
-    backend.close().await;
+    let closing = tokio::spawn(async move { backend.close().await });
+    assert_eq!(consumers(&server.url(), "b").await, 20);
+    assert!(!closing.is_finished());
+    proxy.set(Wire::Whole);
+    soon("an end", closing).await.unwrap();
     assert_eq!(consumers(&server.url(), "b").await, 0);
+
+    // A wire that carries nothing does not hold it up for long.
+    let backend = connect(proxy.url()).await;
+    let store = Store::new(backend.bucket(&name("b")).await.unwrap());
+    let watch = store.watch(WatchOptions::new(Filter::all())).await.unwrap();
+    proxy.set(Wire::Stalled);
+    drop(watch);
+    let begun = Instant::now();
+    backend.close().await;
+    assert!(begun.elapsed() < Duration::from_secs(3));
 }
 
 #[cfg(feature = "console")]

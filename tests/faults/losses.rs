@@ -1,7 +1,9 @@
 //! Data that vanishes behind a watcher's back: streams replaced, rolled back, purged.
 
-use kvscope::kv::backend::{Backend, BucketConfig};
-use kvscope::kv::{Interruption, Store};
+use std::time::Duration;
+
+use kvscope::kv::backend::{Backend, BucketConfig, Write};
+use kvscope::kv::{Interruption, Key, Store};
 
 use crate::picture::Picture;
 use crate::setup::{bucket, connect, name, stream, watch_all};
@@ -163,6 +165,40 @@ async fn a_rollback_hidden_by_as_many_writes_is_noticed() {
         .await;
     picture.until_like("like the store", &watch, &store).await;
     assert!(!picture.keys.contains_key("lost"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_purge_where_entries_expire_is_noticed() {
+    let server = NatsServer::start();
+    let backend = connect(server.url()).await;
+    let mut config = BucketConfig::new(name("b"));
+    config.ttl = Some(Duration::from_hours(1));
+    config.marker_ttl = Some(Duration::from_mins(1));
+    backend.create_bucket(&config).await.unwrap();
+    let store = Store::new(backend.bucket(&config.name).await.unwrap());
+    for n in 0..10 {
+        store.put(format!("k{n}"), "1").await.unwrap();
+    }
+    // These go of themselves, and are no reason for a gap.
+    for n in 0..5 {
+        let brief = Write::put(Key::new(format!("brief{n}")).unwrap(), "1");
+        let brief = brief.with_ttl(Duration::from_secs(1));
+        store.write(brief).await.unwrap();
+    }
+    let watch = watch_all(&store).await;
+    let mut picture = Picture::default();
+    picture
+        .until("expired", &watch, |picture| {
+            picture.ready == 1 && picture.keys.len() == 10
+        })
+        .await;
+    let stream = stream(&server.url(), "b").await;
+    stream.purge().filter("$KV.b.k5").await.unwrap();
+    picture
+        .until("a gap", &watch, |picture| picture.ready == 2)
+        .await;
+    picture.until_like("like the store", &watch, &store).await;
+    assert_eq!((picture.keys.len(), picture.gaps), (9, 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -50,6 +50,11 @@ impl Feed {
             WatchFrom::Revision(first) => Revision(first.0.saturating_sub(1)),
             WatchFrom::Now => row.info.last_revision,
         };
+        let has_snapshot = options.from != WatchFrom::Now;
+        if !has_snapshot {
+            // At once: what is written before the first look comes after it.
+            sender.send(WatchEvent::Ready);
+        }
         Ok(Self {
             engine,
             sender,
@@ -61,7 +66,7 @@ impl Feed {
                 values: options.values,
             },
             bucket: row.id,
-            in_snapshot: true,
+            in_snapshot: has_snapshot,
             interrupted: false,
             from: options.from,
         })
@@ -119,13 +124,14 @@ impl Feed {
             self.sender.send(WatchEvent::Resumed { gap: true });
             self.interrupted = false;
             self.bucket = part.bucket.id;
-            self.part.after = if self.from == WatchFrom::Now {
-                part.bucket.info.last_revision
-            } else {
-                Revision::ABSENT
-            };
+            self.in_snapshot = self.from != WatchFrom::Now;
             self.part.newest = self.from == WatchFrom::Newest;
-            self.in_snapshot = true;
+            self.part.after = if self.in_snapshot {
+                Revision::ABSENT
+            } else {
+                self.sender.send(WatchEvent::Ready);
+                part.bucket.info.last_revision
+            };
             // What was read began after a revision of the bucket before.
             return false;
         }
