@@ -24,6 +24,7 @@ pub use demo::{Demo, start as start_demo};
 pub use error::CliError;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use connection::Connection;
@@ -36,9 +37,15 @@ pub async fn run(arguments: Vec<OsString>) -> ExitCode {
     let cli = match Cli::read(arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version come here too. Where they can't be written, nobody reads.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            // Help and version come here too.
+            let printed = error.print().and_then(|()| std::io::stdout().flush());
+            return match printed.map_err(CliError::from) {
+                Ok(()) => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)),
+                Err(error) => {
+                    error.tell();
+                    error.exit_code()
+                }
+            };
         }
     };
     let mut output = Output::new(cli.global.json);
