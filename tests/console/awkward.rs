@@ -78,7 +78,7 @@ fn check(console: &Console, what: &str) {
 async fn names_from_elsewhere_are_shown_and_never_sent() {
     let planted = Planted::default();
     for (n, name) in (0..).zip(HOSTILE) {
-        planted.plant("config", name, name, NOW - 60_000 * (n + 1));
+        planted.plant("config", name, name, NOW - 60_000 - n);
     }
     for (width, height) in [(120, 35), (80, 24), (60, 20), (40, 10)] {
         let mut console = console(planted.clone(), width, height).await;

@@ -83,8 +83,11 @@ async fn long_lines_wrap_or_scroll() {
 
 #[tokio::test(start_paused = true)]
 async fn a_search_finds_and_moves() {
-    let lines: Vec<_> = (0..100).map(|n| format!("line {n}")).collect();
-    let mut console = shown("text", lines.join("\n")).await;
+    let lines = (0..100)
+        .map(|n| format!("line {n}"))
+        .collect::<Vec<_>>()
+        .join("\n");
+    let mut console = shown("text", &lines).await;
     console.press("/");
     console.type_text("line 7");
     assert!(
