@@ -1,7 +1,12 @@
 //! The distributed read-write lock: many readers or one writer, writers first, in the order in
 //! which they asked.
 //!
-//! So far this holds the lock's record and what can happen to it, pure: [`record`]. Sessions, the
-//! acquiring of locks and guards are to stand on it.
+//! So far this holds what is pure of it: the lock's [`record`] and what can happen to it, the
+//! [`key`](key_of) that a resource's record is kept at, and the foreign format of
+//! [`shizuku`] services. Sessions, the acquiring of locks and guards are to stand on it.
 
+mod name;
 pub mod record;
+pub mod shizuku;
+
+pub use name::{KEY_PREFIX, key_of, resource_of};
