@@ -19,6 +19,7 @@ mod tests;
 use std::fmt;
 
 pub use self::codec::DecodeError;
+pub(super) use self::codec::check_version;
 use crate::kv::Revision;
 
 /// The state of one lock: who holds it, and who waits for it.

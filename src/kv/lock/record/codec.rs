@@ -61,7 +61,7 @@ struct Version {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// It is of a version that we don't know.
-    #[error("it is of version {version}, and this program knows version {VERSION}")]
+    #[error("it is of version {version}, and this program knows another")]
     Version {
         /// The version that was found.
         version: u64,
@@ -78,6 +78,23 @@ pub enum DecodeError {
         /// Which rule.
         rule: &'static str,
     },
+}
+
+impl DecodeError {
+    /// The fault's place. Not serde's own words: they can quote what is stored.
+    pub(in crate::kv::lock) fn at(error: &serde_json::Error) -> Self {
+        let reason = format!("line {}, column {}", error.line(), error.column());
+        Self::Format { reason }
+    }
+}
+
+/// Whether a stored text is of the version that is known, whatever else it holds.
+pub(in crate::kv::lock) fn check_version(bytes: &[u8], known: u64) -> Result<(), DecodeError> {
+    match serde_json::from_slice(bytes) {
+        Ok(Version { v }) if v == known => Ok(()),
+        Ok(Version { v }) => Err(DecodeError::Version { version: v }),
+        Err(error) => Err(DecodeError::at(&error)),
+    }
 }
 
 impl Record {
@@ -102,16 +119,9 @@ impl Record {
     /// # Errors
     /// [`DecodeError`]: then it must be left alone.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let format = |error: serde_json::Error| DecodeError::Format {
-            // Not serde's own words: they can quote what is stored.
-            reason: format!("line {}, column {}", error.line(), error.column()),
-        };
-        match serde_json::from_slice(bytes) {
-            Ok(Version { v: VERSION }) => {}
-            Ok(Version { v }) => return Err(DecodeError::Version { version: v }),
-            Err(error) => return Err(format(error)),
-        }
-        let stored: Stored = serde_json::from_slice(bytes).map_err(format)?;
+        check_version(bytes, VERSION)?;
+        let stored: Stored =
+            serde_json::from_slice(bytes).map_err(|error| DecodeError::at(&error))?;
         let claims: Option<Vec<Claim>> = stored.q.into_iter().map(StoredClaim::claim).collect();
         let Some(queue) = claims else {
             return Err(DecodeError::Rules {
