@@ -20,6 +20,7 @@ mod filter;
 mod key;
 #[cfg(feature = "local")]
 pub mod local;
+pub mod lock;
 #[cfg(any(test, feature = "testing"))]
 pub mod memory;
 #[cfg(feature = "nats")]

@@ -1,0 +1,293 @@
+//! The record of one lock, and every step that can happen to it: pure functions, one
+//! compare-and-set each.
+//!
+//! No store, no clock, no waiting: whoever takes a step reads the record, calls it, and writes what
+//! it returns on the revision that was read. [`Record::promote`] ends every step, so that whoever
+//! can hold the lock next does so by the same write that made room: one write for each hand-off,
+//! and nothing to poll for.
+//!
+//! The rules:
+//! 1. At most one writer holds, or any number of readers.
+//! 2. While a writer waits, no reader is let in. Writers come in the order of their tickets.
+//! 3. `promote` of what a step returned changes nothing.
+//! 4. A claim's fence is higher than every fence that was given on this lock by an earlier write.
+
+mod codec;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+pub use self::codec::DecodeError;
+pub(super) use self::codec::check_version;
+use crate::kv::Revision;
+
+/// The state of one lock: who holds it, and who waits for it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Record {
+    /// The ticket of the next claim.
+    next: u64,
+    /// Everybody who holds or waits, in the order of their tickets.
+    queue: Vec<Claim>,
+}
+
+/// One attempt to hold a lock: waiting, or successful.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Unique for every attempt, so that a write whose acknowledgement was lost can be found.
+    pub id: String,
+    /// The session of the process that asked.
+    pub session: String,
+    /// What for.
+    pub mode: Mode,
+    /// Whether it holds.
+    pub state: State,
+    /// The place in line.
+    pub ticket: u64,
+    /// The task that asked, as its process names it: a cycle over owners is a deadlock.
+    pub owner: String,
+    /// What people call the one who asked.
+    pub label: String,
+    /// When it asked, in milliseconds since 1970 by its own clock. For people; nothing is ever
+    /// decided by it.
+    pub asked_ms: u64,
+}
+
+/// What a lock is held for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Reading, beside other readers.
+    Read,
+    /// Writing, alone.
+    Write,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::Write => "write",
+        })
+    }
+}
+
+/// Whether a claim holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// It waits.
+    Waiting,
+    /// It holds, with this fencing token.
+    Held {
+        /// Rises with every grant: what the lock guards should refuse a lower one.
+        fence: u64,
+    },
+}
+
+impl State {
+    /// Whether the claim holds.
+    pub fn is_held(self) -> bool {
+        matches!(self, Self::Held { .. })
+    }
+}
+
+/// What a claim brings with it; the rest the record gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Unique for every attempt.
+    pub id: String,
+    /// The session of the process that asks.
+    pub session: String,
+    /// What for.
+    pub mode: Mode,
+    /// The task that asks.
+    pub owner: String,
+    /// What people call it.
+    pub label: String,
+    /// When it asks, in milliseconds since 1970.
+    pub asked_ms: u64,
+}
+
+/// What a step makes of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// It is to be written on the revision that was read.
+    Write(Record),
+    /// There is nothing to write: what was wanted is so already.
+    Nothing,
+}
+
+/// Why a step is refused. The record stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The same task holds or waits already: it would wait for itself.
+    #[error("the same task already {} this lock: locks are not re-entrant", held_or_waits(*.is_held))]
+    Reentry {
+        /// Whether it holds; else it waits.
+        is_held: bool,
+    },
+    /// The same task reads and asks to write: two that do so would wait for each other.
+    #[error("the same task reads under this lock: release it before asking to write")]
+    Upgrade,
+    /// The queue is full.
+    #[error(
+        "{} hold or wait for this lock already, and no more are let in",
+        Record::MOST_CLAIMS
+    )]
+    Full,
+    /// It can't be granted at once.
+    #[error("the lock can't be had at once")]
+    WouldWait,
+    /// There is no such claim: it was released, cancelled or evicted.
+    #[error("the claim is not there any more")]
+    Gone,
+    /// The claim does not hold the lock for writing.
+    #[error("the claim does not hold the lock for writing")]
+    NotWriting,
+}
+
+fn held_or_waits(is_held: bool) -> &'static str {
+    if is_held { "holds" } else { "waits for" }
+}
+
+impl Record {
+    /// The most claims that a record holds.
+    pub const MOST_CLAIMS: usize = 1024;
+
+    /// Everybody who holds or waits, in the order of their tickets.
+    pub fn claims(&self) -> &[Claim] {
+        &self.queue
+    }
+
+    /// Those who hold.
+    pub fn holders(&self) -> impl Iterator<Item = &Claim> {
+        self.queue.iter().filter(|claim| claim.state.is_held())
+    }
+
+    /// Those who wait, in the order of their tickets.
+    pub fn waiters(&self) -> impl Iterator<Item = &Claim> {
+        self.queue.iter().filter(|claim| !claim.state.is_held())
+    }
+
+    /// One claim.
+    pub fn claim(&self, id: &str) -> Option<&Claim> {
+        self.queue.iter().find(|claim| claim.id == id)
+    }
+
+    /// Takes a place in the queue, and with it the lock if it is free for this. `base` is the
+    /// revision that the record was read at, [`Revision::ABSENT`] for one that is not there yet.
+    ///
+    /// # Errors
+    /// [`Refusal::Reentry`], [`Refusal::Upgrade`] and [`Refusal::Full`].
+    pub fn acquire(&self, request: Request, base: Revision) -> Result<Step, Refusal> {
+        if self.claim(&request.id).is_some() {
+            return Ok(Step::Nothing);
+        }
+        let is_own =
+            |claim: &&Claim| claim.session == request.session && claim.owner == request.owner;
+        if let Some(own) = self.queue.iter().find(is_own) {
+            let is_held = own.state.is_held();
+            return Err(match (own.mode, request.mode) {
+                (Mode::Read, Mode::Write) if is_held => Refusal::Upgrade,
+                _ => Refusal::Reentry { is_held },
+            });
+        }
+        if self.queue.len() >= Self::MOST_CLAIMS {
+            return Err(Refusal::Full);
+        }
+        let mut after = self.clone();
+        after.queue.push(Claim {
+            id: request.id,
+            session: request.session,
+            mode: request.mode,
+            state: State::Waiting,
+            ticket: self.next,
+            owner: request.owner,
+            label: request.label,
+            asked_ms: request.asked_ms,
+        });
+        after.next += 1;
+        Ok(Step::Write(after.promoted(base)))
+    }
+
+    /// The same, but only if the lock is granted at once.
+    ///
+    /// # Errors
+    /// [`Refusal::WouldWait`] otherwise, and those of [`Record::acquire`].
+    pub fn try_acquire(&self, request: Request, base: Revision) -> Result<Step, Refusal> {
+        let id = request.id.clone();
+        let step = self.acquire(request, base)?;
+        let after = match &step {
+            Step::Write(after) => after,
+            Step::Nothing => self,
+        };
+        match after.claim(&id) {
+            Some(claim) if claim.state.is_held() => Ok(step),
+            _ => Err(Refusal::WouldWait),
+        }
+    }
+
+    /// Gives up a claim, whether it holds or waits. One that is gone is given up already.
+    #[must_use]
+    pub fn release(&self, id: &str, base: Revision) -> Step {
+        self.without(|claim| claim.id == id, base)
+    }
+
+    /// Takes out all claims of a session. Only for a session that is known to be dead.
+    #[must_use]
+    pub fn evict(&self, session: &str, base: Revision) -> Step {
+        self.without(|claim| claim.session == session, base)
+    }
+
+    /// A writer goes on as a reader, and lets other readers in.
+    ///
+    /// # Errors
+    /// [`Refusal::Gone`], and [`Refusal::NotWriting`] for a claim that waits. For one that reads
+    /// there is nothing to do.
+    pub fn downgrade(&self, id: &str, base: Revision) -> Result<Step, Refusal> {
+        let claim = self.claim(id).ok_or(Refusal::Gone)?;
+        match (claim.mode, claim.state) {
+            (_, State::Waiting) => Err(Refusal::NotWriting),
+            (Mode::Read, State::Held { .. }) => Ok(Step::Nothing),
+            (Mode::Write, State::Held { .. }) => {
+                let mut after = self.clone();
+                let own = after.queue.iter_mut().filter(|claim| claim.id == id);
+                own.for_each(|claim| claim.mode = Mode::Read);
+                Ok(Step::Write(after.promoted(base)))
+            }
+        }
+    }
+
+    fn without(&self, goes: impl Fn(&Claim) -> bool, base: Revision) -> Step {
+        if !self.queue.iter().any(&goes) {
+            return Step::Nothing;
+        }
+        let mut after = self.clone();
+        after.queue.retain(|claim| !goes(claim));
+        Step::Write(after.promoted(base))
+    }
+
+    /// Lets in whoever can be let in. A grant's fence is one more than the revision that the record
+    /// was read at: the write gets that revision or, in a bucket with other keys, a higher one, and
+    /// the next write to this record expects what this one got.
+    fn promoted(mut self, base: Revision) -> Self {
+        let held = State::Held { fence: base.0 + 1 };
+        if self.holders().any(|claim| claim.mode == Mode::Write) {
+            return self;
+        }
+        let is_free = self.holders().next().is_none();
+        let first_writer = self
+            .queue
+            .iter_mut()
+            .find(|claim| claim.mode == Mode::Write && !claim.state.is_held());
+        match first_writer {
+            Some(writer) if is_free => writer.state = held,
+            // The readers inside finish; nobody else comes in before the writer.
+            Some(_) => {}
+            None => {
+                let waiting = self.queue.iter_mut().filter(|claim| !claim.state.is_held());
+                waiting.for_each(|claim| claim.state = held);
+            }
+        }
+        self
+    }
+}

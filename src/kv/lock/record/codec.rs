@@ -1,0 +1,218 @@
+//! The record as JSON, version 1, and what makes a stored text none.
+//!
+//! A record that can't be read, or breaks the lock's own rules, was written by somebody who does
+//! not know them. It is told as it is and left alone.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Claim, Mode, Record, State};
+
+/// The version that is written, and the only one that is read.
+const VERSION: u64 = 1;
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    v: u64,
+    next: u64,
+    q: Vec<StoredClaim>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredClaim {
+    id: String,
+    sid: String,
+    k: StoredMode,
+    s: StoredState,
+    tkt: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fence: Option<u64>,
+    own: String,
+    label: String,
+    t_ms: u64,
+}
+
+#[derive(Serialize, Deserialize, PartialEq)]
+enum StoredMode {
+    #[serde(rename = "r")]
+    Read,
+    #[serde(rename = "w")]
+    Write,
+}
+
+#[derive(Serialize, Deserialize, PartialEq)]
+enum StoredState {
+    #[serde(rename = "wait")]
+    Waiting,
+    #[serde(rename = "held")]
+    Held,
+}
+
+/// Only the version, whatever else there is.
+#[derive(Deserialize)]
+struct Version {
+    v: u64,
+}
+
+/// Why a stored text is no record that we may touch.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// It is of a version that we don't know.
+    #[error("it is of version {version}, and this program knows another")]
+    Version {
+        /// The version that was found.
+        version: u64,
+    },
+    /// It is no record at all.
+    #[error("it is no lock record: {reason}")]
+    Format {
+        /// What is wrong, with line and column.
+        reason: String,
+    },
+    /// It is a record that breaks the lock's rules.
+    #[error("it breaks the rules of a lock: {rule}")]
+    Rules {
+        /// Which rule.
+        rule: &'static str,
+    },
+}
+
+impl DecodeError {
+    /// The fault's place. Not serde's own words: they can quote what is stored.
+    pub(in crate::kv::lock) fn at(error: &serde_json::Error) -> Self {
+        let reason = format!("line {}, column {}", error.line(), error.column());
+        Self::Format { reason }
+    }
+}
+
+/// Whether a stored text is of the version that is known, whatever else it holds.
+pub(in crate::kv::lock) fn check_version(bytes: &[u8], known: u64) -> Result<(), DecodeError> {
+    match serde_json::from_slice(bytes) {
+        Ok(Version { v }) if v == known => Ok(()),
+        Ok(Version { v }) => Err(DecodeError::Version { version: v }),
+        Err(error) => Err(DecodeError::at(&error)),
+    }
+}
+
+impl Record {
+    /// The most bytes of a record.
+    pub const MOST_BYTES: usize = 256 << 10;
+
+    /// The record as it is stored.
+    ///
+    /// # Errors
+    /// None that a record made by steps can cause.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let q = self.queue.iter().map(StoredClaim::from).collect();
+        serde_json::to_vec(&Stored {
+            v: VERSION,
+            next: self.next,
+            q,
+        })
+    }
+
+    /// The record that is stored.
+    ///
+    /// # Errors
+    /// [`DecodeError`]: then it must be left alone.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        check_version(bytes, VERSION)?;
+        let stored: Stored =
+            serde_json::from_slice(bytes).map_err(|error| DecodeError::at(&error))?;
+        let claims: Option<Vec<Claim>> = stored.q.into_iter().map(StoredClaim::claim).collect();
+        let Some(queue) = claims else {
+            return Err(DecodeError::Rules {
+                rule: "those who hold have a fence, others don't",
+            });
+        };
+        let record = Self {
+            next: stored.next,
+            queue,
+        };
+        match record.broken_rule() {
+            Some(rule) => Err(DecodeError::Rules { rule }),
+            None => Ok(record),
+        }
+    }
+
+    /// The rule that the record breaks, if it does. No step leads to one that does.
+    pub(super) fn broken_rule(&self) -> Option<&'static str> {
+        let ids: HashSet<&str> = self.queue.iter().map(|claim| claim.id.as_str()).collect();
+        if ids.len() != self.queue.len() {
+            return Some("every claim has an id of its own");
+        }
+        if !self.queue.is_sorted_by(|a, b| a.ticket < b.ticket)
+            || self
+                .queue
+                .last()
+                .is_some_and(|claim| claim.ticket >= self.next)
+        {
+            return Some("claims stand in the order of their tickets");
+        }
+        if self.queue.len() > Self::MOST_CLAIMS {
+            return Some("there are not too many claims");
+        }
+        let holders = self.holders().count();
+        let writers = self
+            .holders()
+            .filter(|claim| claim.mode == Mode::Write)
+            .count();
+        if writers > 1 || (writers == 1 && holders > 1) {
+            return Some("a writer holds alone");
+        }
+        if *self != self.clone().promoted(crate::kv::Revision::ABSENT) {
+            return Some("nobody waits who could hold");
+        }
+        None
+    }
+}
+
+impl From<&Claim> for StoredClaim {
+    fn from(claim: &Claim) -> Self {
+        let (s, fence) = match claim.state {
+            State::Waiting => (StoredState::Waiting, None),
+            State::Held { fence } => (StoredState::Held, Some(fence)),
+        };
+        Self {
+            id: claim.id.clone(),
+            sid: claim.session.clone(),
+            k: match claim.mode {
+                Mode::Read => StoredMode::Read,
+                Mode::Write => StoredMode::Write,
+            },
+            s,
+            tkt: claim.ticket,
+            fence,
+            own: claim.owner.clone(),
+            label: claim.label.clone(),
+            t_ms: claim.asked_ms,
+        }
+    }
+}
+
+impl StoredClaim {
+    /// The claim; `None` where fence and state don't go together.
+    fn claim(self) -> Option<Claim> {
+        let state = match (self.s, self.fence) {
+            (StoredState::Waiting, None) => State::Waiting,
+            (StoredState::Held, Some(fence)) => State::Held { fence },
+            _ => return None,
+        };
+        Some(Claim {
+            id: self.id,
+            session: self.sid,
+            mode: match self.k {
+                StoredMode::Read => Mode::Read,
+                StoredMode::Write => Mode::Write,
+            },
+            state,
+            ticket: self.tkt,
+            owner: self.own,
+            label: self.label,
+            asked_ms: self.t_ms,
+        })
+    }
+}
