@@ -329,7 +329,7 @@ impl App {
         let mut ctx = context!(self);
         match (&self.connection, was_down) {
             (Connection::Connected, true) => {
-                self.browse.ask_for_buckets(&mut ctx);
+                self.browse.reconnected(&mut ctx);
                 if self.screen == Screen::Server {
                     self.server.ask(&mut ctx);
                 }

@@ -114,7 +114,7 @@ async fn the_server_screen_tells_what_is_known() {
         "engine",
         "config",
         "history 5",
-        "1 keys",
+        "1 key ",
     ] {
         assert!(screen.contains(words), "{words}:\n{screen}");
     }

@@ -174,7 +174,7 @@ mod tests {
         let lease = Lease::default();
         let mut silence = Silence::begin(Revision(1), s(0));
         silence.read(Revision(2), s(100));
-        let acts = (100..)
+        let acts = (100..200)
             .map(s)
             .find(|now| silence.is_over(lease, *now).is_some());
         assert!(lease.valid_until(s(100)) < acts.unwrap());

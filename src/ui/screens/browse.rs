@@ -8,6 +8,7 @@
 //! ```
 
 mod buckets;
+mod columns;
 mod entry;
 mod keys;
 mod layout;
@@ -222,6 +223,12 @@ impl Browse {
         if let Some(keys) = self.keys.as_mut().filter(|keys| keys.bucket == *bucket) {
             keys.failed(error, now);
         }
+    }
+
+    /// The connection is back: what could not be had is asked for again.
+    pub fn reconnected(&mut self, ctx: &mut Context<'_>) {
+        self.buckets.ask(ctx);
+        self.entry.retry(ctx);
     }
 
     /// The connection is down: what is shown is what was known.

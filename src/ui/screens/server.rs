@@ -174,7 +174,10 @@ fn bucket_line(canvas: &Canvas<'_, '_>, bucket: &BucketInfo, width: usize) -> Li
     let config = &bucket.config;
     let name = shown::fitted(config.name.as_str(), 22);
     let mut words = vec![
-        format!("{} keys", figures::count(bucket.keys)),
+        match bucket.keys {
+            1 => "1 key".to_owned(),
+            keys => format!("{} keys", figures::count(keys)),
+        },
         figures::size(bucket.bytes),
         format!("history {}", config.history),
         match config.replicas {

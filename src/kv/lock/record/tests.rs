@@ -6,24 +6,24 @@ use super::*;
 
 /// Something that somebody tries.
 #[derive(Debug, Clone)]
-enum Try {
+enum Act {
     Acquire { session: u8, owner: u8, mode: Mode },
-    TryAcquire { session: u8, owner: u8, mode: Mode },
+    AcquireAtOnce { session: u8, owner: u8, mode: Mode },
     Release(prop::sample::Index),
     Downgrade(prop::sample::Index),
     Evict { session: u8 },
 }
 
-fn tries() -> impl Strategy<Value = Vec<Try>> {
+fn tries() -> impl Strategy<Value = Vec<Act>> {
     let mode = || prop_oneof![Just(Mode::Read), Just(Mode::Write)];
     let one = prop_oneof![
         4 => (0..4_u8, 0..3_u8, mode())
-            .prop_map(|(session, owner, mode)| Try::Acquire { session, owner, mode }),
+            .prop_map(|(session, owner, mode)| Act::Acquire { session, owner, mode }),
         1 => (0..4_u8, 0..3_u8, mode())
-            .prop_map(|(session, owner, mode)| Try::TryAcquire { session, owner, mode }),
-        4 => any::<prop::sample::Index>().prop_map(Try::Release),
-        1 => any::<prop::sample::Index>().prop_map(Try::Downgrade),
-        1 => (0..4_u8).prop_map(|session| Try::Evict { session }),
+            .prop_map(|(session, owner, mode)| Act::AcquireAtOnce { session, owner, mode }),
+        4 => any::<prop::sample::Index>().prop_map(Act::Release),
+        1 => any::<prop::sample::Index>().prop_map(Act::Downgrade),
+        1 => (0..4_u8).prop_map(|session| Act::Evict { session }),
     ];
     prop::collection::vec(one, 0..60)
 }
@@ -54,15 +54,15 @@ proptest! {
         let mut highest_fence = 0;
         for (number, (one, gap)) in tries.into_iter().zip(gaps).enumerate() {
             let step = match one {
-                Try::Acquire { session, owner, mode } => {
+                Act::Acquire { session, owner, mode } => {
                     record.acquire(request(number, session, owner, mode), revision)
                 }
-                Try::TryAcquire { session, owner, mode } => {
+                Act::AcquireAtOnce { session, owner, mode } => {
                     record.try_acquire(request(number, session, owner, mode), revision)
                 }
-                Try::Release(index) => Ok(record.release(&some_id(&record, index), revision)),
-                Try::Downgrade(index) => record.downgrade(&some_id(&record, index), revision),
-                Try::Evict { session } => Ok(record.evict(&format!("s{session}"), revision)),
+                Act::Release(index) => Ok(record.release(&some_id(&record, index), revision)),
+                Act::Downgrade(index) => record.downgrade(&some_id(&record, index), revision),
+                Act::Evict { session } => Ok(record.evict(&format!("s{session}"), revision)),
             };
             let Ok(Step::Write(after)) = step else { continue };
             prop_assert_eq!(after.broken_rule(), None);

@@ -88,6 +88,13 @@ impl EntryPane {
         self.is_doubtful = true;
     }
 
+    /// Reads again what could not be read.
+    pub(super) fn retry(&mut self, ctx: &mut Context<'_>) {
+        if matches!(self.content, Content::Failed(..)) {
+            self.reload(ctx);
+        }
+    }
+
     /// Reads again what is shown.
     pub(super) fn reload(&mut self, ctx: &mut Context<'_>) {
         if let Some(wanted) = self.wanted.clone() {

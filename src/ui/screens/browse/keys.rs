@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span};
+use ratatui::text::Line;
 
-use crate::kv::{BucketName, Error, Key, Operation, Revision, WatchEvent};
+use super::columns::Columns;
+use crate::kv::{BucketName, Error, Key, Revision, WatchEvent};
 use crate::ui::canvas::{Canvas, Hit, Pane};
 use crate::ui::command::Command;
 use crate::ui::filter::FilterLine;
-use crate::ui::index::{KeyIndex, Layout, Query, Row, Sort, SortBy, Summary};
+use crate::ui::index::{KeyIndex, Layout, Query, Sort, SortBy, Summary};
 use crate::ui::message::Millis;
 use crate::ui::shown;
 use crate::ui::text::figures;
@@ -35,6 +36,8 @@ pub(super) struct Keys {
     /// A key to select as soon as it is there.
     wished: Option<String>,
     viewport: Viewport,
+    /// The highest revision that was told: the column of revisions is as wide as it takes.
+    highest: Revision,
     /// Since when and why there is no watch.
     failure: Option<(Millis, String)>,
     /// An origin for the index's instants: only their differences matter.
@@ -52,6 +55,7 @@ impl Keys {
             row: 0,
             wished: None,
             viewport: Viewport::default(),
+            highest: Revision::ABSENT,
             failure: None,
             origin: (Instant::now(), now),
         }
@@ -86,6 +90,11 @@ impl Keys {
         let now = self.instant(now);
         let before = self.selected.clone();
         self.index.apply(batch, now);
+        for event in batch {
+            if let WatchEvent::Entry(entry) = event {
+                self.highest = self.highest.max(entry.revision);
+            }
+        }
         self.failure = None;
         self.settle();
         let lost = before.filter(|before| self.selected.as_ref() != Some(before))?;
@@ -371,7 +380,7 @@ impl Keys {
         let mut inner = canvas.pane(title, focused, area);
         canvas.hit(area, Hit::Pane(Pane::Keys));
         inner = filter_line(canvas, &self.filter, inner);
-        let columns = Columns::fitting(usize::from(inner.width));
+        let columns = Columns::fitting(usize::from(inner.width), self.highest);
         if inner.height > 4 {
             canvas.line(columns.head(canvas), Rect { height: 1, ..inner });
             inner = crate::ui::widgets::below(inner, 1);
@@ -444,111 +453,4 @@ pub(super) fn draw_nothing(
     canvas.hit(area, Hit::Pane(Pane::Keys));
     canvas.rows_in(Pane::Keys, inner);
     paragraph(canvas, &words, role, inner);
-}
-
-/// The columns that there is room for, by their widths.
-#[derive(Debug, Clone, Copy)]
-struct Columns {
-    key: usize,
-    revision: usize,
-    age: usize,
-    size: usize,
-}
-
-impl Columns {
-    const REVISION: usize = 10;
-    const AGE: usize = 7;
-    const SIZE: usize = 8;
-
-    fn fitting(width: usize) -> Self {
-        let revision = if width >= 46 { Self::REVISION } else { 0 };
-        let size = if width >= 36 { Self::SIZE } else { 0 };
-        let age = if width >= 24 { Self::AGE } else { 0 };
-        // One cell for the mark of a change, one between the last column and the frame.
-        let key = width.saturating_sub(revision + size + age + 2);
-        Self {
-            key,
-            revision,
-            age,
-            size,
-        }
-    }
-
-    fn head(self, canvas: &Canvas<'_, '_>) -> Line<'static> {
-        let Self {
-            key,
-            revision,
-            age,
-            size,
-        } = self;
-        let right = |name: &str, width: usize| match width {
-            0 => String::new(),
-            _ => format!("{name:>width$}"),
-        };
-        let cells = format!(
-            " {:<key$}{}{}{}",
-            "key",
-            right("rev", revision),
-            right("age", age),
-            right("size", size)
-        );
-        Line::from(canvas.span(cells, Role::Muted))
-    }
-
-    fn row(self, canvas: &mut Canvas<'_, '_>, row: &Row<'_>) -> Line<'static> {
-        let mark = if row.changed { "●" } else { " " };
-        let mut spans = vec![canvas.span(mark, Role::Changed)];
-        spans.extend(self.name(canvas, row));
-        let Some(entry) = row.entry else {
-            if let Some(node) = row.node {
-                let width = self.revision + self.age + self.size;
-                let keys = figures::count(node.keys as u64);
-                spans.push(canvas.span(format!("{keys:>width$}"), Role::Muted));
-            }
-            return Line::from(spans);
-        };
-        let role = if row.stale { Role::Stale } else { Role::Muted };
-        if self.revision > 0 {
-            let width = self.revision;
-            spans.push(canvas.span(format!("{:>width$}", entry.revision.0), role));
-        }
-        if self.age > 0 {
-            let created = shown::millis(entry.created);
-            let age = Duration::from_millis(u64::try_from(canvas.now - created).unwrap_or(0));
-            canvas.changes_in(figures::next_change(age));
-            let width = self.age;
-            spans.push(canvas.span(format!("{:>width$}", figures::age(age)), role));
-        }
-        if self.size > 0 {
-            let size = match entry.operation {
-                Operation::Put => figures::size(entry.size),
-                Operation::Delete => "deleted".to_owned(),
-                Operation::Purge => "purged".to_owned(),
-                Operation::Expire => "expired".to_owned(),
-            };
-            let width = self.size;
-            spans.push(canvas.span(format!("{size:>width$}"), role));
-        }
-        Line::from(spans)
-    }
-
-    fn name(self, canvas: &Canvas<'_, '_>, row: &Row<'_>) -> Vec<Span<'static>> {
-        let role = match row.entry {
-            _ if row.changed => Role::Changed,
-            Some(entry) if !entry.operation.is_put() => Role::Muted,
-            None => Role::Title,
-            Some(_) => Role::Text,
-        };
-        let sign = match row.node {
-            Some(node) if node.open => "▾ ",
-            Some(_) => "▸ ",
-            None if row.depth > 0 => "  ",
-            None => "",
-        };
-        let indent = format!("{}{sign}", "  ".repeat(row.depth.min(20)));
-        let room = self.key.saturating_sub(indent.chars().count()).max(1);
-        let mut spans = vec![canvas.span(indent, Role::Muted)];
-        spans.extend(shown::fitted_spans(canvas.theme, row.label, role, room));
-        spans
-    }
 }
