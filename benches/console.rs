@@ -20,7 +20,7 @@
 mod buckets;
 #[path = "console/screen.rs"]
 mod screen;
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/support/nats.rs"]
 mod support;
 
 use std::collections::HashMap;

@@ -24,6 +24,7 @@ pub use demo::{Demo, start as start_demo};
 pub use error::CliError;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use connection::Connection;
@@ -36,9 +37,15 @@ pub async fn run(arguments: Vec<OsString>) -> ExitCode {
     let cli = match Cli::read(arguments) {
         Ok(cli) => cli,
         Err(error) => {
-            // Help and version come here too. Where they can't be written, nobody reads.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+            // Help and version come here too.
+            let printed = error.print().and_then(|()| std::io::stdout().flush());
+            return match printed.map_err(CliError::from) {
+                Ok(()) => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)),
+                Err(error) => {
+                    error.tell();
+                    error.exit_code()
+                }
+            };
         }
     };
     let mut output = Output::new(cli.global.json);
@@ -60,20 +67,30 @@ pub async fn run(arguments: Vec<OsString>) -> ExitCode {
 
 async fn dispatch(cli: Cli, output: &mut Output) -> Result<(), CliError> {
     let connection = Connection::new(&cli.global, Environment::Process)?;
-    match cli.command {
-        None => console::open(&connection, None, None).await,
-        Some(Command::Open(open)) => console::open(&connection, Some(open.bucket), open.key).await,
-        Some(Command::Demo(args)) => demo::run(&connection, args).await,
-        Some(Command::Bucket(command)) => bucket::run(&connection, command, output).await,
-        Some(Command::Ls(args)) => keys::list(&connection, args, output).await,
-        Some(Command::Get(args)) => keys::get(&connection, args, output).await,
-        Some(Command::History(args)) => keys::history(&connection, args, output).await,
-        Some(Command::Put(args)) => write::put(&connection, args, output).await,
-        Some(Command::Create(args)) => write::create(&connection, args, output).await,
-        Some(Command::Update(args)) => write::update(&connection, args, output).await,
-        Some(Command::Del(args)) => write::delete(&connection, args, output).await,
-        Some(Command::Purge(args)) => write::purge(&connection, args, output).await,
-        Some(Command::Watch(args)) => watch::run(&connection, args, output).await,
+    let result = run_command(&connection, cli.command, output).await;
+    connection.close().await;
+    result
+}
+
+async fn run_command(
+    connection: &Connection,
+    command: Option<Command>,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    match command {
+        None => console::open(connection, None, None).await,
+        Some(Command::Open(open)) => console::open(connection, Some(open.bucket), open.key).await,
+        Some(Command::Demo(args)) => demo::run(connection, args).await,
+        Some(Command::Bucket(command)) => bucket::run(connection, command, output).await,
+        Some(Command::Ls(args)) => keys::list(connection, args, output).await,
+        Some(Command::Get(args)) => keys::get(connection, args, output).await,
+        Some(Command::History(args)) => keys::history(connection, args, output).await,
+        Some(Command::Put(args)) => write::put(connection, args, output).await,
+        Some(Command::Create(args)) => write::create(connection, args, output).await,
+        Some(Command::Update(args)) => write::update(connection, args, output).await,
+        Some(Command::Del(args)) => write::delete(connection, args, output).await,
+        Some(Command::Purge(args)) => write::purge(connection, args, output).await,
+        Some(Command::Watch(args)) => watch::run(connection, args, output).await,
         Some(Command::External(_)) => Err(CliError::Usage(
             "give a command, or a bucket to open".to_owned(),
         )),

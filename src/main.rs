@@ -28,10 +28,29 @@ fn start() -> color_eyre::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    {
+        let _inside = runtime.enter();
+        outlive_file_limits()?;
+    }
     let code = runtime.block_on(kvscope::cli::run(std::env::args_os().collect()));
     // A read of standard input may still hang; nobody waits for it any more.
     runtime.shutdown_background();
     Ok(code)
+}
+
+/// Makes a write beyond `ulimit -f` fail, so that it can be told, instead of ending the program.
+/// The handler stays for good, though nobody listens to it.
+#[cfg(unix)]
+fn outlive_file_limits() -> std::io::Result<()> {
+    use rustix::process::Signal;
+    use tokio::signal::unix::{SignalKind, signal};
+    signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop)
+}
+
+/// Nothing to do: there are no such limits.
+#[cfg(not(unix))]
+fn outlive_file_limits() -> std::io::Result<()> {
+    Ok(())
 }
 
 /// Writes a log to the file that `KVSCOPE_LOG` names, if it names one.

@@ -12,6 +12,7 @@
 mod cases;
 #[path = "cli/program.rs"]
 mod program;
+#[path = "support/nats.rs"]
 mod support;
 
 use std::path::Path;
@@ -156,6 +157,69 @@ fn help_shows_examples_and_closes_quietly() {
     assert!(help.text().contains("Examples:") && help.text().contains("NATS_URL"));
     place.run(&["--version"]).ends(0);
     place.run(&["--no-such-flag"]).ends(2);
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn output_that_can_not_be_written_is_a_failure() {
+    let place = Place::file();
+    place.add("b", "1");
+    place.put("b", "k", "v");
+    for words in [
+        &["--help"][..],
+        &["--version"],
+        &["bucket", "ls"],
+        &["bucket", "info", "b", "--json"],
+        &["ls", "b"],
+        &["get", "b", "k"],
+        &["history", "b", "k", "--json"],
+        &["watch", "b"],
+    ] {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        let mut command = place.command(words);
+        command.stdout(full.expect("a full device"));
+        let output = command.output().expect("the program ends");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{words:?} {told}");
+        assert!(told.contains("the output can't be written"), "{told}");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn a_limit_on_the_size_of_files_is_told() {
+    let place = Place::file();
+    place.add("b", "1");
+    place.put("b", "k", "before");
+    let value = place.with_file("value", &vec![b'x'; 4 << 20]);
+    let script = "ulimit -f 1024; exec \"$@\"";
+    let program = env!("CARGO_BIN_EXE_kvscope");
+    let value = format!("@{}", value.display());
+    let words = [program, "put", "b", "k", &value];
+    let output = std::process::Command::new("sh")
+        .args(["-c", script, "sh"])
+        .args(words)
+        .args(&place.flags)
+        .output()
+        .expect("a shell");
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.starts_with("kvscope: "), "{told}");
+    assert_eq!(place.run(&["get", "b", "k"]).ends(0).text(), "before");
+    place.put("b", "k", "after");
+}
+
+#[test]
+fn a_file_for_the_connection_that_is_missing_is_named() {
+    let place = Place::nowhere();
+    for flag in ["--creds", "--nkey", "--tlsca", "--tlscert", "--tlskey"] {
+        let run = place.run(&["ls", flag, "/no/such/file"]).ends(1);
+        assert_eq!(
+            run.stderr,
+            "kvscope: /no/such/file: it can't be read: No such file or directory (os error 2)\n",
+            "{flag}"
+        );
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 #[path = "support/model.rs"]
 mod model;
+#[path = "support/nats.rs"]
 mod support;
 
 use std::sync::Arc;

@@ -1,5 +1,9 @@
 //! The console as a user meets it: keys in, screens out.
+//!
+//! Tokio's clock is paused in these tests: what takes time takes none, and a test goes on when
+//! there is nothing left to be done. The console's own clock is the test's.
 
+#![cfg(all(feature = "console", feature = "testing"))]
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -7,83 +11,87 @@
     reason = "a test may panic"
 )]
 
+#[path = "console/awkward.rs"]
+mod awkward;
+#[path = "console/browse.rs"]
+mod browse;
+#[path = "console/connect.rs"]
+mod connect;
+#[path = "console/freshness.rs"]
+mod freshness;
 #[path = "support/console.rs"]
 mod harness;
+#[path = "console/looks.rs"]
+mod looks;
+#[path = "support/planted.rs"]
+mod planted;
+#[path = "console/pointer.rs"]
+mod pointer;
+#[path = "console/screens.rs"]
+mod screens;
+#[path = "console/sizes.rs"]
+mod sizes;
+#[path = "console/value.rs"]
+mod value;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use harness::Console;
 use kvscope::kv::backend::{Backend, BucketConfig};
 use kvscope::kv::memory::Memory;
-use kvscope::kv::{BucketName, Store};
+use kvscope::kv::{BucketName, Filter, Store};
 
+/// A new bucket.
 async fn bucket(backend: &dyn Backend, name: &str) -> Store {
     let mut config = BucketConfig::new(BucketName::new(name).unwrap());
     config.history = 5;
+    config.marker_ttl = Some(Duration::from_secs(3600));
     backend.create_bucket(&config).await.unwrap();
     Store::open(backend, name).await.unwrap()
 }
 
-#[tokio::test]
-async fn buckets_keys_and_values_are_there() {
-    let backend = Arc::new(Memory::new());
-    let config = bucket(&*backend, "config").await;
-    config
-        .put(
-            "app.billing.limits",
-            r#"{"currency":"EUR","max_per_day":25000}"#,
-        )
-        .await
-        .unwrap();
-    config.put("app.search", "on").await.unwrap();
-    let mut console = Console::on(backend, 120, 20);
-    console.is_live().await;
-    console.shows("app.billing.limits").await;
-    console.press("enter");
-    console.shows("25000").await;
-    println!("{}", console.screen());
+/// A store with the bucket `config`, and these entries in it.
+async fn store(entries: &[(&str, &str)]) -> (Arc<Memory>, Store) {
+    let memory = Arc::new(Memory::new());
+    let config = bucket(&*memory, "config").await;
+    for (key, value) in entries {
+        config.put(key, (*value).to_owned()).await.unwrap();
+        // No two entries are of the same age.
+        tokio::time::advance(Duration::from_millis(1)).await;
+    }
+    (memory, config)
 }
 
-#[tokio::test]
-async fn looks() {
-    let backend = Arc::new(Memory::new());
-    let config = bucket(&*backend, "config").await;
-    bucket(&*backend, "flags").await;
-    for n in 0..30 {
-        config
-            .put(
-                format!("app.service-{n}.limits"),
-                format!(
-                    "{{\"n\":{n},\"password\":\"x\",\"list\":[1,2,{{\"a\":null}}],\"t\":true}}"
-                ),
-            )
-            .await
-            .unwrap();
-    }
-    config.delete("app.service-3.limits", None).await.unwrap();
-    let mut console = Console::on(backend, 80, 24);
+/// A console on that, with everything that there is to show, and the keyboard in the keys.
+async fn opened(entries: &[(&str, &str)]) -> (Console, Store) {
+    let (memory, config) = store(entries).await;
+    let mut console = Console::on(memory, 120, 30);
     console.is_live().await;
+    console.settle().await;
     console.press("enter");
-    console.shows("••••").await;
-    println!("{}", console.screen());
-    console.press("t");
-    console.press("enter");
-    println!("{}", console.screen());
-    console.resize(50, 12);
-    println!("{}", console.screen());
-    console.press("enter");
-    println!("{}", console.screen());
-    console.resize(140, 30);
-    console.press("?");
-    println!("{}", console.screen());
-    console.press("esc :");
-    println!("{}", console.screen());
-    console.press("esc 3");
-    config.put("app.x", "y").await.unwrap();
-    console.shows("app.x").await;
-    println!("{}", console.screen());
-    console.press("4");
-    println!("{}", console.screen());
-    console.resize(20, 5);
-    println!("{}", console.screen());
+    console.settle().await;
+    (console, config)
+}
+
+/// The keys of the pane as they are shown: name and revision.
+fn shown_keys(console: &Console) -> Vec<(String, u64)> {
+    let rows = console.pane(" Keys ").into_iter().skip(1);
+    let words = rows.filter_map(|row| {
+        let row = row.trim_start_matches([' ', '●']);
+        let mut words = row.split_whitespace();
+        Some((words.next()?.to_owned(), words.next()?.parse().ok()?))
+    });
+    words.collect()
+}
+
+/// The keys of a bucket as the store has them.
+async fn stored_keys(store: &Store) -> Vec<(String, u64)> {
+    let entries = store.entries(Filter::all()).await.unwrap();
+    let mut keys: Vec<_> = entries
+        .iter()
+        .map(|entry| (entry.key.to_string(), entry.revision.0))
+        .collect();
+    keys.sort();
+    keys
 }

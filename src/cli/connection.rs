@@ -6,7 +6,7 @@
 )]
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
@@ -129,6 +129,8 @@ pub(super) struct Connection {
     pub(super) read_only: bool,
     /// Whether colours are unwanted.
     pub(super) no_color: bool,
+    /// What was connected to.
+    opened: Arc<Mutex<Vec<Arc<dyn Backend>>>>,
 }
 
 impl Connection {
@@ -144,6 +146,7 @@ impl Connection {
             read_only: global.read_only || switch.unwrap_or(config.read_only),
             no_color: global.no_color || environment.get("NO_COLOR").is_some(),
             config,
+            opened: Arc::default(),
         })
     }
 
@@ -164,7 +167,7 @@ impl Connection {
 
     /// Connects.
     pub(super) async fn backend(&self) -> Result<Arc<dyn Backend>, CliError> {
-        Ok(connect(&self.place()?, self.read_only).await?)
+        self.connect(&self.place()?).await
     }
 
     /// Connects; a file that is not there is made.
@@ -173,7 +176,25 @@ impl Connection {
         if let Place::Local(local) = &mut place {
             local.create = true;
         }
-        Ok(connect(&place, self.read_only).await?)
+        self.connect(&place).await
+    }
+
+    async fn connect(&self, place: &Place) -> Result<Arc<dyn Backend>, CliError> {
+        let backend = connect(place, self.read_only).await?;
+        self.opened().push(Arc::clone(&backend));
+        Ok(backend)
+    }
+
+    /// Leaves everything that was connected to, so that nothing of ours stays there.
+    pub(super) async fn close(&self) {
+        let opened = std::mem::take(&mut *self.opened());
+        for backend in opened {
+            backend.close().await;
+        }
+    }
+
+    fn opened(&self) -> MutexGuard<'_, Vec<Arc<dyn Backend>>> {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Connects, and opens a bucket.

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
-use crate::kv::{Error, Key, Operation, Revision};
+use crate::kv::{Error, Key, Operation, Revision, local};
 use crate::ui::keymap::KeymapError;
 use crate::ui::theme::ThemeError;
 
@@ -172,7 +172,7 @@ fn hint_for(error: &Error) -> Option<&'static str> {
         Error::Unreachable { .. } => {
             "--server, --context or --local name another place; `kvscope demo` needs none."
         }
-        Error::File { path, .. } if !path.exists() => {
+        Error::File { detail, .. } if detail == local::NO_SUCH_FILE => {
             "`kvscope --local FILE bucket add NAME` makes the file."
         }
         Error::Unauthorized { .. } => "See --creds, --nkey, --user, --token and --context.",

@@ -73,7 +73,11 @@ async fn follow(
                 }
                 WatchEvent::Resumed { gap: true } => {
                     output.flush()?;
-                    note("resumed after a gap; everything that is there now comes again");
+                    note(if args.updates {
+                        "resumed after a gap; some changes may be missing"
+                    } else {
+                        "resumed after a gap; everything that is there now comes again"
+                    });
                 }
             }
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::kv::backend::Backend;
 use crate::kv::local::{LocalBackend, OpenOptions};
-use crate::kv::nats::{Auth, NatsBackend, NatsOptions, Secret};
+use crate::kv::nats::{Auth, NatsBackend, NatsOptions, Secret, Tls};
 use crate::kv::{Error, ReadOnly};
 
 use super::{ConfigError, ContextMeta, Contexts, Settings};
@@ -163,7 +163,10 @@ impl Place {
 /// Whatever keeps it from being reached or opened.
 pub async fn connect(place: &Place, read_only: bool) -> Result<Arc<dyn Backend>, Error> {
     let backend: Arc<dyn Backend> = match place {
-        Place::Nats(place) => NatsBackend::connect(place.options.clone()).await?,
+        Place::Nats(place) => {
+            check_files(&place.options)?;
+            NatsBackend::connect(place.options.clone()).await?
+        }
         Place::Local(place) => {
             let options = OpenOptions {
                 create: place.create && !read_only,
@@ -178,6 +181,24 @@ pub async fn connect(place: &Place, read_only: bool) -> Result<Arc<dyn Backend>,
     } else {
         backend
     })
+}
+
+/// Fails if a file that the options name can't be read. What a TLS or credentials library says of
+/// one doesn't name it.
+fn check_files(options: &NatsOptions) -> Result<(), Error> {
+    let identity = match &options.auth {
+        Auth::CredentialsFile(path) | Auth::NKeyFile(path) => Some(path),
+        _ => None,
+    };
+    let Tls { ca, cert, key, .. } = &options.tls;
+    let files = [identity, ca.as_ref(), cert.as_ref(), key.as_ref()];
+    for path in files.into_iter().flatten() {
+        std::fs::File::open(path).map_err(|error| Error::File {
+            path: path.clone(),
+            detail: format!("it can't be read: {error}"),
+        })?;
+    }
+    Ok(())
 }
 
 /// Adds the sources up, the strongest first: flags, environment, context.

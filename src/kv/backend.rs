@@ -57,6 +57,11 @@ pub trait Backend: fmt::Debug + Send + Sync {
 
     /// Deletes a bucket with all its keys.
     async fn delete_bucket(&self, name: &BucketName) -> Result<(), Error>;
+
+    /// Waits until the place has heard of the end of every watch that was dropped, but no longer
+    /// than about a second. The last thing to do before a process ends, or what it left is kept
+    /// there until the place finds out by itself.
+    async fn close(&self) {}
 }
 
 /// One bucket of a [`Backend`].
@@ -92,7 +97,8 @@ pub trait BucketBackend: fmt::Debug + Send + Sync {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Consistency {
     /// The one that decides writes: the base for a compare-and-set. It sees every write that was
-    /// acknowledged before.
+    /// acknowledged before. Where there is none the read fails; a leader that was cut off goes on
+    /// answering until it notices, which takes a NATS server some seconds.
     Leader,
     /// Any replica or mirror, perhaps behind: good enough to show.
     Any,

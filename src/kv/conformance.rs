@@ -132,6 +132,7 @@ pub const CASES: &[Case] = cases![
     races::snapshot_while_writing_misses_nothing,
     outages::deleted_bucket_interrupts_until_it_is_back,
     outages::replaced_bucket_is_a_gap,
+    outages::replaced_bucket_has_no_snapshot_for_what_is_new,
 ];
 
 /// A backend, and how to try it.

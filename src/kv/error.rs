@@ -90,7 +90,7 @@ pub enum Error {
     },
     /// Nobody answered in time. A NATS server says nothing to a request it doesn't permit, so the
     /// two can't always be told apart.
-    #[error("no answer to {what} within {} ms: no permission, or the server is too slow", .after.as_millis())]
+    #[error("no answer to {what} within {} ms: no permission, no leader, or the server is too slow", .after.as_millis())]
     NoAnswer {
         /// What was asked.
         what: String,

@@ -86,6 +86,10 @@ impl Backend for Faulty {
         self.faults.before_read("deleting a bucket").await?;
         self.inner.delete_bucket(name).await
     }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
 }
 
 #[derive(Debug)]

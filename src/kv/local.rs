@@ -3,7 +3,7 @@
 //! Several processes can have the file open at once; each sees the others' writes at once. A file
 //! keeps several buckets, with the semantics of JetStream's: revisions, history, markers and times
 //! to live. The parts:
-//! - `file`: is it ours, open it, is it still there. `schema`: its tables.
+//! - `claim`: is it ours. `file`: open it, is it still there. `schema`: its tables.
 //! - `read`, `write`, `buckets`: what is done in one transaction, without threads.
 //! - `worker`: the threads that do it. `engine`: handing them jobs.
 //! - `changes`: learning of others' writes. `feed`: telling a watch.
@@ -12,6 +12,7 @@
 mod bucket;
 mod buckets;
 mod changes;
+mod claim;
 mod engine;
 mod fault;
 mod feed;
@@ -43,6 +44,9 @@ use super::{BucketName, Error, Key, Revision, WriteError};
 const MAX_HISTORY: u64 = 64;
 /// The largest value in bytes, the most that a NATS server can be set up to take too.
 const MAX_VALUE_SIZE: u64 = 64 << 20;
+
+/// How [`Error::File`] tells that there is no file to open.
+pub(crate) const NO_SUCH_FILE: &str = "there is no such file";
 
 /// How to open a file.
 #[derive(Debug, Clone)]
@@ -165,7 +169,7 @@ impl LocalBackend {
                 bytes("of it free", free * page_size),
                 bytes("write-ahead log", log.map_or(0, |log| log.len())),
                 bytes("page size", page_size),
-                text("format", file::FORMAT.to_string()),
+                text("format", claim::FORMAT.to_string()),
             ],
         })
     }

@@ -39,6 +39,9 @@ use super::{BucketName, Error};
 /// The most entries per key that the server keeps for a bucket.
 const MAX_HISTORY: u64 = 64;
 
+/// How long leaving may take.
+const LEAVING: Duration = Duration::from_secs(1);
+
 /// How many bytes the headers of a write can take. They count as part of a message.
 const HEADERS: u64 = 128;
 
@@ -73,12 +76,13 @@ impl NatsBackend {
             ),
             foreign_domain: domain.is_some(),
             timeout: options.timeout,
+            consumers: tokio::sync::watch::Sender::new(0),
         });
         let account = tokio::time::timeout_at(deadline, overview::account(&session)).await;
         match account.unwrap_or_else(|_| Err(session.unanswered("JetStream", Lost::TimedOut))) {
             // Not everybody may look at the account, and a cluster without a leader still has
             // buckets to read.
-            Ok(_) | Err(Error::Refused { .. }) => {}
+            Ok(_) | Err(Error::Refused { .. } | Error::NoAnswer { .. }) => {}
             Err(Error::Denied { what }) if !what.starts_with("receiving") => {}
             Err(error) => return Err(error),
         }
@@ -190,7 +194,7 @@ impl Backend for NatsBackend {
 
     async fn create_bucket(&self, config: &BucketConfig) -> Result<BucketInfo, Error> {
         let name = &config.name;
-        check(config)?;
+        self.check(config)?;
         let stream = settings::new_stream(config);
         let verb = format!("STREAM.CREATE.{}", stream.name);
         let what = format!("making the bucket {name}");
@@ -212,7 +216,7 @@ impl Backend for NatsBackend {
 
     async fn change_bucket(&self, config: &BucketConfig) -> Result<BucketInfo, Error> {
         let name = &config.name;
-        check(config)?;
+        self.check(config)?;
         let mut stream = bucket::stream_info(&self.session, name).await?.config;
         settings::apply(config, &mut stream);
         let verb = format!("STREAM.UPDATE.{}", stream.name);
@@ -231,9 +235,46 @@ impl Backend for NatsBackend {
             Err(error) => Err(bucket::explain(&self.session, name, &what, error)),
         }
     }
+
+    /// While the connection is down there is nobody to tell; the server drops a consumer that
+    /// nobody listens to by itself.
+    async fn close(&self) {
+        let mut consumers = self.session.consumers.subscribe();
+        let mut state = self.session.link.state();
+        tokio::select! {
+            _ = consumers.wait_for(|count| *count == 0) => {}
+            _ = state.wait_for(|state| !state.up) => {}
+            () = tokio::time::sleep(LEAVING) => {}
+        }
+    }
 }
 
 impl NatsBackend {
+    /// Refuses settings that the server would take and no KV client could use, and those that it
+    /// is too old to know: it would leave them out without a word.
+    fn check(&self, config: &BucketConfig) -> Result<(), Error> {
+        let is_at_least = |minor| self.session.client.is_server_compatible(2, minor, 0);
+        let unsupported = |what, version: &str| {
+            Err(Error::Unsupported {
+                what,
+                reason: format!("the server is older than {version}"),
+            })
+        };
+        if !(1..=MAX_HISTORY).contains(&config.history) {
+            return Err(Error::BucketConfig {
+                bucket: config.name.clone(),
+                reason: format!("the history is 1 to {MAX_HISTORY} entries"),
+            });
+        }
+        if config.marker_ttl.is_some() && !is_at_least(11) {
+            return unsupported("a marker for what expires", "2.11");
+        }
+        if config.compression && !is_at_least(10) {
+            return unsupported("compression", "2.10");
+        }
+        Ok(())
+    }
+
     /// The error for a bucket that could not be set up.
     fn not_configured(&self, name: &BucketName, what: &str, error: CallError) -> Error {
         let is_about_settings = |error: &ApiError| {
@@ -259,17 +300,6 @@ impl NatsBackend {
             CallError::Failed(error) => error,
         }
     }
-}
-
-/// Refuses settings that the server would take and no KV client could use.
-fn check(config: &BucketConfig) -> Result<(), Error> {
-    if (1..=MAX_HISTORY).contains(&config.history) {
-        return Ok(());
-    }
-    Err(Error::BucketConfig {
-        bucket: config.name.clone(),
-        reason: format!("the history is 1 to {MAX_HISTORY} entries"),
-    })
 }
 
 fn to_bucket(info: &Info, name: &BucketName) -> Result<BucketInfo, Error> {

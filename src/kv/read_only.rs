@@ -71,6 +71,10 @@ impl<B: Backend + ?Sized> Backend for ReadOnly<B> {
     async fn delete_bucket(&self, name: &BucketName) -> Result<(), Error> {
         refused(format!("deleting the bucket {name}"))
     }
+
+    async fn close(&self) {
+        self.0.close().await;
+    }
 }
 
 /// One bucket of a [`ReadOnly`] backend.

@@ -44,7 +44,8 @@ pub enum WatchEvent {
         /// Whether something may have been missed that will not be told any more: entries that
         /// were purged, a bucket that was made anew, a store that was rolled back. After a gap the
         /// whole snapshot comes again and then [`WatchEvent::Ready`]: keys that were not in it are
-        /// gone. Revisions can be lower than before.
+        /// gone. Revisions can be lower than before. A watch from [`WatchFrom::Now`] has no
+        /// snapshot after a gap either: `Ready` comes at once, and then what is still to be told.
         gap: bool,
     },
 }

@@ -77,8 +77,8 @@ pub struct App {
     /// The ping that is under way, and when the next one is due.
     ping: Option<RequestId>,
     next_ping: Option<Millis>,
-    /// How often the connection came back.
-    reconnects: u32,
+    /// When the buckets are listed again.
+    next_list: Option<Millis>,
     screen: Screen,
     browse: Browse,
     activity: Activity,
@@ -111,6 +111,10 @@ use context;
 impl App {
     /// How often the round trip of a distant place is measured.
     const PING_EVERY: Millis = 5_000;
+    /// How soon after a change the buckets are listed again, for their counts.
+    const LIST_AFTER: Millis = 5_000;
+    /// How often a distant place is asked for buckets that others made or deleted.
+    const LIST_EVERY: Millis = 30_000;
     /// How many lines of the palette are remembered.
     const HISTORY: usize = 100;
 
@@ -126,7 +130,7 @@ impl App {
             round_trip: None,
             ping: None,
             next_ping: None,
-            reconnects: 0,
+            next_list: None,
             screen: Screen::Connect,
             browse: Browse::new(settings.bucket, settings.key),
             activity: Activity::default(),
@@ -195,11 +199,11 @@ impl App {
     /// When to send [`Message::Deadline`], if nothing else happens before.
     pub fn deadline(&self) -> Option<Millis> {
         let notice = self.notice.as_ref().map(|notice| notice.until);
-        let expiry = self.browse.next_expiry().filter(|_| self.paused.is_none());
-        [self.notes.changes_at, self.next_ping, notice, expiry]
-            .into_iter()
-            .flatten()
-            .min()
+        let runs = self.paused.is_none();
+        let expiry = self.browse.next_expiry().filter(|_| runs);
+        let list = self.next_list.filter(|_| runs);
+        let timers = [self.notes.changes_at, self.next_ping, list, notice, expiry];
+        timers.into_iter().flatten().min()
     }
 
     fn fit(&mut self, notes: &Notes) {
@@ -218,10 +222,11 @@ impl App {
             self.connect.viewport.height = rows;
             self.connect.step(super::viewport::Step::By(0));
         }
-        if let (Some(rows), Some(Overlay::Help(help))) =
-            (height(Pane::Overlay), self.overlays.last_mut())
+        if let (Some((rows, columns)), Some(Overlay::Help(help))) =
+            (notes.size_of(Pane::Overlay), self.overlays.last_mut())
         {
             help.viewport.height = rows;
+            help.width = columns;
         }
     }
 
@@ -237,6 +242,7 @@ impl App {
             Reply::Buckets(answer) => {
                 if self.browse.listed(id, answer, &mut ctx) {
                     self.follow_buckets();
+                    self.next_list = self.is_far().then_some(self.now + Self::LIST_EVERY);
                 }
             }
             Reply::Entry(answer) => self.browse.read(id, answer, &mut ctx),
@@ -263,7 +269,7 @@ impl App {
                 self.place = Some(place);
                 self.connection = Connection::Connected;
                 self.round_trip = None;
-                self.reconnects = 0;
+                self.next_list = None;
                 self.paused = None;
                 self.screen = Screen::Browse;
                 self.feeds.forget();
@@ -283,8 +289,10 @@ impl App {
     fn follow_buckets(&mut self) {
         let mut ctx = context!(self);
         // The open bucket first: it is watched however many others there are.
-        if let Some(open) = self.browse.open_bucket() {
-            self.feeds.open_if_silent(open, &mut ctx);
+        let open = self.browse.open_bucket().cloned();
+        if let Some(open) = open.filter(|open| !self.feeds.is_open(open)) {
+            self.browse.reload(&mut ctx);
+            self.feeds.open(&open, &mut ctx);
         }
         self.feeds.follow(&self.browse.bucket_names(), &mut ctx);
     }
@@ -293,10 +301,16 @@ impl App {
         let Some(bucket) = self.feeds.bucket_of(id) else {
             return;
         };
+        let mut is_news = false;
         for event in batch {
             if self.feeds.note(&bucket, event, self.now) {
                 self.activity.note(&bucket, event, self.now);
+                is_news = true;
             }
+        }
+        if is_news {
+            let soon = self.now + Self::LIST_AFTER;
+            self.next_list = Some(self.next_list.map_or(soon, |at| at.min(soon)));
         }
         let mut ctx = context!(self);
         self.browse.watched(&bucket, batch, &mut ctx);
@@ -315,7 +329,6 @@ impl App {
         let mut ctx = context!(self);
         match (&self.connection, was_down) {
             (Connection::Connected, true) => {
-                self.reconnects += 1;
                 self.browse.ask_for_buckets(&mut ctx);
                 if self.screen == Screen::Server {
                     self.server.ask(&mut ctx);
@@ -341,24 +354,33 @@ impl App {
 
     /// A file has no distance worth measuring again and again.
     fn arm_ping(&mut self) {
-        let is_far = self
-            .place
-            .as_ref()
-            .is_some_and(|place| place.capabilities.remote);
-        self.next_ping = is_far.then_some(self.now + Self::PING_EVERY);
+        self.next_ping = self.is_far().then_some(self.now + Self::PING_EVERY);
+    }
+
+    fn is_far(&self) -> bool {
+        let place = self.place.as_ref();
+        place.is_some_and(|place| place.capabilities.remote)
     }
 
     fn deadline_came(&mut self) {
-        let due = |at: Option<Millis>| at.is_some_and(|at| at <= self.now);
+        let now = self.now;
+        let due = |at: Option<Millis>| at.is_some_and(|at| at <= now);
         if due(self.notice.as_ref().map(|notice| notice.until)) {
             self.notice = None;
         }
         if due(self.next_ping) {
+            self.next_ping = None;
             self.measure();
         }
-        if self.paused.is_none() {
-            self.browse.expire(self.now);
+        if self.paused.is_some() {
+            return;
         }
+        if due(self.next_list) {
+            self.next_list = None;
+            let mut ctx = context!(self);
+            self.browse.ask_for_buckets(&mut ctx);
+        }
+        self.browse.expire(self.now);
     }
 
     /// Where keys are looked up, the innermost scope first.

@@ -12,6 +12,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear};
 
 use super::message::Millis;
+use super::text::figures;
 use super::theme::{Role, Theme};
 
 /// Where to draw, and by which rules.
@@ -105,6 +106,30 @@ impl Canvas<'_, '_> {
         self.changes_at(self.now + time.max(1));
     }
 
+    /// Says in the lower border of a pane where in its rows the selection is, if they are more than
+    /// fit.
+    pub fn place_in_rows(&mut self, row: usize, len: usize, rows: Rect, pane: Rect) {
+        if len <= usize::from(rows.height) || pane.height < 2 {
+            return;
+        }
+        let [row, len] = [row + 1, len].map(|n| figures::count(n as u64));
+        let words = format!(" {row} of {len} ");
+        let width = u16::try_from(words.len()).unwrap_or(u16::MAX);
+        if width + 2 < pane.width {
+            let (x, y) = (pane.right() - 2 - width, pane.bottom() - 1);
+            let line = Line::from(self.span(words, Role::Muted));
+            self.line(
+                line,
+                Rect {
+                    x,
+                    y,
+                    width,
+                    height: 1,
+                },
+            );
+        }
+    }
+
     /// Draws a line of text.
     pub fn line(&mut self, line: Line<'_>, area: Rect) {
         self.frame.render_widget(line, area);
@@ -119,6 +144,7 @@ impl Canvas<'_, '_> {
     /// Empties an area, to draw over what is there.
     pub fn clear(&mut self, area: Rect) {
         self.frame.render_widget(Clear, area);
+        self.lay(Role::Text, area);
     }
 
     /// A frame with a title; returns what is inside.

@@ -55,11 +55,9 @@ impl Feeds {
         self.begin(bucket, WatchFrom::Newest, ctx);
     }
 
-    /// The same, if it is not watched like that already.
-    pub fn open_if_silent(&mut self, bucket: &BucketName, ctx: &mut Context<'_>) {
-        if !self.feeds.get(bucket).is_some_and(|feed| feed.whole) {
-            self.open(bucket, ctx);
-        }
+    /// Whether a bucket is watched with everything that it held.
+    pub fn is_open(&self, bucket: &BucketName) -> bool {
+        self.feeds.get(bucket).is_some_and(|feed| feed.whole)
     }
 
     /// Forgets all watches: their connection is gone, and they with it.

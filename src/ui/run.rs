@@ -102,6 +102,8 @@ impl Console {
     }
 
     fn take(&mut self, message: Message) -> io::Result<()> {
+        #[cfg(feature = "testing")]
+        panic_where_asked(&message);
         let effects = self.app.update(message, now());
         self.perform(effects)
     }
@@ -147,6 +149,26 @@ impl Console {
         // Not before the millisecond is full, or the deadline would find nothing due.
         Some(Instant::now() + Duration::from_millis(wait.unsigned_abs() + 1))
     }
+}
+
+/// Panics on F12, and in a task on F11, where `KVSCOPE_TEST_PANIC` is set: a test of the terminal
+/// needs a fault.
+#[cfg(feature = "testing")]
+fn panic_where_asked(message: &Message) {
+    use crossterm::event::{Event, KeyCode};
+
+    let Message::Input(Event::Key(key)) = message else {
+        return;
+    };
+    let code = key.code;
+    if std::env::var_os("KVSCOPE_TEST_PANIC").is_none() {
+        return;
+    }
+    if code == KeyCode::F(11) {
+        let task = async move { assert_ne!(code, KeyCode::F(11), "a panic was asked for") };
+        drop(tokio::spawn(task));
+    }
+    assert_ne!(code, KeyCode::F(12), "a panic was asked for");
 }
 
 async fn sleep_until(wake: Option<Instant>) {

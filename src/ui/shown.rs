@@ -1,4 +1,4 @@
-//! Shown text: the everyday forms of [`text`](super::text) for screens.
+//! Shown text: the everyday forms of [`text`] for screens.
 
 use ratatui::text::Span;
 use time::OffsetDateTime;

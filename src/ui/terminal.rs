@@ -1,9 +1,10 @@
 //! The terminal: taken when the console starts, given back however it ends.
 //!
 //! Raw mode, the alternate screen, the mouse and bracketed paste are switched on together and off
-//! together: at the end, on a panic, on a signal and for a suspension.
+//! together: at the end, on a panic, on a signal and for a suspension. So is the terminal's own
+//! reordering of right-to-left text (ECMA-48, BDSM): a row must stay in its columns.
 
-use std::io::{self, Stdout, Write};
+use std::io::{self, BufWriter, Stdout, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine as _;
@@ -11,12 +12,21 @@ use crossterm::cursor::Show;
 use crossterm::event::{
     DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
 };
-use crossterm::execute;
+use crossterm::style::Print;
 use crossterm::terminal::{
-    EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
+    disable_raw_mode, enable_raw_mode,
 };
+use crossterm::{execute, queue};
 use ratatui::Frame;
 use ratatui::backend::CrosstermBackend;
+
+/// Text stays in the order in which it is written (BDSM explicit), and the way back.
+const KEEP_ORDER: &str = "\x1b[8l";
+const MAY_REORDER: &str = "\x1b[8h";
+
+/// A whole frame of a large terminal: it goes out in one piece.
+const FRAME_BYTES: usize = 1 << 16;
 
 /// Whether the terminal is ours right now: a panic gives back only what was taken.
 static TAKEN: AtomicBool = AtomicBool::new(false);
@@ -24,7 +34,7 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 /// The terminal, as long as it is ours. Dropping it gives it back.
 #[derive(Debug)]
 pub(super) struct Terminal {
-    inner: ratatui::Terminal<CrosstermBackend<Stdout>>,
+    inner: ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>,
 }
 
 impl Terminal {
@@ -34,7 +44,8 @@ impl Terminal {
     /// When standard output is no terminal, or is gone.
     pub(super) fn take() -> io::Result<Self> {
         take()?;
-        let inner = ratatui::Terminal::new(CrosstermBackend::new(io::stdout()));
+        let out = BufWriter::with_capacity(FRAME_BYTES, io::stdout());
+        let inner = ratatui::Terminal::new(CrosstermBackend::new(out));
         inner
             .map(|inner| Self { inner })
             .inspect_err(|_| give_back())
@@ -45,7 +56,10 @@ impl Terminal {
     /// # Errors
     /// When the terminal is gone.
     pub(super) fn draw(&mut self, render: impl FnOnce(&mut Frame<'_>)) -> io::Result<()> {
-        self.inner.draw(render).map(|_| ())
+        // A terminal that knows how shows the frame at once, not in the making.
+        queue!(self.inner.backend_mut(), BeginSynchronizedUpdate)?;
+        self.inner.draw(render)?;
+        execute!(self.inner.backend_mut(), EndSynchronizedUpdate)
     }
 
     /// Forgets what the terminal shows, so that the next frame is written whole.
@@ -53,7 +67,10 @@ impl Terminal {
     /// # Errors
     /// When the terminal is gone.
     pub(super) fn clear(&mut self) -> io::Result<()> {
-        self.inner.clear()
+        // Ratatui's own `clear` first asks the terminal where its cursor is, and fails where no
+        // answer comes. To take the same size again clears without a question.
+        let size = self.inner.size()?;
+        self.inner.resize(size.into())
     }
 
     /// Asks the terminal to put a text on the user's clipboard (OSC 52). Terminals don't say
@@ -114,7 +131,8 @@ fn take() -> io::Result<()> {
         io::stdout(),
         EnterAlternateScreen,
         EnableMouseCapture,
-        EnableBracketedPaste
+        EnableBracketedPaste,
+        Print(KEEP_ORDER)
     )
     .inspect_err(|_| give_back())
 }
@@ -125,6 +143,7 @@ pub(super) fn give_back() {
         // Each step is tried whatever became of the one before; a terminal that is gone needs none.
         let _ = execute!(
             io::stdout(),
+            Print(MAY_REORDER),
             DisableBracketedPaste,
             DisableMouseCapture,
             LeaveAlternateScreen,
@@ -134,11 +153,18 @@ pub(super) fn give_back() {
     }
 }
 
-/// Makes a panic give the terminal back before it says anything.
+/// Makes a panic of this thread, which draws, give the terminal back before it says anything. A
+/// panic of another thread ends a task and not the program: the terminal stays the console's, and
+/// the log is told.
 pub(super) fn restore_on_panic() {
+    let draws = std::thread::current().id();
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        give_back();
-        before(panic);
+        if std::thread::current().id() == draws || !TAKEN.load(Ordering::SeqCst) {
+            give_back();
+            before(panic);
+        } else {
+            tracing::error!("a task of the console panicked: {panic}");
+        }
     }));
 }

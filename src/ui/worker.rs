@@ -80,8 +80,10 @@ pub struct Worker {
     session: Option<Session>,
     /// The tasks of the session.
     tasks: JoinSet<()>,
-    /// The tasks that lead to a session.
+    /// The task that leads to a session: the latest wish ends the one before.
     connecting: JoinSet<()>,
+    /// The tasks that find out where one can go.
+    looking: JoinSet<()>,
     watches: HashMap<WatchId, AbortHandle>,
     replies: mpsc::UnboundedSender<Delivery>,
     batches: mpsc::Sender<Message>,
@@ -101,6 +103,7 @@ impl Worker {
             session: None,
             tasks: JoinSet::new(),
             connecting: JoinSet::new(),
+            looking: JoinSet::new(),
             watches: HashMap::new(),
             replies,
             batches,
@@ -170,12 +173,16 @@ impl Worker {
     pub async fn shut_down(mut self) {
         self.tasks.shutdown().await;
         self.connecting.shutdown().await;
-        drop(self.session);
+        self.looking.shutdown().await;
+        if let Some(session) = &self.session {
+            session.backend.close().await;
+        }
     }
 
     fn places(&mut self, id: RequestId) {
         let (connector, replies) = (Arc::clone(&self.connector), self.replies.clone());
-        self.connecting.spawn(async move {
+        self.looking = JoinSet::new();
+        self.looking.spawn(async move {
             let places = connector.places().await;
             deliver(&replies, Message::Reply(id, Reply::Places(places)));
         });

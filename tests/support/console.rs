@@ -3,6 +3,7 @@
 //! The real app, the real worker and a real backend; only the terminal is a buffer and the clock
 //! is the test's own.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +21,12 @@ use kvscope::ui::value::Masks;
 use kvscope::ui::worker::{Connector, Deliveries, Delivery, Session, Worker};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use ratatui::style::Style;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Modifier, Style};
 
-/// How long a condition may take to come true.
+/// How long a condition may take to come true. By tokio's clock: where a test pauses it, no time at
+/// all once nothing is left to be done.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Leads to backends that the test made.
@@ -93,6 +97,17 @@ impl Console {
         height: u16,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as i64;
+        Self::at(now, places, (width, height), change)
+    }
+
+    /// A console at a time of the test's own.
+    pub(crate) fn at(
+        now: i64,
+        places: Places,
+        (width, height): (u16, u16),
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let (worker, deliveries) = Worker::new(Arc::new(places), Masks::default());
         let mut settings = Settings {
             given: "nats://127.0.0.1:4222".to_owned(),
@@ -102,7 +117,6 @@ impl Console {
             keymap: Keymap::built_in().unwrap(),
         };
         change(&mut settings);
-        let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as i64;
         let (app, effects) = App::new(settings, now);
         let terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         let mut console = Self {
@@ -174,6 +188,12 @@ impl Console {
         self.draw();
     }
 
+    /// Pastes a text.
+    pub(crate) fn paste(&mut self, text: &str) {
+        self.tell(Message::Input(Event::Paste(text.to_owned())));
+        self.draw();
+    }
+
     /// Does something with the mouse.
     pub(crate) fn mouse(&mut self, kind: MouseEventKind, column: u16, row: u16) {
         let modifiers = KeyModifiers::NONE;
@@ -216,6 +236,27 @@ impl Console {
         self.draw();
     }
 
+    /// Takes what comes from the worker until nothing more comes. Needs tokio's clock to be paused:
+    /// then it goes on only when every task has done what it can.
+    pub(crate) async fn settle(&mut self) {
+        let quiet = Duration::from_millis(1);
+        while let Ok(message) = tokio::time::timeout(quiet, self.next()).await {
+            self.tell(message);
+            self.draw();
+        }
+    }
+
+    /// What comes next from the worker.
+    async fn next(&mut self) -> Message {
+        tokio::select! {
+            Some(delivery) = self.deliveries.replies.recv() => match delivery {
+                Delivery::Message(message) => message,
+                Delivery::Session(id, session) => self.worker.adopt(id, session),
+            },
+            Some(batch) = self.deliveries.watches.recv(), if self.app.takes_watches() => batch,
+        }
+    }
+
     /// Takes what comes from the worker until the screen is as wanted.
     ///
     /// # Panics
@@ -227,19 +268,11 @@ impl Console {
             if wanted(&self.screen()) {
                 return;
             }
-            tokio::select! {
-                Some(delivery) = self.deliveries.replies.recv() => {
-                    let message = match delivery {
-                        Delivery::Message(message) => message,
-                        Delivery::Session(id, session) => self.worker.adopt(id, session),
-                    };
-                    self.tell(message);
-                }
-                Some(batch) = self.deliveries.watches.recv(), if self.app.takes_watches() => {
-                    self.tell(batch);
-                }
+            let message = tokio::select! {
+                message = self.next() => message,
                 () = &mut patience => panic!("never {what}:\n{}", self.screen()),
-            }
+            };
+            self.tell(message);
             self.draw();
         }
     }
@@ -247,12 +280,6 @@ impl Console {
     /// Takes what comes from the worker until the screen shows a text.
     pub(crate) async fn shows(&mut self, text: &str) {
         self.until(&format!("shows {text:?}"), |screen| screen.contains(text))
-            .await;
-    }
-
-    /// Takes what comes from the worker until the screen does not show a text any more.
-    pub(crate) async fn hides(&mut self, text: &str) {
-        self.until(&format!("hides {text:?}"), |screen| !screen.contains(text))
             .await;
     }
 
@@ -264,23 +291,84 @@ impl Console {
 
     /// The screen as text, a line each, without blanks at the ends.
     pub(crate) fn screen(&self) -> String {
-        let buffer = self.terminal.backend().buffer();
+        let Rect { width, height, .. } = self.buffer().area;
         let mut screen = String::new();
-        for y in 0..buffer.area.height {
-            let mut line = String::new();
-            let mut skip = 0;
-            for x in 0..buffer.area.width {
-                let symbol = buffer[(x, y)].symbol();
-                if skip == 0 {
-                    line.push_str(symbol);
-                    skip = unicode_width::UnicodeWidthStr::width(symbol).max(1);
-                }
-                skip -= 1;
-            }
-            screen.push_str(line.trim_end());
+        for y in 0..height {
+            screen.push_str(&self.text_at(y, 0..width));
             screen.push('\n');
         }
         screen
+    }
+
+    /// What is inside the pane that has this text in its title, a line each, without blanks at the
+    /// ends; nothing when there is no such pane.
+    pub(crate) fn pane(&self, title: &str) -> Vec<String> {
+        let Some(area) = self.area_of(title) else {
+            return Vec::new();
+        };
+        let rows = area.y + 1..area.bottom() - 1;
+        rows.map(|y| self.text_at(y, area.x + 1..area.right() - 1))
+            .collect()
+    }
+
+    /// The row of a pane that begins with a text, behind marks and the signs of a tree.
+    pub(crate) fn row_in(&self, title: &str, text: &str) -> Option<String> {
+        let marks = [' ', '●', '▸', '▾'];
+        self.pane(title)
+            .into_iter()
+            .find(|row| row.trim_start_matches(marks).starts_with(text))
+    }
+
+    /// The selected row of a pane, behind marks and the signs of a tree.
+    pub(crate) fn selected_in(&self, title: &str) -> Option<String> {
+        let area = self.area_of(title)?;
+        let selection = Modifier::REVERSED | Modifier::UNDERLINED;
+        let mut rows = area.y + 1..area.bottom() - 1;
+        let row = rows.find(|y| {
+            let cell = &self.buffer()[(area.x + 1, *y)];
+            cell.modifier.intersects(selection)
+        })?;
+        let text = self.text_at(row, area.x + 1..area.right() - 1);
+        Some(text.trim_start_matches([' ', '●', '▸', '▾']).to_owned())
+    }
+
+    /// Where the pane with this text in its title is, its borders included.
+    pub(crate) fn area_of(&self, title: &str) -> Option<Rect> {
+        let buffer = self.terminal.backend().buffer();
+        let Rect { width, height, .. } = buffer.area;
+        let is_one_of = |x, y, corners: &str| corners.contains(buffer[(x, y)].symbol());
+        for y in 0..height {
+            for x in (0..width).filter(|x| is_one_of(*x, y, "┌┏")) {
+                let right = (x + 1..width).find(|x| is_one_of(*x, y, "┐┓"))?;
+                if self.text_at(y, x + 1..right).contains(title) {
+                    let bottom = (y + 1..height).find(|y| is_one_of(x, *y, "└┗"))?;
+                    return Some(Rect::new(x, y, right - x + 1, bottom - y + 1));
+                }
+            }
+        }
+        None
+    }
+
+    /// The text in some columns of a row, without blanks at its end.
+    fn text_at(&self, y: u16, columns: Range<u16>) -> String {
+        let buffer = self.terminal.backend().buffer();
+        let mut text = String::new();
+        let mut skip = 0;
+        for x in columns {
+            let symbol = buffer[(x, y)].symbol();
+            if skip == 0 {
+                text.push_str(symbol);
+                skip = unicode_width::UnicodeWidthStr::width(symbol).max(1);
+            }
+            skip -= 1;
+        }
+        text.truncate(text.trim_end().len());
+        text
+    }
+
+    /// The cells of the screen.
+    pub(crate) fn buffer(&self) -> &Buffer {
+        self.terminal.backend().buffer()
     }
 
     /// The line of the screen that contains a text.

@@ -134,7 +134,8 @@ fn kept(entry: &Entry) -> Kept {
     }
 }
 
-/// Runs that many random sequences on backends that `make` gives.
+/// Runs that many random sequences on backends that `make` gives, or as many as the variable
+/// `PROPTEST_CASES` says.
 ///
 /// # Panics
 /// If a backend disagrees with the model, with the shortest sequence found.
@@ -145,8 +146,15 @@ pub(crate) fn check<B: Backend + 'static>(cases: u32, make: impl AsyncFn() -> Ar
         .build()
         .unwrap();
     let backend: Arc<dyn Backend> = runtime.block_on(make());
+    // A nats-server without streams removes the directory that they are in, now and then just
+    // while it makes the next one. So there is always one.
+    let keeper = BucketConfig::new(BucketName::new("keeper").unwrap());
+    runtime.block_on(backend.create_bucket(&keeper)).unwrap();
+    let asked_for = std::env::var("PROPTEST_CASES").ok();
     let config = Config {
-        cases,
+        cases: asked_for
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(cases),
         failure_persistence: None,
         ..Config::default()
     };

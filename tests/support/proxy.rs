@@ -32,12 +32,21 @@ pub(crate) struct Proxy {
 impl Proxy {
     /// A whole wire to the server on that port.
     pub(crate) async fn to(port: u16) -> Self {
+        Self::with_version(port, None).await
+    }
+
+    /// A wire on which the server looks like one of another version.
+    pub(crate) async fn disguised(port: u16, version: &'static str) -> Self {
+        Self::with_version(port, Some(version)).await
+    }
+
+    async fn with_version(port: u16, version: Option<&'static str>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
             .expect("a free port");
         let address = listener.local_addr().expect("an address");
         let wire = Arc::new(watch::Sender::new(Wire::Whole));
-        let task = tokio::spawn(accept(listener, port, Arc::clone(&wire)));
+        let task = tokio::spawn(accept(listener, port, version, Arc::clone(&wire)));
         Self {
             address,
             wire,
@@ -63,7 +72,12 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, port: u16, wire: Arc<watch::Sender<Wire>>) {
+async fn accept(
+    listener: TcpListener,
+    port: u16,
+    version: Option<&'static str>,
+    wire: Arc<watch::Sender<Wire>>,
+) {
     while let Ok((client, _)) = listener.accept().await {
         if *wire.borrow() == Wire::Cut {
             continue;
@@ -73,8 +87,15 @@ async fn accept(listener: TcpListener, port: u16, wire: Arc<watch::Sender<Wire>>
             let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else {
                 return;
             };
-            let (from_client, to_client) = client.into_split();
-            let (from_server, to_server) = server.into_split();
+            let (from_client, mut to_client) = client.into_split();
+            let (mut from_server, to_server) = server.into_split();
+            if let Some(version) = version
+                && greet(&mut from_server, &mut to_client, version)
+                    .await
+                    .is_err()
+            {
+                return;
+            }
             let mut cut = wire.clone();
             tokio::select! {
                 _ = carry(from_client, to_server, wire.clone(), false) => {}
@@ -83,6 +104,20 @@ async fn accept(listener: TcpListener, port: u16, wire: Arc<watch::Sender<Wire>>
             }
         });
     }
+}
+
+/// Carries the server's greeting, with another version in it.
+async fn greet(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, version: &str) -> io::Result<()> {
+    let mut line = Vec::new();
+    while line.last() != Some(&b'\n') {
+        line.push(from.read_u8().await?);
+    }
+    let line = String::from_utf8_lossy(&line);
+    let begin = r#""version":""#;
+    let (before, rest) = line.split_once(begin).expect("a version");
+    let (_, after) = rest.split_once('"').expect("a closed string");
+    let greeting = format!("{before}{begin}{version}\"{after}");
+    to.write_all(greeting.as_bytes()).await
 }
 
 async fn carry(

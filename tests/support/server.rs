@@ -1,7 +1,7 @@
 //! A nats-server of a test's own: started on a free port with a store of its own, killed, paused
 //! and started again.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -137,10 +137,11 @@ impl NatsServer {
         self.child = Some(child);
     }
 
+    /// Waits until it says itself that it is ready: if another program has taken the port in the
+    /// meantime, connecting would lead there.
     fn wait_until_open(&mut self) {
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
         let until = Instant::now() + START;
-        while TcpStream::connect(address).is_err() {
+        while !self.is_ready() {
             let child = self.child.as_mut().expect("the server runs");
             let ended = child.try_wait().expect("the server can be looked at");
             assert!(
@@ -150,6 +151,18 @@ impl NatsServer {
             );
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+}
+
+impl NatsServer {
+    /// Whether this run of the server has said that it is ready.
+    fn is_ready(&self) -> bool {
+        let log = std::fs::read(self.dir.path().join("server.log")).unwrap_or_default();
+        let id = self.child.as_ref().map_or(0, Child::id);
+        let log = String::from_utf8_lossy(&log).into_owned();
+        let prefix = format!("[{id}] ");
+        log.lines()
+            .any(|line| line.starts_with(&prefix) && line.ends_with("Server is ready"))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::bench::{Probe, keys, newest};
 use super::{Bench, Outcome, equal, that};
-use crate::kv::{Revision, WatchEvent};
+use crate::kv::{Filter, Revision, WatchEvent, WatchFrom, WatchOptions};
 
 pub(super) async fn deleted_bucket_interrupts_until_it_is_back(bench: Bench) -> Outcome {
     let config = bench.config()?;
@@ -71,5 +71,25 @@ pub(super) async fn replaced_bucket_is_a_gap(bench: Bench) -> Outcome {
         "keys afterwards",
     )?;
     let live = store.put("old.3", "live").await?;
+    equal(probe.entry().await?.revision, live, "the next entry")
+}
+
+pub(super) async fn replaced_bucket_has_no_snapshot_for_what_is_new(bench: Bench) -> Outcome {
+    let config = bench.config()?;
+    let store = bench.make(&config).await?;
+    for at in 0..20 {
+        store.put(format!("old.{at}"), "old").await?;
+    }
+    let options = WatchOptions::new(Filter::all()).from(WatchFrom::Now);
+    let probe = Probe::new(&store, options).await?;
+    equal(probe.event().await?, WatchEvent::Ready, "first event")?;
+    bench.backend.delete_bucket(&config.name).await?;
+    bench.backend.create_bucket(&config).await?;
+    that(
+        probe.until_resumed().await?,
+        "it went on as if nothing had been missed",
+    )?;
+    equal(probe.event().await?, WatchEvent::Ready, "after the gap")?;
+    let live = store.put("new", "live").await?;
     equal(probe.entry().await?.revision, live, "the next entry")
 }

@@ -6,9 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::kv::backend::BucketBackend;
-use crate::kv::{
-    Error, Interruption, Watch, WatchEvent, WatchFrom, WatchOptions, WatchSender, watch_channel,
-};
+use crate::kv::{Error, Interruption, Watch, WatchEvent, WatchOptions, WatchSender, watch_channel};
 
 /// The state of the connection, with enough of its past that nobody misses a cut by being slow.
 #[derive(Debug, Clone, Copy, Default)]
@@ -119,13 +117,7 @@ impl Wire {
             let up = *self.link.wait_for(|link| link.is_up()).await.ok()?;
             let gap = up.gaps != self.seen.gaps;
             if gap {
-                let from = match self.options.from {
-                    // After a gap, what was begun with nothing needs the snapshot too.
-                    WatchFrom::Now => WatchFrom::Newest,
-                    from => from,
-                };
-                let options = self.options.clone().from(from);
-                match self.bucket.watch(options).await {
+                match self.bucket.watch(self.options.clone()).await {
                     Ok(inner) => self.inner = inner,
                     // Not there at the moment: the outage is not over for this watch.
                     Err(_) => {

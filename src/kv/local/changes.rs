@@ -189,7 +189,8 @@ struct Looker {
     file: Arc<DbFile>,
     changes: Arc<Changes>,
     writer: Option<Sender<Order>>,
-    seen: Option<i64>,
+    /// Which connection it was, and what it told.
+    seen: Option<(u64, i64)>,
 }
 
 impl Looker {
@@ -229,7 +230,8 @@ impl Looker {
             self.seen = None;
             return;
         };
-        if self.seen.replace(version) != Some(version) {
+        let now = (self.session.links(), version);
+        if self.seen.replace(now) != Some(now) {
             self.changes.announce();
             if let Some(writer) = &self.writer {
                 // The writer ends after this thread.

@@ -19,9 +19,10 @@ use crate::kv::{BucketName, Error, Revision, WriteError};
 pub(super) struct Engine {
     /// Started with the first watch: who only reads and writes needs none.
     notifier: OnceLock<Option<Notifier>>,
-    /// None where the file is only read.
-    writer: Option<Writer>,
     readers: Readers,
+    /// None where the file is only read. It ends after those that read: the last to close the
+    /// file moves the log into it, and of two that close it at once neither may be the last.
+    writer: Option<Writer>,
     changes: Arc<Changes>,
     file: Arc<DbFile>,
 }
@@ -29,23 +30,26 @@ pub(super) struct Engine {
 impl Engine {
     /// Opens the file. It blocks on the disk.
     pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<Self, Error> {
-        let (file, connection) = DbFile::open(path, options)?;
+        let (file, link) = DbFile::open(path, options)?;
         let file = Arc::new(file);
         let changes = Arc::new(Changes::new());
         let no_threads = |error: std::io::Error| Error::File {
             path: path.to_owned(),
             detail: format!("no threads can be started for it: {error}"),
         };
-        let writer = if file.is_read_only() {
-            None
+        let (writer, readers) = if file.is_read_only() {
+            (None, Readers::start(&file, Some(link)))
         } else {
-            let writer = Writer::start(&file, connection, Arc::clone(&changes));
-            Some(writer.map_err(no_threads)?)
+            let writer = Writer::start(&file, link, Arc::clone(&changes));
+            (
+                Some(writer.map_err(no_threads)?),
+                Readers::start(&file, None),
+            )
         };
         Ok(Self {
             notifier: OnceLock::new(),
+            readers: readers.map_err(no_threads)?,
             writer,
-            readers: Readers::start(&file).map_err(no_threads)?,
             changes,
             file,
         })

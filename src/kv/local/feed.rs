@@ -24,8 +24,8 @@ pub(super) struct Feed {
     /// Whether [`WatchEvent::Ready`] is still to come.
     in_snapshot: bool,
     interrupted: bool,
-    /// What a snapshot after a gap has to hold.
-    newest_again: bool,
+    /// Where it began, and begins again after a gap.
+    from: WatchFrom,
 }
 
 impl Feed {
@@ -50,6 +50,11 @@ impl Feed {
             WatchFrom::Revision(first) => Revision(first.0.saturating_sub(1)),
             WatchFrom::Now => row.info.last_revision,
         };
+        let has_snapshot = options.from != WatchFrom::Now;
+        if !has_snapshot {
+            // At once: what is written before the first look comes after it.
+            sender.send(WatchEvent::Ready);
+        }
         Ok(Self {
             engine,
             sender,
@@ -61,9 +66,9 @@ impl Feed {
                 values: options.values,
             },
             bucket: row.id,
-            in_snapshot: true,
+            in_snapshot: has_snapshot,
             interrupted: false,
-            newest_again: matches!(options.from, WatchFrom::Newest | WatchFrom::Now),
+            from: options.from,
         })
     }
 
@@ -119,9 +124,14 @@ impl Feed {
             self.sender.send(WatchEvent::Resumed { gap: true });
             self.interrupted = false;
             self.bucket = part.bucket.id;
-            self.part.after = Revision::ABSENT;
-            self.part.newest = self.newest_again;
-            self.in_snapshot = true;
+            self.in_snapshot = self.from != WatchFrom::Now;
+            self.part.newest = self.from == WatchFrom::Newest;
+            self.part.after = if self.in_snapshot {
+                Revision::ABSENT
+            } else {
+                self.sender.send(WatchEvent::Ready);
+                part.bucket.info.last_revision
+            };
             // What was read began after a revision of the bucket before.
             return false;
         }

@@ -49,6 +49,17 @@ CREATE INDEX entry_by_key ON entry (bucket, key, revision);
 CREATE INDEX entry_by_expiry ON entry (expires) WHERE expires IS NOT NULL;
 ";
 
+/// Whether all of that is there.
+pub(super) fn is_whole(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row(
+        "SELECT count(*) = 4 FROM sqlite_schema
+         WHERE (type, name) IN (VALUES ('table', 'bucket'), ('table', 'entry'),
+                                       ('index', 'entry_by_key'), ('index', 'entry_by_expiry'))",
+        [],
+        |row| row.get(0),
+    )
+}
+
 /// A bucket as its row has it.
 #[derive(Debug, Clone)]
 pub(super) struct BucketRow {

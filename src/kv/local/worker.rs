@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 
 use super::changes::Changes;
 use super::fault::{Fault, WriteFault, error_of};
-use super::file::DbFile;
+use super::file::{DbFile, Link};
 use super::schema::{count, now};
 use super::write::{next_expiry, reap, write_all};
 use crate::kv::backend::{Change, Write};
@@ -33,13 +33,19 @@ const REAP_AT_LEAST: Duration = Duration::from_secs(60 * 60);
 /// A connection that is opened when it is first needed.
 pub(super) struct Session {
     // Before the file, whose claim must outlive it.
-    connection: Option<Connection>,
+    link: Option<Link>,
     file: Arc<DbFile>,
+    /// How many connections there have been.
+    links: u64,
 }
 
 impl Session {
-    pub(super) fn new(file: Arc<DbFile>, connection: Option<Connection>) -> Self {
-        Self { connection, file }
+    pub(super) fn new(file: Arc<DbFile>, link: Option<Link>) -> Self {
+        Self {
+            link,
+            file,
+            links: 0,
+        }
     }
 
     /// Does `what` on the file, if it is still there.
@@ -49,19 +55,38 @@ impl Session {
         job: impl FnOnce(&mut Connection) -> Result<T, Fault>,
     ) -> Result<T, Error> {
         let file = Arc::clone(&self.file);
-        job(self.ready(what)?).map_err(|fault| fault.into_error(file.path(), what))
+        let link = self.ready(what)?;
+        let done = job(&mut link.connection).map_err(|fault| fault.into_error(file.path(), what));
+        if file.has_outrun(link) {
+            return Err(Error::File {
+                path: file.path().to_owned(),
+                detail: format!("{what} came upon a program that writes it; try again"),
+            });
+        }
+        done
     }
 
-    fn ready(&mut self, what: &str) -> Result<&mut Connection, Error> {
+    /// Changes whenever the data that is read can be other data, but for what
+    /// `PRAGMA data_version` tells.
+    pub(super) fn links(&self) -> u64 {
+        self.links
+    }
+
+    fn ready(&mut self, what: &str) -> Result<&mut Link, Error> {
         self.file.check_in_place()?;
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => self
-                .file
-                .connect()
-                .map_err(|error| error_of(&error, self.file.path(), what))?,
+        let link = match self.link.take() {
+            Some(link) if !self.file.has_outrun(&link) => link,
+            _ => {
+                self.links += 1;
+                let link = self.file.connect();
+                let link = link.map_err(|error| error_of(&error, self.file.path(), what))?;
+                self.file.note_beside(&link);
+                // They may have been taken away since they were looked at.
+                self.file.check_in_place()?;
+                link
+            }
         };
-        Ok(self.connection.insert(connection))
+        Ok(self.link.insert(link))
     }
 }
 
@@ -75,14 +100,14 @@ pub(super) struct Readers {
 }
 
 impl Readers {
-    /// Starts them.
-    pub(super) fn start(file: &Arc<DbFile>) -> std::io::Result<Self> {
+    /// Starts them; the first takes the connection that is there already, if any.
+    pub(super) fn start(file: &Arc<DbFile>, mut first: Option<Link>) -> std::io::Result<Self> {
         let (sender, jobs) = channel::<ReadJob>();
         let jobs = Arc::new(Mutex::new(jobs));
         let mut threads = Vec::with_capacity(READERS);
         for _ in 0..READERS {
             let jobs = Arc::clone(&jobs);
-            let mut session = Session::new(Arc::clone(file), None);
+            let mut session = Session::new(Arc::clone(file), first.take());
             threads.push(spawn("kvscope-read", move || {
                 while let Some(job) = next_of(&jobs) {
                     job(&mut session);
@@ -148,11 +173,11 @@ impl Writer {
     /// Starts it.
     pub(super) fn start(
         file: &Arc<DbFile>,
-        connection: Connection,
+        link: Link,
         changes: Arc<Changes>,
     ) -> std::io::Result<Self> {
         let (sender, orders) = channel();
-        let session = Session::new(Arc::clone(file), Some(connection));
+        let session = Session::new(Arc::clone(file), Some(link));
         let scribe = Scribe {
             session,
             orders,
@@ -255,7 +280,10 @@ impl Scribe {
         group.retain(|write| !write.reply.is_closed());
         let file = Arc::clone(&self.session.file);
         let ends = match self.session.ready("opening it") {
-            Ok(connection) => write_all(connection, group.iter().map(|w| (&w.bucket, &w.write))),
+            Ok(link) => {
+                let writes = group.iter().map(|w| (&w.bucket, &w.write));
+                write_all(&mut link.connection, writes)
+            }
             Err(error) => refuse_all(&file, error, group.len()),
         };
         for (KeyWrite { write, reply, .. }, end) in group.into_iter().zip(ends) {

@@ -452,7 +452,8 @@ mod tests {
         fn new(history: u64) -> Self {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("f");
-            let (file, mut connection) = DbFile::open(&path, &OpenOptions::create()).unwrap();
+            let (file, link) = DbFile::open(&path, &OpenOptions::create()).unwrap();
+            let mut connection = link.connection;
             let bucket = BucketName::new("b").unwrap();
             let config = BucketConfig {
                 history,

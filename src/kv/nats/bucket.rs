@@ -4,7 +4,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{Config, Info, RawMessage};
 use async_nats::{HeaderMap, Message, StatusCode};
 use async_trait::async_trait;
@@ -12,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::message::{Decoder, Place};
+use super::message::{Decoder, Place, Stored};
 use super::request::{CallError, Lost, Session, refused};
 use super::{capabilities, settings, watch};
 use crate::kv::backend::{BucketBackend, BucketInfo, Capabilities, Consistency, Write};
@@ -43,7 +42,8 @@ impl Known {
             max_age: config
                 .map(|config| config.max_age)
                 .filter(|age| !age.is_zero()),
-            direct: config.is_some_and(|config| config.allow_direct),
+            // Where it is not known, trying is quick: nobody listens if it is not allowed.
+            direct: config.is_none_or(|config| config.allow_direct),
             history: config.map(|config| config.max_messages_per_subject),
         }
     }
@@ -116,15 +116,17 @@ impl NatsBucket {
     }
 
     /// A message as the stream's leader has it.
-    async fn message(&self, what: &str, which: &Which<'_>) -> Result<Option<StreamMessage>, Error> {
+    async fn message(&self, what: &str, which: &Which<'_>) -> Result<Option<Stored>, Error> {
         let verb = format!("STREAM.MSG.GET.{}", self.stream());
         match self.session.call::<RawAnswer>(what, &verb, which).await {
-            Ok(answer) => StreamMessage::try_from(answer.message)
-                .map(Some)
-                .map_err(|error| Error::Protocol {
-                    what: what.to_owned(),
-                    detail: error.to_string(),
-                }),
+            Ok(answer) => {
+                Stored::try_from(answer.message)
+                    .map(Some)
+                    .map_err(|error| Error::Protocol {
+                        what: what.to_owned(),
+                        detail: error.to_string(),
+                    })
+            }
             Err(error) if error.is(ErrorCode::NO_MESSAGE_FOUND) => Ok(None),
             Err(error) => Err(self.explain(what, error)),
         }
@@ -135,7 +137,7 @@ impl NatsBucket {
         let message = self
             .message("reading the stream", &Which::At { seq: sequence })
             .await?;
-        Ok(message.map(|message| message.time))
+        Ok(message.map(|message| message.place.created))
     }
 
     /// The sequence of the newest message of these subjects, as the stream's leader has it. 0 if
@@ -145,22 +147,30 @@ impl NatsBucket {
             last_by_subj: filter,
         };
         let message = self.message("reading the stream", &which).await?;
-        Ok(message.map_or(0, |message| message.sequence))
+        Ok(message.map_or(0, |message| message.place.revision))
     }
 
     /// An entry as the stream's leader has it, if it is one of this key.
     async fn ask_leader(&self, key: &Key, which: Which<'_>) -> Result<Option<Entry>, Error> {
         let message = self.message(&format!("reading {key}"), &which).await?;
         Ok(message.and_then(|message| {
-            let place = Place {
-                revision: message.sequence,
-                created: message.time,
-            };
-            let headers = Some(&message.headers);
             self.decoder(true)
-                .entry(&message.subject, headers, &message.payload, place)
+                .stored_entry(&message)
                 .filter(|entry| entry.key == *key)
         }))
+    }
+
+    /// The first message of these subjects after that sequence, as the stream's leader has it.
+    pub(super) async fn next_after(
+        &self,
+        sequence: u64,
+        filter: &str,
+    ) -> Result<Option<Stored>, Error> {
+        let which = Which::Next {
+            seq: sequence.saturating_add(1),
+            next_by_subj: filter,
+        };
+        self.message("reading the stream", &which).await
     }
 
     /// The newest entry of a key as any replica has it. `Err(None)` where replicas don't answer.

@@ -56,6 +56,24 @@ pub(super) struct Consumer {
     delivered: u64,
     deadline: Instant,
     runtime: tokio::runtime::Handle,
+    counted: Option<Counted>,
+}
+
+/// Stands for one consumer in the session's count of them.
+#[derive(Debug)]
+struct Counted(Arc<Session>);
+
+impl Counted {
+    fn new(session: &Arc<Session>) -> Self {
+        session.consumers.send_modify(|count| *count += 1);
+        Self(Arc::clone(session))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.consumers.send_modify(|count| *count -= 1);
+    }
 }
 
 /// A message, and where it stands.
@@ -137,6 +155,7 @@ impl Consumer {
             delivered: 0,
             deadline: Instant::now() + SILENCE,
             runtime: tokio::runtime::Handle::current(),
+            counted: Some(Counted::new(session)),
         };
         // The filter stands in the subject too, for permissions to tell it by.
         let verb = format!(
@@ -242,8 +261,11 @@ impl Drop for Consumer {
     fn drop(&mut self) {
         let session = Arc::clone(&self.session);
         let verb = format!("CONSUMER.DELETE.{}.{}", self.stream, self.name);
-        self.runtime
-            .spawn(async move { delete(&session, &verb).await });
+        let counted = self.counted.take();
+        self.runtime.spawn(async move {
+            delete(&session, &verb).await;
+            drop(counted);
+        });
     }
 }
 

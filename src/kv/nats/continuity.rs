@@ -2,10 +2,18 @@
 //!
 //! A watcher is told of what is written. It is not told when a stream is purged, made anew or
 //! rolled back. All that can be seen of those are the counts that a stream keeps, and they *prove*
-//! that nothing is missing only where every message that was written since is still there.
+//! that nothing is missing only where every message that was written since is still there. Where a
+//! key was overwritten meanwhile, they look as if another had been purged and a third made: telling
+//! those apart takes the names of all keys, which cost more to keep than a snapshot does to repeat.
+
+use std::collections::BTreeMap;
 
 use async_nats::jetstream::stream::Info;
-use time::OffsetDateTime;
+use time::{Duration, OffsetDateTime};
+
+/// How far from its time an entry can be dropped by the server, with what the two clocks differ.
+const LATE: Duration = Duration::seconds(20);
+const EARLY: Duration = Duration::seconds(5);
 
 /// The counts of a stream at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,9 +59,10 @@ impl Mark {
 
     /// How the stream went on since, to what it is `now`.
     ///
-    /// An exchange of the newest message for another at the same sequence shows here; one further
-    /// back has to be looked up.
-    pub(super) fn progress(&self, now: &Self) -> Progress {
+    /// `expired` is how many messages can have gone of themselves, where they do. An exchange of
+    /// the newest message for another at the same sequence shows here; one further back has to be
+    /// looked up.
+    pub(super) fn progress(&self, now: &Self, expired: u64) -> Progress {
         let same_end = now.last != self.last || now.last_stored == self.last_stored;
         if now.created != self.created || now.last < self.last || !same_end {
             return Progress::Replaced;
@@ -61,10 +70,13 @@ impl Mark {
         let written = now.last - self.last;
         let gone = (self.messages + written).saturating_sub(now.messages);
         // Each write drops one older message of its key, or, as a purge, all of them.
-        let explained = written.saturating_mul(self.history.max(1));
+        let mut explained = written.saturating_mul(self.history.max(1));
+        if now.expiring {
+            explained = explained.saturating_add(expired);
+        }
         if gone == 0 {
             Progress::Whole
-        } else if gone <= explained || now.expiring {
+        } else if gone <= explained {
             Progress::Trimmed
         } else {
             Progress::Shrunk
@@ -72,10 +84,50 @@ impl Mark {
     }
 }
 
+/// When the messages that were told will go of themselves, as far as that is known.
+///
+/// Without it a purge could hide among them: nothing is written when a message expires, and the
+/// server's purge leaves no marker either. What can be proved with it is that more is gone than
+/// that; a small purge among many expiries stays unseen.
+#[derive(Debug, Default)]
+pub(super) struct Expiries {
+    /// How many end in each second. Those that were replaced before are still counted.
+    ends: BTreeMap<i64, u64>,
+    /// How far the server's clock is known to be ahead of ours.
+    ahead: Duration,
+}
+
+impl Expiries {
+    /// Takes in a message that was told, and the time of its end if it has one. `now` is our time.
+    pub(super) fn note(
+        &mut self,
+        created: OffsetDateTime,
+        end: Option<OffsetDateTime>,
+        now: OffsetDateTime,
+    ) {
+        self.ahead = self.ahead.max(created - now);
+        if let Some(end) = end {
+            *self.ends.entry(end.unix_timestamp()).or_default() += 1;
+        }
+    }
+
+    /// Forgets all messages, for a snapshot that tells them again.
+    pub(super) fn clear(&mut self) {
+        self.ends.clear();
+    }
+
+    /// How many can have gone lately, of those that were told.
+    pub(super) fn until(&mut self, now: OffsetDateTime) -> u64 {
+        let now = now + self.ahead;
+        self.ends = self.ends.split_off(&(now - LATE).unix_timestamp());
+        let due = self.ends.range(..=(now + EARLY).unix_timestamp());
+        due.map(|(_, count)| count).sum()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use time::Duration;
 
     fn mark(last: u64, messages: u64) -> Mark {
         Mark {
@@ -91,35 +143,55 @@ mod tests {
     #[test]
     fn only_growth_without_loss_is_whole() {
         let then = mark(10, 8);
-        assert_eq!(then.progress(&then), Progress::Whole);
-        assert_eq!(then.progress(&mark(13, 11)), Progress::Whole);
-        assert_eq!(then.progress(&mark(13, 8)), Progress::Trimmed);
-        assert_eq!(then.progress(&mark(13, 7)), Progress::Shrunk);
-        assert_eq!(then.progress(&mark(10, 7)), Progress::Shrunk);
+        assert_eq!(then.progress(&then, 0), Progress::Whole);
+        assert_eq!(then.progress(&mark(13, 11), 0), Progress::Whole);
+        assert_eq!(then.progress(&mark(13, 8), 0), Progress::Trimmed);
+        assert_eq!(then.progress(&mark(13, 7), 0), Progress::Shrunk);
+        assert_eq!(then.progress(&mark(10, 7), 0), Progress::Shrunk);
     }
 
     #[test]
     fn another_stream_is_no_progress() {
         let then = mark(10, 8);
-        assert_eq!(then.progress(&mark(9, 8)), Progress::Replaced);
+        assert_eq!(then.progress(&mark(9, 8), 0), Progress::Replaced);
         let anew = Mark {
             created: then.created + Duration::seconds(1),
             ..mark(20, 18)
         };
-        assert_eq!(then.progress(&anew), Progress::Replaced);
+        assert_eq!(then.progress(&anew, 0), Progress::Replaced);
         let other_end = Mark {
             last_stored: then.last_stored + Duration::nanoseconds(1),
             ..mark(10, 8)
         };
-        assert_eq!(then.progress(&other_end), Progress::Replaced);
+        assert_eq!(then.progress(&other_end, 0), Progress::Replaced);
     }
 
     #[test]
-    fn messages_that_may_expire_prove_nothing() {
+    fn messages_that_may_have_expired_explain_as_many() {
         let now = Mark {
             expiring: true,
             ..mark(10, 5)
         };
-        assert_eq!(mark(10, 8).progress(&now), Progress::Trimmed);
+        assert_eq!(mark(10, 8).progress(&now, u64::MAX), Progress::Trimmed);
+        assert_eq!(mark(10, 8).progress(&now, 3), Progress::Trimmed);
+        assert_eq!(mark(10, 8).progress(&now, 2), Progress::Shrunk);
+    }
+
+    #[test]
+    fn only_what_is_due_can_have_expired() {
+        let at = |second| OffsetDateTime::UNIX_EPOCH + Duration::seconds(second);
+        let mut expiries = Expiries::default();
+        for end in [100, 100, 110, 1000] {
+            expiries.note(at(50), Some(at(end)), at(50));
+        }
+        expiries.note(at(50), None, at(50));
+        assert_eq!(expiries.until(at(60)), 0);
+        assert_eq!(expiries.until(at(96)), 2, "a little early");
+        assert_eq!(expiries.until(at(120)), 3);
+        assert_eq!(expiries.until(at(125)), 1, "none can be so late");
+        assert_eq!(expiries.until(at(500)), 0);
+        // A message from our future: their clock is ahead, and what is due there comes sooner.
+        expiries.note(at(960), None, at(560));
+        assert_eq!(expiries.until(at(600)), 1);
     }
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use async_nats::HeaderMap;
+use async_nats::jetstream::stream::RawMessage;
+use async_nats::{HeaderMap, HeaderName, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use time::OffsetDateTime;
 
@@ -31,6 +34,12 @@ pub(super) struct Place {
 }
 
 impl Decoder {
+    /// The entry in a message that came inside an answer.
+    pub(super) fn stored_entry(&self, message: &Stored) -> Option<Entry> {
+        let headers = Some(&message.headers);
+        self.entry(&message.subject, headers, &message.payload, message.place)
+    }
+
     /// The entry in a message. `None` if its subject is not one of the bucket's.
     pub(super) fn entry(
         &self,
@@ -68,6 +77,70 @@ impl Decoder {
                 .and_then(|age| place.created.checked_add(age)),
         })
     }
+}
+
+/// A message as the server keeps it, told inside an answer.
+#[derive(Debug)]
+pub(super) struct Stored {
+    pub(super) subject: String,
+    /// Those that can be read.
+    pub(super) headers: HeaderMap,
+    pub(super) payload: Bytes,
+    pub(super) place: Place,
+    /// Whether the client could take the message as such. If not, it drops the connection on which
+    /// it comes.
+    pub(super) is_readable: bool,
+}
+
+impl TryFrom<RawMessage> for Stored {
+    type Error = base64::DecodeError;
+
+    fn try_from(raw: RawMessage) -> Result<Self, Self::Error> {
+        let headers = raw.headers.map(|headers| STANDARD.decode(headers));
+        let parsed = headers.transpose()?.map(|bytes| parse_headers(&bytes));
+        let (headers, is_readable) = parsed.unwrap_or_else(|| (HeaderMap::new(), true));
+        Ok(Self {
+            subject: raw.subject,
+            headers,
+            payload: STANDARD.decode(raw.payload)?.into(),
+            place: Place {
+                revision: raw.sequence,
+                created: raw.time,
+            },
+            is_readable,
+        })
+    }
+}
+
+/// The headers that can be read, and whether those are all. Nobody checks them when they are
+/// written.
+fn parse_headers(bytes: &[u8]) -> (HeaderMap, bool) {
+    let mut headers = HeaderMap::new();
+    let mut is_readable = std::str::from_utf8(bytes).is_ok();
+    let text = String::from_utf8_lossy(bytes);
+    let mut lines = text.lines().peekable();
+    let version = lines.next().and_then(|line| line.strip_prefix("NATS/1.0"));
+    is_readable &= version.is_some_and(|status| {
+        let code = status.split_whitespace().next();
+        code.is_none_or(|code| code.parse::<StatusCode>().is_ok())
+    });
+    while let Some(line) = lines.next() {
+        if line.is_empty() {
+            continue;
+        }
+        let header = line
+            .split_once(':')
+            .and_then(|(name, value)| Some((name.parse::<HeaderName>().ok()?, value.trim())));
+        let mut value = header.as_ref().map_or("", |(_, value)| value).to_owned();
+        while let Some(more) = lines.next_if(|line| line.starts_with(char::is_whitespace)) {
+            value.push_str(more.trim_end());
+        }
+        match header {
+            Some((name, _)) => headers.append(name, value),
+            None => is_readable = false,
+        }
+    }
+    (headers, is_readable)
 }
 
 /// What the headers of a message say.
@@ -220,6 +293,30 @@ mod tests {
         );
         assert_eq!(expires(Some(60), &[("Nats-TTL", "5s")]), (Some(5), Some(5)));
         assert_eq!(expires(Some(60), &[("Nats-TTL", "never")]), (None, None));
+    }
+
+    #[test]
+    fn headers_that_the_client_can_not_take_are_known_and_the_others_read() {
+        let read = |bytes: &[u8]| {
+            let (headers, is_readable) = parse_headers(bytes);
+            let operation = headers.get("KV-Operation").map(ToString::to_string);
+            (operation, is_readable)
+        };
+        let del = Some("DEL".to_owned());
+        for (bytes, is_readable) in [
+            (&b"NATS/1.0\r\nKV-Operation: DEL\r\n\r\n"[..], true),
+            (b"NATS/1.0 404 No\r\nKV-Operation: DEL\r\n\r\n", true),
+            (b"NATS/1.0\r\na:\r\n b\r\nKV-Operation: DEL\r\n\r\n", true),
+            (b"NATS/1.0\r\nx: \xff\r\nKV-Operation: DEL\r\n\r\n", false),
+            (b"NATS/1.0\r\nx\r\nKV-Operation: DEL\r\n\r\n", false),
+            (b"NATS/1.0\r\nx y: z\r\nKV-Operation: DEL\r\n\r\n", false),
+            (b"NATS/1.0 x\r\nKV-Operation: DEL\r\n\r\n", false),
+            (b"HTTP/1.1\r\nKV-Operation: DEL\r\n\r\n", false),
+        ] {
+            let text = String::from_utf8_lossy(bytes);
+            assert_eq!(read(bytes), (del.clone(), is_readable), "{text}");
+        }
+        assert_eq!(read(b""), (None, false));
     }
 
     #[test]

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::watch;
 
 use super::link::{Denial, Link};
 use crate::kv::Error;
@@ -33,6 +34,8 @@ pub(super) struct Session {
     pub(super) foreign_domain: bool,
     /// How long to wait for an answer.
     pub(super) timeout: Duration,
+    /// How many consumers are there on the server, or being deleted.
+    pub(super) consumers: watch::Sender<usize>,
 }
 
 /// Why there is no answer.

@@ -4,24 +4,26 @@
 //! its consumer has to be made anew it first looks whether the stream is still the one that it was
 //! and still has everything; only then does it go on without a gap.
 
+mod attach;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::jetstream::consumer::DeliverPolicy;
 use async_nats::jetstream::stream::Info;
+use futures_util::FutureExt;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::bucket::NatsBucket;
 use super::connect::jittered;
-use super::consumer::{Consumer, Delivered, Fault, Heard, Wanted};
-use super::continuity::{Mark, Progress};
+use super::consumer::{Consumer, Delivered, Fault, Heard};
+use super::continuity::{Expiries, Mark, Progress};
 use super::link::LinkState;
-use super::message::Decoder;
-use crate::kv::backend::BucketBackend;
+use super::message::{Decoder, Place, Stored};
 use crate::kv::{
-    Error, Interruption, Watch, WatchEvent, WatchFrom, WatchOptions, WatchSender, watch_channel,
+    Entry, Error, Interruption, Watch, WatchEvent, WatchFrom, WatchOptions, WatchSender,
+    watch_channel,
 };
 
 /// How often the stream is looked at for what no message tells of.
@@ -32,9 +34,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// In a bucket that is written to without a break, no message is ever the last one. So long after
 /// everything that was there has been told, the snapshot is over all the same.
 const BUSY_GRACE: Duration = Duration::from_millis(500);
-/// Payloads are left out, where nobody asked for values, if they are larger than this on average:
-/// for smaller ones the header that tells the size costs more than the value.
-const LARGE_VALUE: u64 = 4096;
 
 /// Starts a watch. Fails where the first attempt fails; from then on it survives everything.
 pub(super) async fn start(bucket: NatsBucket, options: WatchOptions) -> Result<Watch, Error> {
@@ -49,6 +48,9 @@ pub(super) async fn start(bucket: NatsBucket, options: WatchOptions) -> Result<W
         told: None,
         complete: false,
         attached_before: false,
+        lost_at: None,
+        expiries: Expiries::default(),
+        leaves_markers: false,
         interrupted_by: None,
     };
     let stretch = pump.attach().await?;
@@ -69,6 +71,12 @@ struct Pump {
     /// Whether the snapshot has been told in full.
     complete: bool,
     attached_before: bool,
+    /// What had been handed on last when the connection was lost last.
+    lost_at: Option<u64>,
+    /// When the messages that were handed on expire.
+    expiries: Expiries,
+    /// Whether the server writes a marker for a value that expires.
+    leaves_markers: bool,
     /// What the watcher was told last, while it waits for the watch to go on.
     interrupted_by: Option<Interruption>,
 }
@@ -77,6 +85,15 @@ struct Pump {
 struct Told {
     revision: u64,
     stored: OffsetDateTime,
+}
+
+impl Told {
+    fn of(place: Place) -> Self {
+        Self {
+            revision: place.revision,
+            stored: place.created,
+        }
+    }
 }
 
 /// The time with one consumer.
@@ -95,12 +112,17 @@ struct Stretch {
     promised: u64,
     /// Whether there is nothing to tell before what is written from now on.
     empty: bool,
+    /// Messages that had to be fetched, because no consumer can deliver them to us.
+    fetched: Vec<Stored>,
 }
 
 impl Pump {
     async fn run(mut self, mut stretch: Stretch) {
         loop {
             let cause = self.follow(&mut stretch).await;
+            if cause == Interruption::Disconnected {
+                self.take_rest(&mut stretch);
+            }
             drop(stretch);
             self.interrupt(cause);
             match self.resume().await {
@@ -134,151 +156,13 @@ impl Pump {
                 Ok(stretch) => {
                     self.interrupted_by = None;
                     self.sender.send(WatchEvent::Resumed { gap: stretch.gap });
+                    let entries = stretch.fetched.iter();
+                    let entries = entries.filter_map(|message| self.decoder.stored_entry(message));
+                    self.sender.send_all(entries.map(WatchEvent::Entry));
                     return Some(stretch);
                 }
                 Err(error) => self.interrupt(cause_of(&error)),
             }
-        }
-    }
-
-    /// Looks at the stream and makes a consumer that goes on where the last one ended, or begins
-    /// again.
-    async fn attach(&mut self) -> Result<Stretch, Error> {
-        let losses = self.state.borrow_and_update().losses;
-        let info = match self.bucket.stream_info().await {
-            Ok(info) => Some(info),
-            // Not everybody may look at streams. Watching may be allowed all the same.
-            Err(Error::Denied { .. }) => None,
-            Err(Error::NoAnswer { .. }) if self.mark.is_none() => None,
-            Err(error) => return Err(error),
-        };
-        self.decoder = self.bucket.decoder(self.options.values);
-        let mark = info.as_ref().map(Mark::of);
-        let goes_on = self.complete && self.nothing_missed(mark.as_ref()).await;
-        let gap = self.attached_before && !goes_on;
-        if gap
-            && matches!((&self.mark, &mark), (Some(then), Some(now))
-            if then.progress(now) == Progress::Replaced)
-        {
-            self.interrupt(Interruption::BucketReplaced);
-        }
-        let from = if goes_on {
-            after(self.told.map_or(0, |told| told.revision))
-        } else {
-            self.beginning(info.as_ref())
-        };
-        let wanted = Wanted {
-            stream: self.bucket.stream(),
-            filter: self.filter(from, info.as_ref()),
-            from,
-            headers_only: !self.options.values && info.as_ref().is_some_and(has_large_values),
-        };
-        let promised = match &info {
-            Some(info) if info.config.num_replicas > 1 => {
-                let filter = format!("{}{}", self.decoder.prefix, self.options.filter);
-                let newest = self.bucket.newest(&filter).await;
-                newest.unwrap_or(info.state.last_sequence)
-            }
-            _ => 0,
-        };
-        let consumer = Consumer::open(&self.bucket.session, &wanted)
-            .await
-            .map_err(|error| {
-                let what = format!("watching the bucket {}", self.bucket.name());
-                super::bucket::explain(&self.bucket.session, self.bucket.name(), &what, error)
-            })?;
-        if !goes_on {
-            self.complete = false;
-            self.told = None;
-            if self.options.from == WatchFrom::Now {
-                // Whatever comes next is new: it is not to be compared with what was before.
-                self.told = mark.as_ref().map(|mark| Told {
-                    revision: mark.last,
-                    stored: mark.last_stored,
-                });
-            }
-        }
-        self.attached_before = true;
-        let begins = match wanted.from {
-            DeliverPolicy::ByStartSequence { start_sequence } => start_sequence,
-            _ => 1,
-        };
-        let only_new = self.options.from == WatchFrom::Now && !gap;
-        let empty = only_new || (consumer.pending == 0 && promised < begins);
-        let goal = mark.as_ref().map_or(u64::MAX, |mark| mark.last);
-        self.mark = mark;
-        Ok(Stretch {
-            consumer,
-            losses,
-            gap,
-            goal,
-            passed_goal: None,
-            promised,
-            empty,
-        })
-    }
-
-    /// The subjects to watch: none named, where that means all that the stream has, but for the
-    /// last of each subject, where the server wants them named.
-    fn filter(&self, from: DeliverPolicy, info: Option<&Info>) -> String {
-        let filter = format!("{}{}", self.decoder.prefix, self.options.filter);
-        match info {
-            Some(info)
-                if info.config.subjects == [filter.as_str()]
-                    && from != DeliverPolicy::LastPerSubject =>
-            {
-                String::new()
-            }
-            _ => filter,
-        }
-    }
-
-    /// Whether it is certain that the stream still has everything that was told, and everything
-    /// that was not told yet.
-    async fn nothing_missed(&self, now: Option<&Mark>) -> bool {
-        let (Some(then), Some(now)) = (&self.mark, now) else {
-            return false;
-        };
-        if then.progress(now) != Progress::Whole {
-            return false;
-        }
-        // The counts can match by chance after a rollback and new writes. The newest message that
-        // is known of can't: it is looked up.
-        let known = Told {
-            revision: then.last,
-            stored: then.last_stored,
-        };
-        let newest = match self.told {
-            Some(told) if told.revision > known.revision => told,
-            _ => known,
-        };
-        if newest.revision == 0 {
-            return true;
-        }
-        if newest.revision == now.last {
-            return newest.stored == now.last_stored;
-        }
-        let stored = self.bucket.stored_at(newest.revision).await;
-        matches!(stored, Ok(Some(stored)) if stored == newest.stored)
-    }
-
-    /// Where a watch begins, or begins again after a gap.
-    fn beginning(&self, info: Option<&Info>) -> DeliverPolicy {
-        match (self.options.from, info) {
-            (WatchFrom::Newest, Some(info)) if self.options.filter.is_all() && is_flat(info) => {
-                DeliverPolicy::All
-            }
-            (WatchFrom::Newest, _) => DeliverPolicy::LastPerSubject,
-            (WatchFrom::History, _) => DeliverPolicy::All,
-            (WatchFrom::Revision(_), _) if self.attached_before => DeliverPolicy::All,
-            (WatchFrom::Revision(first), info) => {
-                // From beyond the end the server would skip what comes before.
-                let end = info.map_or(u64::MAX, |info| info.state.last_sequence);
-                after(first.0.saturating_sub(1).min(end))
-            }
-            (WatchFrom::Now, _) if self.attached_before => DeliverPolicy::LastPerSubject,
-            (WatchFrom::Now, Some(info)) => after(info.state.last_sequence),
-            (WatchFrom::Now, None) => DeliverPolicy::New,
         }
     }
 
@@ -324,23 +208,36 @@ impl Pump {
         }
     }
 
+    /// Hands on what had come before the connection was lost.
+    fn take_rest(&mut self, stretch: &mut Stretch) {
+        let mut messages = Vec::new();
+        while let Some(Ok(heard)) = stretch.consumer.hear(&mut messages).now_or_never() {
+            self.hand_on(stretch, &mut messages, heard);
+        }
+    }
+
     fn hand_on(&mut self, stretch: &mut Stretch, messages: &mut Vec<Delivered>, heard: Heard) {
         let mut events = Vec::with_capacity(messages.len() + 1);
         let mut complete = self.complete;
+        let now = OffsetDateTime::now_utc();
         for delivered in messages.drain(..) {
             let Delivered {
                 message,
                 place,
                 pending,
             } = delivered;
-            self.told = Some(Told {
-                revision: place.revision,
-                stored: place.created,
-            });
+            self.told = Some(Told::of(place));
             let headers = message.headers.as_ref();
             let entry = self
                 .decoder
                 .entry(&message.subject, headers, &message.payload, place);
+            // A value that expires where there are markers is replaced by one.
+            let silent = |entry: &&Entry| entry.is_marker() || !self.leaves_markers;
+            let end = entry
+                .as_ref()
+                .filter(silent)
+                .and_then(|entry| entry.expires);
+            self.expiries.note(place.created, end, now);
             events.extend(entry.map(WatchEvent::Entry));
             if !complete && pending == 0 && place.revision >= stretch.promised {
                 complete = true;
@@ -381,11 +278,20 @@ impl Pump {
         };
         self.decoder = self.bucket.decoder(self.options.values);
         let now = Mark::of(&info);
+        let is_up_to_date = self.told.is_none_or(|told| told.revision >= now.last);
+        let tells_all = self.options.filter.is_all()
+            && matches!(self.options.from, WatchFrom::Newest | WatchFrom::History);
+        let knows_all = tells_all && info.config.max_messages_per_subject == 1;
+        let expired = if knows_all && is_up_to_date {
+            self.expiries.until(OffsetDateTime::now_utc())
+        } else {
+            u64::MAX
+        };
         let behind = told_before.is_some_and(|told| told.revision > now.last);
         let progress = self
             .mark
             .as_ref()
-            .map_or(Progress::Trimmed, |then| then.progress(&now));
+            .map_or(Progress::Trimmed, |then| then.progress(&now, expired));
         match progress {
             Progress::Whole | Progress::Trimmed if !behind => {
                 self.mark = Some(now);
@@ -407,23 +313,6 @@ async fn lost(state: &mut watch::Receiver<LinkState>, losses: u64) {
 async fn check(bucket: Arc<NatsBucket>, told: Option<Told>) -> (Option<Told>, Result<Info, Error>) {
     tokio::time::sleep(jittered(CHECK_EVERY)).await;
     (told, bucket.stream_info().await)
-}
-
-fn after(sequence: u64) -> DeliverPolicy {
-    DeliverPolicy::ByStartSequence {
-        start_sequence: sequence.saturating_add(1),
-    }
-}
-
-/// Whether a stream has so little history that all of it is sooner told than the newest message of
-/// each subject is found.
-fn is_flat(info: &Info) -> bool {
-    let subjects = info.state.subjects_count;
-    info.state.messages <= subjects + subjects / 4
-}
-
-fn has_large_values(info: &Info) -> bool {
-    info.state.bytes > LARGE_VALUE.saturating_mul(info.state.messages)
 }
 
 fn cause_of(error: &Error) -> Interruption {

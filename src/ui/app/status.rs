@@ -127,7 +127,7 @@ impl App {
         if let Some(since) = self.paused {
             return Freshness::Paused { since };
         }
-        if let Some((since, reason)) = self.open_bucket_is_stale() {
+        if let Some((since, reason)) = self.picture_is_stale() {
             return Freshness::Stale { since, reason };
         }
         if self.browse.is_loading() {
@@ -138,14 +138,13 @@ impl App {
         }
     }
 
-    fn open_bucket_is_stale(&self) -> Option<(Millis, String)> {
-        let open = self.browse.open_bucket()?;
-        if let Some((since, cause)) = self.feeds.interrupted(open) {
+    fn picture_is_stale(&self) -> Option<(Millis, String)> {
+        let open = self.browse.open_bucket();
+        if let Some((since, cause)) = open.and_then(|open| self.feeds.interrupted(open)) {
             return Some((*since, cause.to_string()));
         }
-        self.browse
-            .watch_failure()
-            .map(|(since, reason)| (since, reason.to_owned()))
+        let failure = self.browse.failure();
+        failure.map(|(since, reason)| (since, reason.to_owned()))
     }
 
     /// What is known of our own connection, for the Server screen.
@@ -173,7 +172,6 @@ impl App {
             ("state", state),
             ("round trip", round_trip),
             ("mode", mode.to_owned()),
-            ("reconnected", format!("{} times", self.reconnects)),
             ("buckets watched", self.feeds.len().to_string()),
         ]
     }

@@ -4,10 +4,11 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 use crate::ui::canvas::{Canvas, Hit, Pane};
-use crate::ui::command::{COMMANDS, Command, Scope};
+use crate::ui::command::{COMMANDS, Scope};
 use crate::ui::keymap::Keymap;
 use crate::ui::theme::Role;
 use crate::ui::viewport::{Step, Viewport};
+use crate::ui::widgets::wrapped;
 
 /// The open help.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub struct Help {
     scopes: Vec<Scope>,
     /// Which lines are in sight.
     pub viewport: Viewport,
+    /// How many columns there are for them.
+    pub width: usize,
 }
 
 impl Help {
@@ -30,19 +33,20 @@ impl Help {
         Self {
             scopes,
             viewport: Viewport::default(),
+            width: usize::MAX,
         }
     }
 
     /// Scrolls.
     pub fn step(&mut self, step: Step, keymap: &Keymap) {
-        let len = self.entries(keymap).len();
+        let len = self.entries(keymap, self.width).len();
         let top = step.from(self.viewport.top, self.viewport, len);
         self.viewport.top = top;
         self.viewport.clamp(len);
     }
 
-    /// Titles and rows: the keys, and what they do.
-    fn entries<'k>(&self, keymap: &'k Keymap) -> Vec<Entry<'k>> {
+    /// Titles and rows: the keys, and what they do, in as many lines as that takes.
+    fn entries(&self, keymap: &Keymap, width: usize) -> Vec<Entry> {
         let mut entries = Vec::new();
         for scope in &self.scopes {
             if !entries.is_empty() {
@@ -50,22 +54,18 @@ impl Help {
             }
             entries.push(Entry::Title(scope.title()));
             for spec in COMMANDS.iter().filter(|spec| spec.scopes.contains(scope)) {
-                let keys = keymap.keys(*scope, spec.command);
-                entries.push(Entry::Row {
-                    keys,
-                    command: spec.command,
-                    doc: spec.doc,
-                });
+                let keys = match keymap.keys(*scope, spec.command) {
+                    [] => format!(":{}", spec.name),
+                    keys => keys.join(" "),
+                };
+                entries.extend(Entry::rows(&keys, spec.doc, width));
             }
         }
         entries.push(Entry::Gap);
         entries.push(Entry::Title("In the palette alone"));
         for spec in COMMANDS.iter().filter(|spec| spec.scopes.is_empty()) {
-            entries.push(Entry::Row {
-                keys: &[],
-                command: spec.command,
-                doc: spec.doc,
-            });
+            let name = format!(":{}", spec.name);
+            entries.extend(Entry::rows(&name, spec.doc, width));
         }
         entries
     }
@@ -87,7 +87,7 @@ impl Help {
         let inner = canvas.pane(Line::from(title), true, area);
         canvas.hit(area, Hit::Pane(Pane::Overlay));
         canvas.rows_in(Pane::Overlay, inner);
-        let entries = self.entries(keymap);
+        let entries = self.entries(keymap, usize::from(inner.width));
         let viewport = Viewport {
             height: usize::from(inner.height),
             ..self.viewport
@@ -106,31 +106,45 @@ impl Help {
     }
 }
 
-enum Entry<'k> {
+enum Entry {
     Gap,
     Title(&'static str),
-    Row {
-        keys: &'k [String],
-        command: Command,
-        doc: &'static str,
-    },
+    Row { before: String, words: String },
 }
 
-impl Entry<'_> {
+impl Entry {
+    /// The columns before a command's words: beside its keys, or under them where it is narrow.
+    const BESIDE: usize = 22;
+    const UNDER: usize = 6;
+    /// From this width on the words stand beside the keys.
+    const WIDE: usize = 50;
+
+    /// A command: its keys, and its words in as many lines as they take.
+    fn rows(keys: &str, doc: &str, width: usize) -> Vec<Self> {
+        let is_wide = width >= Self::WIDE;
+        let indent = if is_wide { Self::BESIDE } else { Self::UNDER };
+        let mut before = vec![format!("   {keys} ")];
+        let mut lines = wrapped(doc, width.saturating_sub(indent));
+        if !is_wide {
+            lines.insert(0, String::new());
+        }
+        before.resize(lines.len(), String::new());
+        let rows = before.into_iter().zip(lines);
+        rows.map(|(before, words)| Self::Row {
+            before: format!("{before:<indent$}"),
+            words,
+        })
+        .collect()
+    }
+
     fn line(&self, canvas: &Canvas<'_, '_>) -> Line<'static> {
         match self {
             Self::Gap => Line::default(),
             Self::Title(title) => Line::from(canvas.span(format!(" {title}"), Role::Title)),
-            Self::Row { keys, command, doc } => {
-                let keys = match (keys.is_empty(), command.spec()) {
-                    (true, Some(spec)) => format!(":{}", spec.name),
-                    _ => keys.join(" "),
-                };
-                Line::from(vec![
-                    canvas.span(format!("   {keys:<18}"), Role::KeyHint),
-                    canvas.span(format!(" {doc}"), Role::Text),
-                ])
-            }
+            Self::Row { before, words } => Line::from(vec![
+                canvas.span(before.clone(), Role::KeyHint),
+                canvas.span(words.clone(), Role::Text),
+            ]),
         }
     }
 }

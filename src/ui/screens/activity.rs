@@ -80,7 +80,7 @@ impl Activity {
             WatchEvent::Resumed { gap: true } => told(
                 bucket,
                 now,
-                "the watch goes on; changes in between are not listed here".to_owned(),
+                "the watch goes on; some changes in between may be missing here".to_owned(),
             ),
             WatchEvent::Ready => return,
         };
@@ -215,6 +215,7 @@ impl Activity {
         canvas.hit(area, Hit::Pane(Pane::Activity));
         inner = filter_line(canvas, &self.filter, inner);
         canvas.rows_in(Pane::Activity, inner);
+        canvas.place_in_rows(self.cursor, self.passing.len(), inner, area);
         if self.passing.is_empty() {
             let hint = if self.changes.is_empty() {
                 " Nothing has changed since the console started looking."

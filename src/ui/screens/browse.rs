@@ -189,9 +189,13 @@ impl Browse {
         }
     }
 
-    /// Since when and why the open bucket can't be watched.
-    pub fn watch_failure(&self) -> Option<(Millis, &str)> {
-        self.keys.as_ref()?.failure()
+    /// Since when and why the open bucket can't be watched, or without one, the buckets can't be
+    /// listed.
+    pub fn failure(&self) -> Option<(Millis, &str)> {
+        match &self.keys {
+            Some(keys) => keys.failure(),
+            None => self.buckets.failure(),
+        }
     }
 
     /// A watch brought something.
@@ -199,7 +203,17 @@ impl Browse {
         let Some(keys) = self.keys.as_mut().filter(|keys| keys.bucket == *bucket) else {
             return;
         };
-        keys.apply(batch, ctx.now);
+        let lost = keys.apply(batch, ctx.now);
+        if batch.contains(&WatchEvent::Resumed { gap: true }) {
+            self.entry.doubt();
+        }
+        if let Some((key, entry)) = lost {
+            let what = entry.operation;
+            ctx.tell(format!(
+                "{key}: {what} at revision {}; another key is selected now",
+                entry.revision
+            ));
+        }
         self.look_at_selection(ctx);
     }
 
@@ -510,12 +524,9 @@ impl Browse {
     pub fn draw(&self, canvas: &mut Canvas<'_, '_>, area: Rect) {
         let panes = self.layout.panes(area, self.focus);
         if let Some(area) = panes.buckets {
-            self.buckets.draw(
-                canvas,
-                self.open_bucket(),
-                self.focus == Focus::Buckets,
-                area,
-            );
+            let open = self.keys.as_ref().map(|keys| (&keys.bucket, keys.count()));
+            let focused = self.focus == Focus::Buckets;
+            self.buckets.draw(canvas, open, focused, area);
         }
         if let Some(area) = panes.keys {
             let focused = self.focus == Focus::Keys;

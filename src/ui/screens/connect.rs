@@ -164,11 +164,14 @@ impl Connect {
                 Role::Text,
             ),
             (None, Some((target, reason))) => {
-                let reason = shown::plain(reason);
-                (
-                    format!("Tried {}: {reason}.", name_of(target, given)),
-                    Role::Danger,
-                )
+                let (name, reason) = (name_of(target, given), shown::plain(reason));
+                // Most reasons name the place themselves.
+                let words = if reason.contains(&name) {
+                    format!("{reason}.")
+                } else {
+                    format!("Tried {name}: {reason}.")
+                };
+                (words, Role::Danger)
             }
             (None, None) => ("Choose a place to go to.".to_owned(), Role::Text),
         }

@@ -110,7 +110,7 @@ impl Server {
                 canvas.span(shown::plain(&value), Role::Text),
             ])
         };
-        let mut lines = vec![title("Connection")];
+        let mut lines = vec![title("This console")];
         lines.extend(
             connection
                 .iter()

@@ -8,7 +8,7 @@ use crate::kv::{BucketName, Error};
 use crate::ui::canvas::{Canvas, Hit, Pane};
 use crate::ui::context::Context;
 use crate::ui::filter::{FilterLine, passes};
-use crate::ui::message::{Effect, RequestId};
+use crate::ui::message::{Effect, Millis, RequestId};
 use crate::ui::remote::Remote;
 use crate::ui::shown;
 use crate::ui::text::figures;
@@ -20,6 +20,8 @@ use crate::ui::widgets::filter_line;
 #[derive(Debug)]
 pub(super) struct Buckets {
     list: Remote<Vec<BucketInfo>>,
+    /// When the latest answer came.
+    answered: Millis,
     asked: Option<RequestId>,
     pub(super) filter: FilterLine,
     /// The selected bucket: the name, so that it stays selected when others come and go.
@@ -31,6 +33,7 @@ impl Default for Buckets {
     fn default() -> Self {
         Self {
             list: Remote::Idle,
+            answered: 0,
             asked: None,
             filter: FilterLine::default(),
             selected: None,
@@ -55,6 +58,7 @@ impl Buckets {
             return false;
         }
         self.asked = None;
+        self.answered = ctx.now;
         if let (Err(error), Some(_)) = (&answer, self.list.value()) {
             ctx.warn(format!("the buckets can't be listed: {error}"));
         }
@@ -73,6 +77,14 @@ impl Buckets {
 
     pub(super) fn is_loading(&self) -> bool {
         matches!(self.list, Remote::Idle | Remote::Loading)
+    }
+
+    /// Since when and why nothing is known of the buckets.
+    pub(super) fn failure(&self) -> Option<(Millis, &str)> {
+        match &self.list {
+            Remote::Failed(reason) => Some((self.answered, reason)),
+            Remote::Idle | Remote::Loading | Remote::Ready(_) | Remote::Stale(_) => None,
+        }
     }
 
     /// Why there is nothing to choose, in words.
@@ -143,7 +155,7 @@ impl Buckets {
     pub(super) fn draw(
         &self,
         canvas: &mut Canvas<'_, '_>,
-        open: Option<&BucketName>,
+        open: Option<(&BucketName, u64)>,
         focused: bool,
         area: Rect,
     ) {
@@ -159,6 +171,7 @@ impl Buckets {
         inner = filter_line(canvas, &self.filter, inner);
         canvas.rows_in(Pane::Buckets, inner);
         let rows = self.rows();
+        canvas.place_in_rows(self.row(), rows.len(), inner, area);
         if rows.is_empty() {
             let (words, role) = self.words();
             let words = if words.is_empty() {
@@ -191,8 +204,12 @@ impl Buckets {
                     line,
                 );
             }
-            let mark = if Some(name) == open { "▸" } else { " " };
-            let keys = figures::count(info.keys);
+            // What is known of the open bucket is newer than the list.
+            let (mark, keys) = match open {
+                Some((open, keys)) if open == name => ("▸", keys),
+                _ => (" ", info.keys),
+            };
+            let keys = figures::count(keys);
             let room = usize::from(inner.width).saturating_sub(keys.len() + 3);
             let mut spans = vec![canvas.span(mark, Role::KeyHint)];
             let name = shown::fitted(name.as_str(), room.max(4));

@@ -31,6 +31,9 @@ pub(super) struct EntryPane {
     /// The read that is under way.
     asked: Option<(RequestId, Wanted)>,
     content: Content,
+    /// Whether the content may be that of an earlier bucket of the name, where revisions say
+    /// nothing about which of two entries is newer.
+    is_doubtful: bool,
     viewport: Viewport,
     /// The first column in sight, and how many are.
     column: usize,
@@ -78,6 +81,13 @@ impl EntryPane {
         self.content = Content::Nothing;
     }
 
+    /// There was a gap: what is here, and what is on its way, may be of an earlier bucket of the
+    /// name.
+    pub(super) fn doubt(&mut self) {
+        self.asked = None;
+        self.is_doubtful = true;
+    }
+
     /// Reads again what is shown.
     pub(super) fn reload(&mut self, ctx: &mut Context<'_>) {
         if let Some(wanted) = self.wanted.clone() {
@@ -105,6 +115,7 @@ impl EntryPane {
             .is_none_or(|before| !before.is_same_key(&wanted))
         {
             self.content = Content::Loading;
+            self.is_doubtful = false;
             self.viewport.top = 0;
             self.column = 0;
             // What was revealed was this one value.
@@ -112,6 +123,7 @@ impl EntryPane {
         }
         self.wanted = Some(wanted.clone());
         let is_here = match &self.content {
+            _ if self.is_doubtful => false,
             Content::Here(answered, open) => {
                 *answered == wanted || (open.entry.revision >= revision && !open.may_be_behind())
             }
@@ -141,6 +153,7 @@ impl EntryPane {
         {
             return;
         }
+        let was_doubtful = std::mem::take(&mut self.is_doubtful);
         let before = std::mem::take(&mut self.content);
         self.content = match (answer, before) {
             (Ok(Some(mut open)), before) => {
@@ -154,7 +167,7 @@ impl EntryPane {
             }
             (Ok(None), _) => Content::Failed(asked, "the key is gone, without a trace".to_owned()),
             // What is on screen stays readable; the badge says that it may be out of date.
-            (Err(_), Content::Here(_, before)) => Content::Here(asked, before),
+            (Err(_), Content::Here(_, before)) if !was_doubtful => Content::Here(asked, before),
             (Err(error), _) => Content::Failed(asked, error.to_string()),
         };
         self.search_changed();
@@ -363,7 +376,16 @@ impl EntryPane {
                         ..inner
                     },
                 );
-                self.draw_value(canvas, &open.document, focused, below(inner, 1));
+                let left = inner.width.min(1);
+                let inner = Rect {
+                    x: inner.x + left,
+                    width: inner.width - left,
+                    ..inner
+                };
+                let value = below(inner, 1);
+                let (row, len) = (open.document.cursor(), open.document.len());
+                canvas.place_in_rows(row, len, value, area);
+                self.draw_value(canvas, &open.document, focused, value);
             }
         }
     }
@@ -406,6 +428,9 @@ fn facts(canvas: &mut Canvas<'_, '_>, open: &OpenEntry) -> Line<'static> {
     let mut spans = vec![canvas.span(" ", Role::Muted)];
     if open.may_be_behind() {
         spans.push(canvas.span("from a replica, may be behind · ", Role::Warning));
+    }
+    if entry.key.is_foreign() {
+        spans.push(canvas.span("foreign name, can't be written · ", Role::Warning));
     }
     spans.push(written(canvas, entry));
     if entry.operation.is_put() {

@@ -9,7 +9,7 @@ use crate::kv::{BucketName, Error, Key, Operation, Revision, WatchEvent};
 use crate::ui::canvas::{Canvas, Hit, Pane};
 use crate::ui::command::Command;
 use crate::ui::filter::FilterLine;
-use crate::ui::index::{KeyIndex, Layout, Query, Row, Sort, SortBy};
+use crate::ui::index::{KeyIndex, Layout, Query, Row, Sort, SortBy, Summary};
 use crate::ui::message::Millis;
 use crate::ui::shown;
 use crate::ui::text::figures;
@@ -81,11 +81,16 @@ impl Keys {
         !self.index.is_loading()
     }
 
-    pub(super) fn apply(&mut self, batch: &[WatchEvent], now: Millis) {
+    /// Takes what a watch told. Returns the selected key and its marker, if it was taken away.
+    pub(super) fn apply(&mut self, batch: &[WatchEvent], now: Millis) -> Option<(String, Summary)> {
         let now = self.instant(now);
+        let before = self.selected.clone();
         self.index.apply(batch, now);
         self.failure = None;
         self.settle();
+        let lost = before.filter(|before| self.selected.as_ref() != Some(before))?;
+        let marker = self.index.entry(&lost)?;
+        (!marker.operation.is_put()).then_some((lost, marker))
     }
 
     pub(super) fn failed(&mut self, error: &Error, now: Millis) {
@@ -115,12 +120,13 @@ impl Keys {
 
     /// Rows came, went or moved: the selection stays on its key, at its place on the screen.
     fn settle(&mut self) {
-        if let Some(wished) = &self.wished
-            && let Some(row) = self.index.row_of(wished)
-        {
-            self.wished = None;
-            self.select(row);
-            return;
+        if let Some(wished) = self.wished.clone() {
+            self.uncover(&wished);
+            if let Some(row) = self.index.row_of(&wished) {
+                self.wished = None;
+                self.select(row);
+                return;
+            }
         }
         let Some(path) = &self.selected else {
             if !self.index.is_empty() {
@@ -153,17 +159,23 @@ impl Keys {
                 self.index.open(&key[..dot]);
             }
         }
-        if self.index.entry(key).is_some() && self.index.row_of(key).is_none() {
-            // A filter or a hidden marker stands between it and the screen.
-            self.filter.set("");
-            self.filter_changed();
-            let is_gone = |entry: crate::ui::index::Summary| !entry.operation.is_put();
-            if self.index.entry(key).is_some_and(is_gone) {
-                self.index.show_markers(true);
-            }
-        }
         self.wished = Some(key.to_owned());
         self.settle();
+    }
+
+    /// Takes away what stands between a key and the screen: a filter, or that markers are hidden.
+    fn uncover(&mut self, key: &str) {
+        let Some(entry) = self.index.entry(key) else {
+            return;
+        };
+        if self.index.row_of(key).is_some() {
+            return;
+        }
+        self.filter.set("");
+        self.index.set_query(Query::default());
+        if !entry.operation.is_put() {
+            self.index.show_markers(true);
+        }
     }
 
     pub(super) fn row(&self) -> usize {
@@ -202,6 +214,8 @@ impl Keys {
     }
 
     pub(super) fn filter_changed(&mut self) {
+        // The user chose for himself.
+        self.wished = None;
         self.index.set_query(Query::new(self.filter.text()));
         self.settle();
     }
@@ -295,6 +309,16 @@ impl Keys {
         }
     }
 
+    /// How many keys the bucket has: while it is read, as many as it was said to have.
+    pub(super) fn count(&self) -> u64 {
+        let live = self.index.counts().live as u64;
+        if self.index.is_loading() {
+            self.expected.unwrap_or(live)
+        } else {
+            live
+        }
+    }
+
     fn title(&self, canvas: &Canvas<'_, '_>) -> Line<'static> {
         let counts = self.index.counts();
         let mut spans = vec![canvas.span(" Keys ", Role::Title)];
@@ -353,6 +377,7 @@ impl Keys {
             inner = crate::ui::widgets::below(inner, 1);
         }
         canvas.rows_in(Pane::Keys, inner);
+        canvas.place_in_rows(self.row, self.index.len(), inner, area);
         if self.index.is_empty() {
             let (words, role) = self.words();
             paragraph(canvas, &words, role, inner);
@@ -439,8 +464,8 @@ impl Columns {
         let revision = if width >= 46 { Self::REVISION } else { 0 };
         let size = if width >= 36 { Self::SIZE } else { 0 };
         let age = if width >= 24 { Self::AGE } else { 0 };
-        // One cell for the mark of a change.
-        let key = width.saturating_sub(revision + size + age + 1);
+        // One cell for the mark of a change, one between the last column and the frame.
+        let key = width.saturating_sub(revision + size + age + 2);
         Self {
             key,
             revision,

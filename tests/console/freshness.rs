@@ -1,0 +1,271 @@
+//! How fresh the picture is, and that it says so: loading, live, cut off, with gaps, late.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kvscope::kv::ReadOnly;
+use kvscope::kv::backend::Backend;
+use kvscope::kv::faulty::{Faults, Faulty};
+use kvscope::kv::memory::Memory;
+use kvscope::kv::{BucketName, Error, Interruption, Store, WatchEvent};
+use kvscope::ui::app::Freshness;
+use kvscope::ui::message::{Message, Reply, RequestId, Target, WatchId};
+use kvscope::ui::shown::clock;
+use ratatui::style::Modifier;
+
+use super::harness::Console;
+use super::{bucket, opened, shown_keys, store, stored_keys};
+
+async fn faulty(entries: &[(&str, &str)], width: u16) -> (Console, Store, Faults) {
+    let (memory, config) = store(entries).await;
+    let (faulty, faults) = Faulty::new(memory);
+    let mut console = Console::on(Arc::new(faulty), width, 30);
+    console.is_live().await;
+    console.press("enter");
+    console.settle().await;
+    (console, config, faults)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cut_connection_is_told_and_healed() {
+    for width in [120, 60] {
+        let (mut console, config, faults) = faulty(&[("a", "1"), ("b", "2")], width).await;
+        let names = |console: &Console| {
+            let rows = ["a ", "b "].map(|key| console.row_in(" Keys ", key).is_some());
+            assert_eq!(rows, [true, true], "{}", console.screen());
+        };
+        faults.cut();
+        console.settle().await;
+        let Freshness::Reconnecting { since, .. } = console.app.freshness() else {
+            panic!("{:?}", console.app.freshness());
+        };
+        let since = clock(since);
+        let badge = match width {
+            120 => format!("◌ reconnecting (0), stale since {since}"),
+            _ => format!("◌ stale {since}"),
+        };
+        assert!(
+            console.screen().contains(&badge),
+            "{badge}\n{}",
+            console.screen()
+        );
+        // What is on screen stays, and is marked.
+        names(&console);
+        assert!(
+            console
+                .style_of("key   ")
+                .add_modifier
+                .contains(Modifier::DIM)
+        );
+        console.pass(60_000);
+        assert!(console.screen().contains(&since), "the time is the cut's");
+        for n in 0..50 {
+            config.put(format!("n{n:02}"), "x").await.unwrap();
+        }
+        config.delete("a", None).await.unwrap();
+        console.settle().await;
+        names(&console);
+        // A value that can't be read now is not mistaken for another key's.
+        console.press("j");
+        console.settle().await;
+        assert!(
+            !console.screen().contains("a ─ rev"),
+            "{}",
+            console.screen()
+        );
+        faults.restore();
+        console.is_live().await;
+        console.settle().await;
+        console.resize(120, 70);
+        assert_eq!(shown_keys(&console), stored_keys(&config).await);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_gap_the_picture_is_read_again() {
+    let (mut console, config, faults) = faulty(&[("a", "1"), ("b", "2"), ("c", "3")], 120).await;
+    console.press("j j");
+    faults.cut();
+    console.settle().await;
+    config.put("b", "22").await.unwrap();
+    config.delete("a", None).await.unwrap();
+    config.put("d", "4").await.unwrap();
+    faults.restore_with_gap();
+    console.is_live().await;
+    console.settle().await;
+    assert_eq!(shown_keys(&console), stored_keys(&config).await);
+    assert!(
+        console.selected_in(" Keys ").unwrap().starts_with("c "),
+        "{}",
+        console.screen()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_made_anew_replaces_the_picture() {
+    let (memory, _) = store(&[("old.a", "1"), ("old.b", "2"), ("same", "3")]).await;
+    let mut console = Console::on(Arc::clone(&memory) as Arc<dyn Backend>, 120, 30);
+    console.is_live().await;
+    console.press("enter G");
+    console.shows("same ─ rev 3").await;
+    memory
+        .delete_bucket(&BucketName::new("config").unwrap())
+        .await
+        .unwrap();
+    console.shows("stale since").await;
+    assert!(
+        console.screen().contains("the bucket is gone"),
+        "{}",
+        console.screen()
+    );
+    assert!(
+        console.row_in(" Keys ", "old.a").is_some(),
+        "what was there stays readable"
+    );
+    let config = bucket(&*memory, "config").await;
+    config.put("same", "new").await.unwrap();
+    console.is_live().await;
+    console.settle().await;
+    assert_eq!(shown_keys(&console), stored_keys(&config).await);
+    // Its revisions begin anew: the value of the key is not what a higher one once had.
+    let value = console.pane("same ─ rev 1");
+    assert!(
+        value.iter().any(|row| row.trim() == "new"),
+        "{}",
+        console.screen()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_can_not_be_read_after_a_gap_is_not_shown_as_if_it_had_been() {
+    let (mut console, config, faults) = faulty(&[("a", "before")], 120).await;
+    console.shows("before").await;
+    faults.cut();
+    console.settle().await;
+    assert!(
+        console.screen().contains("before"),
+        "it stays while it is marked stale"
+    );
+    config.put("a", "after").await.unwrap();
+    faults.fail_reads(1_000);
+    faults.restore_with_gap();
+    console.is_live().await;
+    console.settle().await;
+    assert!(!console.screen().contains("before"), "{}", console.screen());
+    assert!(
+        console.screen().contains("no answer"),
+        "{}",
+        console.screen()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_loads_says_so_and_can_be_walked_meanwhile() {
+    let (memory, _) = store(&[("a", "1")]).await;
+    let (faulty, faults) = Faulty::new(memory);
+    faults.delay(Duration::from_secs(3));
+    let mut console = Console::on(Arc::new(faulty), 120, 30);
+    console.shows("asking for buckets").await;
+    assert!(
+        console.screen().contains("◌ loading"),
+        "{}",
+        console.screen()
+    );
+    console.press("3 1");
+    console.shows("reading …").await;
+    console.is_live().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_listing_is_told() {
+    let (memory, _) = store(&[("a", "1")]).await;
+    let (faulty, faults) = Faulty::new(memory);
+    faults.fail_reads(1);
+    let mut console = Console::on(Arc::new(faulty), 120, 30);
+    console.shows("no answer").await;
+    console.settle().await;
+    assert!(
+        console.screen().contains("◌ stale since"),
+        "{}",
+        console.screen()
+    );
+    console.press("ctrl-r");
+    console.is_live().await;
+    console.shows("config").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_answer_is_not_shown_under_another_key() {
+    let entries = [
+        ("a", "value of a"),
+        ("b", "value of b"),
+        ("c", "value of c"),
+    ];
+    let (mut console, _, faults) = faulty(&entries, 120).await;
+    console.shows("value of a").await;
+    faults.delay(Duration::from_secs(1));
+    console.press("j");
+    assert!(
+        !console.screen().contains("value of a"),
+        "not even for a moment"
+    );
+    console.press("j");
+    let mut seen = Vec::new();
+    console
+        .until("shows the value of c", |screen| {
+            for letter in ["a", "b"] {
+                if screen.contains(&format!("value of {letter}")) {
+                    seen.push(letter);
+                }
+            }
+            screen.contains("value of c")
+        })
+        .await;
+    assert!(seen.is_empty(), "{seen:?} under c");
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_nobody_waits_for_are_dropped() {
+    let (mut console, _) = opened(&[("a", "here")]).await;
+    let before = console.screen();
+    let nobody = RequestId(9_999);
+    for reply in [
+        Reply::Places(vec![Target::Demo]),
+        Reply::Connected(Err(Error::Closed)),
+        Reply::Buckets(Ok(Vec::new())),
+        Reply::Entry(Ok(None)),
+        Reply::Ping(Err(Error::Closed)),
+        Reply::Overview(Err(Error::Closed)),
+    ] {
+        console.tell(Message::Reply(nobody, reply));
+    }
+    let cause = Interruption::Disconnected;
+    let events = vec![WatchEvent::Interrupted { cause }];
+    console.tell(Message::Watch(WatchId(9_999), events));
+    console.tell(Message::WatchFailed(WatchId(9_999), Error::Closed));
+    console.resize(120, 30);
+    assert_eq!(console.screen(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_from_the_place_before_are_dropped() {
+    let (memory, _) = store(&[("a", "here")]).await;
+    let (slow, faults) = Faulty::new(memory);
+    let mut console = Console::on(Arc::new(slow), 120, 30);
+    console.is_live().await;
+    faults.delay(Duration::from_secs(2));
+    console.press("ctrl-r ctrl-r ctrl-r");
+    console.is_live().await;
+    console.settle().await;
+    assert_eq!(shown_keys(&console), [("a".to_owned(), 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_may_not_be_written_says_so_at_every_width() {
+    let (memory, _) = store(&[("a", "1")]).await;
+    let mut console = Console::on(Arc::new(ReadOnly::new(memory as Arc<Memory>)), 120, 30);
+    console.is_live().await;
+    assert!(console.screen().contains("READ-ONLY"));
+    console.resize(60, 20);
+    assert!(console.screen().lines().next().unwrap().contains("RO"));
+}

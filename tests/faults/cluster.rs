@@ -1,0 +1,94 @@
+//! Three servers, some of them down.
+
+use std::time::{Duration, Instant};
+
+use kvscope::kv::backend::{Backend, BucketConfig};
+use kvscope::kv::nats::NatsBackend;
+use kvscope::kv::{Error, Store, WriteError};
+
+use crate::picture::Picture;
+use crate::setup::{self, name, watch_all};
+use crate::support::{Cluster, eventually};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_node_of_a_cluster_in_turn() {
+    let mut cluster = Cluster::start().await;
+    let backend = NatsBackend::connect(cluster.options()).await.unwrap();
+    let mut config = BucketConfig::new(name("b"));
+    config.replicas = 3;
+    backend.create_bucket(&config).await.unwrap();
+    let store = Store::new(backend.bucket(&config.name).await.unwrap());
+    let watch = watch_all(&store).await;
+    let mut picture = Picture::default();
+    for node in 0..cluster.nodes.len() {
+        cluster.nodes[node].kill();
+        // Whoever was the leader: two of three can go on.
+        eventually("two nodes take a write", async || {
+            store.put(format!("without{node}"), "1").await.is_ok()
+        })
+        .await;
+        let key = format!("without{node}");
+        picture
+            .until("told of it", &watch, |picture| {
+                picture.keys.contains_key(&key)
+            })
+            .await;
+        cluster.nodes[node].restart();
+        eventually("three nodes take a write", async || {
+            store.put(format!("with{node}"), "1").await.is_ok()
+        })
+        .await;
+    }
+    eventually("a last write", async || {
+        store.put("last", "1").await.is_ok()
+    })
+    .await;
+    picture.until_like("like the store", &watch, &store).await;
+    assert_eq!(picture.keys.len(), 7);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_leader_any_copy_still_answers() {
+    let mut cluster = Cluster::start().await;
+    let mut options = cluster.options();
+    options.timeout = Duration::from_secs(1);
+    let backend = NatsBackend::connect(options).await.unwrap();
+    let mut config = BucketConfig::new(name("b"));
+    config.replicas = 3;
+    backend.create_bucket(&config).await.unwrap();
+    let store = Store::new(backend.bucket(&config.name).await.unwrap());
+    let written = store.put("a", "1").await.unwrap();
+    cluster.nodes[0].kill();
+    cluster.nodes[1].kill();
+
+    // The node that is left has its copy, perhaps with a moment's delay.
+    eventually("any copy answers", async || {
+        let entry = store.peek("a").await;
+        entry.is_ok_and(|entry| entry.is_some_and(|entry| entry.revision == written))
+    })
+    .await;
+    // A leader that has lost the others goes on answering until it notices, within some seconds.
+    eventually("the leader is missed", async || {
+        let begun = Instant::now();
+        let answer = store.get("a").await;
+        assert!(begun.elapsed() < Duration::from_secs(3));
+        matches!(answer, Err(Error::NoAnswer { .. }))
+    })
+    .await;
+    let unknown = store.put("a", "2").await;
+    assert!(
+        matches!(
+            unknown,
+            Err(WriteError::Unknown { .. } | WriteError::Failed(_))
+        ),
+        "{unknown:?}"
+    );
+
+    // The same for whoever comes only now.
+    let mut options = setup::options(cluster.nodes[2].url());
+    options.timeout = Duration::from_secs(1);
+    let late = NatsBackend::connect(options).await.unwrap();
+    let store = Store::new(late.bucket(&config.name).await.unwrap());
+    let entry = store.peek("a").await.unwrap().expect("the key is there");
+    assert_eq!(entry.revision, written);
+}

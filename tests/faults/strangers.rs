@@ -1,0 +1,111 @@
+//! Servers and clients that are not as one would like: older servers, and messages that no KV
+//! client writes.
+
+use std::time::Duration;
+
+use kvscope::kv::backend::{Backend, BucketConfig, Write};
+use kvscope::kv::{Error, Key, Store, WriteError};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::picture::Picture;
+use crate::setup::{bucket, connect, name, watch_all};
+use crate::support::NatsServer;
+use crate::support::proxy::Proxy;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_server_says_what_it_can_not_do() {
+    let server = NatsServer::start();
+    let old = Proxy::disguised(server.port(), "2.9.25").await;
+    let backend = connect(old.url()).await;
+    let can = backend.capabilities();
+    assert!(!can.entry_ttl);
+
+    let store = bucket(&backend, "b").await;
+    let write = Write::put(Key::new("a").unwrap(), "1").with_ttl(Duration::from_secs(5));
+    let refused = store.write(write).await;
+    assert!(
+        matches!(refused, Err(WriteError::Failed(Error::Unsupported { .. }))),
+        "{refused:?}"
+    );
+    assert_eq!(store.get("a").await.unwrap(), None);
+
+    // Such a server leaves out of a request what it does not know.
+    let mut marked = BucketConfig::new(name("marked"));
+    marked.marker_ttl = Some(Duration::from_mins(1));
+    let mut compressed = BucketConfig::new(name("compressed"));
+    compressed.compression = true;
+    for config in [&marked, &compressed] {
+        let refused = backend.create_bucket(config).await;
+        assert!(
+            matches!(refused, Err(Error::Unsupported { .. })),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(backend.buckets().await.unwrap().len(), 1);
+}
+
+/// Publishes a message with headers that no client would let pass.
+async fn publish_raw(server: &NatsServer, subject: &str, headers: &[u8], value: &[u8]) {
+    let mut wire = tokio::net::TcpStream::connect(("127.0.0.1", server.port()))
+        .await
+        .unwrap();
+    let mut bytes = b"CONNECT {\"headers\":true,\"verbose\":false}\r\n".to_vec();
+    let total = headers.len() + value.len();
+    bytes.extend(format!("HPUB {subject} {} {total}\r\n", headers.len()).bytes());
+    bytes.extend(headers);
+    bytes.extend(value);
+    bytes.extend(b"\r\nPING\r\n");
+    wire.write_all(&bytes).await.unwrap();
+    let mut answers = tokio::io::BufReader::new(wire);
+    let mut line = String::new();
+    while !line.starts_with("PONG") {
+        line.clear();
+        let read = tokio::io::AsyncBufReadExt::read_line(&mut answers, &mut line).await;
+        assert!(read.unwrap() > 0, "the server hung up");
+    }
+}
+
+const STRANGE: [&[u8]; 3] = [
+    b"NATS/1.0\r\nName: \xff\xfe\r\n\r\n",
+    b"NATS/1.0\r\nno colon\r\n\r\n",
+    b"NATS/1.0\r\na name: with a space\r\nKV-Operation: DEL\r\n\r\n",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn headers_that_can_not_be_read_stop_neither_reads_nor_watches() {
+    let server = NatsServer::start();
+    let backend = connect(server.url()).await;
+    let store = bucket(&backend, "b").await;
+    store.put("before", "1").await.unwrap();
+    for (n, headers) in STRANGE.iter().enumerate() {
+        publish_raw(&server, &format!("$KV.b.strange{n}"), headers, b"value").await;
+    }
+    store.put("after", "2").await.unwrap();
+
+    let entry = store.get("strange0").await.unwrap().expect("it is there");
+    assert_eq!(entry.live_value().unwrap(), "value");
+    assert!(store.get("strange2").await.unwrap().unwrap().is_marker());
+
+    // A snapshot, and then live.
+    let watch = watch_all(&store).await;
+    let mut picture = Picture::default();
+    picture
+        .until("ready", &watch, |picture| picture.ready >= 1)
+        .await;
+    picture
+        .until("all of them", &watch, |picture| {
+            ["before", "strange0", "strange1", "after"]
+                .iter()
+                .all(|key| picture.keys.contains_key(*key))
+        })
+        .await;
+    let other = connect(server.url()).await;
+    let other = Store::new(other.bucket(&name("b")).await.unwrap());
+    publish_raw(&server, "$KV.b.live", STRANGE[0], b"value").await;
+    other.put("last", "3").await.unwrap();
+    picture
+        .until("the live ones", &watch, |picture| {
+            picture.keys.contains_key("live") && picture.keys.contains_key("last")
+        })
+        .await;
+}
