@@ -91,7 +91,7 @@ pub struct Worker {
 
 impl Worker {
     /// How many batches of watches wait to be looked at.
-    const BATCHES: usize = 4;
+    const BATCHES: usize = 2;
 
     /// A worker, and where its messages come out.
     pub fn new(connector: Arc<dyn Connector>, masks: Masks) -> (Self, Deliveries) {
