@@ -237,7 +237,8 @@ impl Bench<'_> {
 
         let console = Console::start(self.home.path(), &arguments);
         console.wait("ages", |screen| contains(screen, "2 h"));
-        std::thread::sleep(Duration::from_secs(2));
+        // Threads that had something to do at the start end after ten seconds without.
+        std::thread::sleep(Duration::from_secs(15));
         let before = console.sleeps();
         std::thread::sleep(QUIET);
         let wakes = wakes(&before, &console.sleeps());
