@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use kvscope::kv::backend::{Backend, BucketConfig, Write};
-use kvscope::kv::{Error, Key, Store, WriteError};
+use kvscope::kv::{Error, Filter, Key, Store, WatchOptions, WriteError};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::picture::Picture;
-use crate::setup::{bucket, connect, name, watch_all};
-use crate::support::NatsServer;
+use crate::setup::{bucket, connect, name};
 use crate::support::proxy::Proxy;
+use crate::support::{NatsServer, eventually};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_older_server_says_what_it_can_not_do() {
@@ -86,8 +86,16 @@ async fn headers_that_can_not_be_read_stop_neither_reads_nor_watches() {
     assert_eq!(entry.live_value().unwrap(), "value");
     assert!(store.get("strange2").await.unwrap().unwrap().is_marker());
 
-    // A snapshot, and then live.
-    let watch = watch_all(&store).await;
+    // A snapshot, and then live. Each strange message costs the connection, perhaps while the watch
+    // is being begun: then it says so, and can be begun again.
+    let options = || WatchOptions::new(Filter::all());
+    let mut begun = None;
+    eventually("the watch begins", async || {
+        begun = store.watch(options()).await.ok();
+        begun.is_some()
+    })
+    .await;
+    let watch = begun.expect("it began");
     let mut picture = Picture::default();
     picture
         .until("ready", &watch, |picture| picture.ready >= 1)

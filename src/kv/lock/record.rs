@@ -2,14 +2,14 @@
 //! compare-and-set each.
 //!
 //! No store, no clock, no waiting: whoever takes a step reads the record, calls it, and writes what
-//! it returns on the revision that was read. [`Record::promote`] ends every step, so that whoever
+//! it returns on the revision that was read. Promotion ends every step, so that whoever
 //! can hold the lock next does so by the same write that made room: one write for each hand-off,
 //! and nothing to poll for.
 //!
 //! The rules:
 //! 1. At most one writer holds, or any number of readers.
 //! 2. While a writer waits, no reader is let in. Writers come in the order of their tickets.
-//! 3. `promote` of what a step returned changes nothing.
+//! 3. Promotion of what a step returned changes nothing.
 //! 4. A claim's fence is higher than every fence that was given on this lock by an earlier write.
 
 mod codec;
