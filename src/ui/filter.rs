@@ -4,6 +4,8 @@ use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
 
+use super::index::Query;
+
 /// What a key did to a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Typed {
@@ -65,6 +67,11 @@ impl FilterLine {
         self.input.value()
     }
 
+    /// The filter, to hold rows against.
+    pub fn query(&self) -> Query {
+        Query::new(self.text())
+    }
+
     /// Whether keys go into the line.
     pub fn is_typing(&self) -> bool {
         self.typing
@@ -118,24 +125,6 @@ impl FilterLine {
     }
 }
 
-/// Whether a row passes a filter: it contains the text, or with `!` before it does not. A filter
-/// without a capital letter matches capitals too.
-pub fn passes(filter: &str, row: &str) -> bool {
-    let (wanted, text) = match filter.strip_prefix('!') {
-        Some(text) => (false, text),
-        None => (true, filter),
-    };
-    if text.is_empty() {
-        return true;
-    }
-    let found = if text.chars().any(char::is_uppercase) {
-        row.contains(text)
-    } else {
-        row.to_lowercase().contains(text)
-    };
-    found == wanted
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,12 +148,5 @@ mod tests {
         line.begin();
         line.paste("x\u{1b}y\nz");
         assert_eq!(line.text(), "axy");
-    }
-
-    #[test]
-    fn rows_pass() {
-        assert!(passes("bill", "app.Billing") && !passes("Bill", "app.billing"));
-        assert!(passes("!bill", "app.search") && !passes("!bill", "app.billing"));
-        assert!(passes("", "x") && passes("!", "x"));
     }
 }

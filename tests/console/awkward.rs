@@ -189,3 +189,21 @@ async fn values_that_are_no_text_are_shown_as_they_are() {
         check(&console, "the notice");
     }
 }
+
+/// A sign that stands for an escape is itself shown by number, so words that were made visible
+/// twice would not look like what they are.
+#[tokio::test(start_paused = true)]
+async fn a_hostile_name_of_a_place_is_made_visible_once() {
+    let places = Places {
+        given: Err("refused".to_owned()),
+        others: Vec::new(),
+    };
+    let given = |settings: &mut kvscope::ui::app::Settings| {
+        settings.given = "a\u{1b}b".to_owned();
+    };
+    let mut console = Console::with(places, 120, 30, given);
+    console.shows("refused").await;
+    let screen = console.screen();
+    let header = screen.lines().next().unwrap();
+    assert!(header.contains("a␛b"), "{header}");
+}

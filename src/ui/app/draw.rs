@@ -15,8 +15,8 @@ use crate::ui::canvas::{Canvas, Hit, Notes};
 use crate::ui::command::{COMMANDS, Scope};
 use crate::ui::message::Millis;
 use crate::ui::overlays::Overlay;
-use crate::ui::shown;
 use crate::ui::theme::Role;
+use crate::ui::{shown, text};
 
 /// The scopes while help is open.
 pub(super) const HELP_SCOPES: [Scope; 2] = [Scope::Rows, Scope::Global];
@@ -116,13 +116,13 @@ fn header(app: &App, canvas: &mut Canvas<'_, '_>, area: Rect) {
     };
     let mut left = String::from(" kvscope");
     if label != address {
-        left = format!("{left}  {}", shown::plain(label));
+        left = format!("{left}  {label}");
     }
     let mut spans = vec![canvas.span(
-        shown::fitted(&left, room.min(left.chars().count())),
+        shown::fitted(&left, room.min(text::width(&left))),
         Role::Title,
     )];
-    let rest = room.saturating_sub(left.chars().count());
+    let rest = room.saturating_sub(text::width(&left));
     if rest > 8 && !address.is_empty() {
         spans.push(canvas.span(shown::fitted(&format!(" ▏{address}"), rest), Role::Muted));
     } else {

@@ -47,7 +47,8 @@ pub enum Freshness {
 }
 
 impl Freshness {
-    /// The badge: its words, shorter where there is no room, and their role.
+    /// The badge: its words, shorter where there is no room, and their role. The words are as
+    /// they came, and not yet fit for the screen.
     pub fn badge(&self, is_short: bool) -> (String, Role) {
         match self {
             Self::Nowhere => ("○ not connected".to_owned(), Role::Muted),
@@ -77,9 +78,7 @@ impl Freshness {
                 format!("◌ stale since {}: {reason}", shown::clock(*since)),
                 Role::Danger,
             ),
-            Self::Closed { reason } => {
-                (format!("✖ closed: {}", shown::plain(reason)), Role::Danger)
-            }
+            Self::Closed { reason } => (format!("✖ closed: {reason}"), Role::Danger),
         }
     }
 

@@ -11,7 +11,7 @@ use ratatui::text::{Line, Span};
 use crate::kv::{BucketName, Entry, Key, Operation, Revision, WatchEvent};
 use crate::ui::canvas::{Canvas, Hit, Pane};
 use crate::ui::command::Command;
-use crate::ui::filter::{FilterLine, passes};
+use crate::ui::filter::FilterLine;
 use crate::ui::message::Millis;
 use crate::ui::shown;
 use crate::ui::text::figures;
@@ -89,7 +89,8 @@ impl Activity {
 
     fn push(&mut self, change: Change) {
         let number = self.dropped + self.changes.len() as u64;
-        if passes(self.filter.text(), &change.text()) {
+        let query = self.filter.query();
+        if query.is_all() || query.matches(&change.text()) {
             self.passing.push_back(number);
         }
         self.changes.push_back(change);
@@ -113,10 +114,10 @@ impl Activity {
 
     /// Applies the filter as it is now to everything.
     pub fn filter_changed(&mut self) {
-        let filter = self.filter.text();
+        let query = self.filter.query();
         let changes = (self.dropped..).zip(&self.changes);
         self.passing = changes
-            .filter(|(_, c)| passes(filter, &c.text()))
+            .filter(|(_, c)| query.matches(&c.text()))
             .map(|(number, _)| number)
             .collect();
         self.follows = Follows::End;

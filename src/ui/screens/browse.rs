@@ -298,11 +298,8 @@ impl Browse {
 
     /// Types a key into the filter that is open; says whether one is.
     pub fn type_into_filter(&mut self, key: KeyEvent, ctx: &mut Context<'_>) -> bool {
-        let line = match (self.focus, &mut self.keys) {
-            (Focus::Buckets, _) => &mut self.buckets.filter,
-            (Focus::Keys, Some(keys)) => &mut keys.filter,
-            (Focus::Keys, None) => return false,
-            (Focus::Entry, _) => &mut self.entry.search,
+        let Some(line) = self.filter_line() else {
+            return false;
         };
         if !line.is_typing() {
             return false;
@@ -327,11 +324,8 @@ impl Browse {
 
     /// Pastes into the filter that is open.
     pub fn paste(&mut self, text: &str, ctx: &mut Context<'_>) {
-        let line = match (self.focus, &mut self.keys) {
-            (Focus::Buckets, _) => &mut self.buckets.filter,
-            (Focus::Keys, Some(keys)) => &mut keys.filter,
-            (Focus::Keys, None) => return,
-            (Focus::Entry, _) => &mut self.entry.search,
+        let Some(line) = self.filter_line() else {
+            return;
         };
         if line.is_typing() {
             line.paste(text);

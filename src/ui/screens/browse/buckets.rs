@@ -7,7 +7,7 @@ use crate::kv::backend::BucketInfo;
 use crate::kv::{BucketName, Error};
 use crate::ui::canvas::{Canvas, Hit, Pane};
 use crate::ui::context::Context;
-use crate::ui::filter::{FilterLine, passes};
+use crate::ui::filter::FilterLine;
 use crate::ui::message::{Effect, Millis, RequestId};
 use crate::ui::remote::Remote;
 use crate::ui::shown;
@@ -101,8 +101,9 @@ impl Buckets {
     }
 
     fn rows(&self) -> Vec<&BucketInfo> {
+        let query = self.filter.query();
         let all = self.list.value().into_iter().flatten();
-        all.filter(|info| passes(self.filter.text(), info.config.name.as_str()))
+        all.filter(|info| query.matches(info.config.name.as_str()))
             .collect()
     }
 
