@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use kvscope::ui::message::Effect;
+use kvscope::kv::backend::Backend;
+use kvscope::kv::memory::Memory;
+use kvscope::ui::message::{Effect, Target};
 use unicode_width::UnicodeWidthStr;
 
 use super::harness::{Console, Places};
@@ -194,16 +196,24 @@ async fn values_that_are_no_text_are_shown_as_they_are() {
 /// twice would not look like what they are.
 #[tokio::test(start_paused = true)]
 async fn a_hostile_name_of_a_place_is_made_visible_once() {
+    let context = Target::Context("c\u{1b}d".to_owned());
+    let elsewhere: Arc<dyn Backend> = Arc::new(Memory::new());
     let places = Places {
         given: Err("refused".to_owned()),
-        others: Vec::new(),
+        others: vec![(context, elsewhere)],
     };
     let given = |settings: &mut kvscope::ui::app::Settings| {
         settings.given = "a\u{1b}b".to_owned();
     };
     let mut console = Console::with(places, 120, 30, given);
     console.shows("refused").await;
+    console.shows("c␛d").await;
     let screen = console.screen();
     let header = screen.lines().next().unwrap();
     assert!(header.contains("a␛b"), "{header}");
+    assert!(
+        console.line_with("Tried").contains("Tried a␛b:"),
+        "{screen}"
+    );
+    assert!(console.line_with("Try again").contains("a␛b"), "{screen}");
 }

@@ -119,7 +119,10 @@ impl Connect {
         let mut inner = canvas.pane(title, true, area);
         canvas.hit(area, Hit::Pane(Pane::Connect));
         let (words, role) = self.state(given);
-        for line in wrapped(&words, usize::from(inner.width.saturating_sub(2))) {
+        for line in wrapped(
+            &shown::plain(&words),
+            usize::from(inner.width.saturating_sub(2)),
+        ) {
             if inner.height == 0 {
                 return;
             }
@@ -150,13 +153,13 @@ impl Connect {
             let (name, what) = in_words(choice, given);
             let spans = vec![
                 canvas.span(format!(" {} ", shown::fitted(&name, 26)), Role::Text),
-                canvas.span(what, Role::Muted),
+                canvas.span(shown::plain(&what), Role::Muted),
             ];
             canvas.line(Line::from(spans), line);
         }
     }
 
-    /// What is going on, in words.
+    /// What is going on, in words that are not yet fit for the screen.
     fn state(&self, given: &str) -> (String, Role) {
         match (&self.trying, &self.failed) {
             (Some((_, target)), _) => (
@@ -164,7 +167,7 @@ impl Connect {
                 Role::Text,
             ),
             (None, Some((target, reason))) => {
-                let (name, reason) = (name_of(target, given), shown::plain(reason));
+                let name = name_of(target, given);
                 // Most reasons name the place themselves.
                 let words = if reason.contains(&name) {
                     format!("{reason}.")
@@ -181,22 +184,18 @@ impl Connect {
 fn name_of(target: &Target, given: &str) -> String {
     match target {
         Target::Given => given.to_owned(),
-        Target::Context(name) => format!("the context {}", shown::plain(name)),
-        Target::File(path) => shown::plain(&path.display().to_string()),
+        Target::Context(name) => format!("the context {name}"),
+        Target::File(path) => path.display().to_string(),
         Target::Demo => "the demo".to_owned(),
     }
 }
 
+/// What a choice is called, and what it is: not yet fit for the screen.
 fn in_words(choice: &Choice, given: &str) -> (String, String) {
     match choice {
         Choice::Go(Target::Given) => ("Try again".to_owned(), given.to_owned()),
-        Choice::Go(Target::Context(name)) => {
-            (shown::plain(name), "a context of the nats CLI".to_owned())
-        }
-        Choice::Go(Target::File(path)) => (
-            shown::plain(&path.display().to_string()),
-            "a local file".to_owned(),
-        ),
+        Choice::Go(Target::Context(name)) => (name.clone(), "a context of the nats CLI".to_owned()),
+        Choice::Go(Target::File(path)) => (path.display().to_string(), "a local file".to_owned()),
         Choice::Go(Target::Demo) => (
             "Demo".to_owned(),
             "sample data in a temporary file".to_owned(),
