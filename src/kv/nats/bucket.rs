@@ -118,7 +118,7 @@ impl NatsBucket {
     /// A message as the stream's leader has it.
     async fn message(&self, what: &str, which: &Which<'_>) -> Result<Option<Stored>, Error> {
         let verb = format!("STREAM.MSG.GET.{}", self.stream());
-        match self.session.call::<RawAnswer>(what, &verb, which).await {
+        match self.session.ask_with::<RawAnswer>(what, &verb, which).await {
             Ok(answer) => {
                 Stored::try_from(answer.message)
                     .map(Some)
@@ -187,7 +187,7 @@ impl NatsBucket {
             last_by_subj: &self.subject(key),
         })
         .map_err(|error| protocol(&error.to_string()))?;
-        let answer = match self.session.request(subject, None, body.into()).await {
+        let answer = match self.session.inquire(subject, body.into()).await {
             Ok(answer) => answer,
             Err(Lost::NobodyListens | Lost::Denied) => return Err(None),
             Err(lost) => return Err(Some(self.session.unanswered(&what, lost))),

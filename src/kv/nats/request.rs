@@ -10,6 +10,8 @@ use async_nats::connection::State;
 use async_nats::jetstream::{ErrorCode, response::Response};
 use async_nats::{Client, HeaderMap, Message, Request, RequestErrorKind};
 use bytes::Bytes;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -17,6 +19,9 @@ use tokio::sync::watch;
 
 use super::link::{Denial, Link};
 use crate::kv::Error;
+
+/// How often something is asked at most before there is no answer to it.
+const INQUIRIES: u32 = 4;
 
 /// The error body of a JetStream answer.
 pub(super) type ApiError = async_nats::jetstream::Error;
@@ -126,7 +131,21 @@ impl Session {
         }
     }
 
-    /// Calls JetStream's API, where the subject says it all.
+    /// Sends a request that changes nothing, and sends it again while nothing comes back: a server
+    /// says nothing at all to what it gets while a stream has no leader. The first answer counts,
+    /// whichever request it is to, and the time to wait stays the same.
+    pub(super) async fn inquire(&self, subject: String, payload: Bytes) -> Result<Message, Lost> {
+        let mut asked = FuturesUnordered::new();
+        loop {
+            asked.push(self.request(subject.clone(), None, payload.clone()));
+            tokio::select! {
+                Some(answer) = asked.next() => return answer,
+                () = tokio::time::sleep(self.timeout / INQUIRIES) => {}
+            }
+        }
+    }
+
+    /// Calls JetStream's API, where the subject says it all and asking twice does no harm.
     ///
     /// `verb` is the subject after the prefix, `what` the same for people.
     pub(super) async fn ask<T: DeserializeOwned>(
@@ -134,10 +153,25 @@ impl Session {
         what: &str,
         verb: &str,
     ) -> Result<T, CallError> {
-        self.exchange(what, verb, Bytes::new()).await
+        let subject = format!("{}.{verb}", self.api);
+        let answer = self.inquire(subject, Bytes::new()).await;
+        self.understood(what, answer)
     }
 
-    /// Calls JetStream's API with a body, like [`Session::ask`].
+    /// Like [`Session::ask`], with a body.
+    pub(super) async fn ask_with<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        verb: &str,
+        body: &(impl Serialize + Sync),
+    ) -> Result<T, CallError> {
+        let body = serde_json::to_vec(body).map_err(|error| nonsense(what, &error))?;
+        let subject = format!("{}.{verb}", self.api);
+        let answer = self.inquire(subject, body.into()).await;
+        self.understood(what, answer)
+    }
+
+    /// Calls JetStream's API, once, to change something.
     pub(super) async fn call<T: DeserializeOwned>(
         &self,
         what: &str,
@@ -145,19 +179,17 @@ impl Session {
         body: &(impl Serialize + Sync),
     ) -> Result<T, CallError> {
         let body = serde_json::to_vec(body).map_err(|error| nonsense(what, &error))?;
-        self.exchange(what, verb, body.into()).await
+        let subject = format!("{}.{verb}", self.api);
+        let answer = self.request(subject, None, body.into()).await;
+        self.understood(what, answer)
     }
 
-    async fn exchange<T: DeserializeOwned>(
+    fn understood<T: DeserializeOwned>(
         &self,
         what: &str,
-        verb: &str,
-        body: Bytes,
+        answer: Result<Message, Lost>,
     ) -> Result<T, CallError> {
-        let answer = self
-            .request(format!("{}.{verb}", self.api), None, body)
-            .await
-            .map_err(|lost| CallError::Failed(self.unanswered(what, lost)))?;
+        let answer = answer.map_err(|lost| CallError::Failed(self.unanswered(what, lost)))?;
         match serde_json::from_slice(&answer.payload) {
             Ok(Response::Ok(answer)) => Ok(answer),
             Ok(Response::Err { error }) => Err(CallError::Api(error)),
