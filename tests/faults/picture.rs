@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use kvscope::kv::{Filter, Interruption, Revision, Store, Watch, WatchEvent};
+use kvscope::kv::{Error, Filter, Interruption, Revision, Store, Watch, WatchEvent};
 
-use crate::support::soon;
+use crate::support::{eventually, soon};
 
 /// A value, and the revision it came with.
 type Held = (Revision, Bytes);
@@ -75,20 +75,24 @@ impl Picture {
     }
 }
 
-/// What is in a bucket, asked of the store key by key.
+/// What is in a bucket, asked of the store key by key, once it answers: a cluster that was just
+/// put together again may be without a leader for a moment.
 pub(crate) async fn content(store: &Store) -> BTreeMap<String, Held> {
+    let mut content = Err(Error::Closed);
+    eventually("a list of keys", async || {
+        content = read_all(store).await;
+        content.is_ok()
+    })
+    .await;
+    content.unwrap()
+}
+
+async fn read_all(store: &Store) -> Result<BTreeMap<String, Held>, Error> {
     let mut content = BTreeMap::new();
-    for entry in soon("a list of keys", store.entries(Filter::all()))
-        .await
-        .unwrap()
-    {
-        let entry = store
-            .get(&entry.key)
-            .await
-            .unwrap()
-            .expect("the key is there");
+    for entry in store.entries(Filter::all()).await? {
+        let entry = store.get(&entry.key).await?.expect("the key is there");
         let value = entry.live_value().expect("it has a value").clone();
         content.insert(entry.key.to_string(), (entry.revision, value));
     }
-    content
+    Ok(content)
 }
