@@ -12,7 +12,7 @@ pub struct Clock(Source);
 #[derive(Debug, Clone, Copy)]
 enum Source {
     Boot,
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     Tokio(tokio::time::Instant),
 }
 
@@ -23,8 +23,8 @@ impl Clock {
     }
 
     /// The runtime's time, which a test can stop.
-    #[cfg(test)]
-    pub(crate) fn tokio() -> Self {
+    #[cfg(any(test, feature = "testing"))]
+    pub fn tokio() -> Self {
         Self(Source::Tokio(tokio::time::Instant::now()))
     }
 
@@ -32,7 +32,7 @@ impl Clock {
     pub fn now(self) -> Duration {
         match self.0 {
             Source::Boot => since_boot(),
-            #[cfg(test)]
+            #[cfg(any(test, feature = "testing"))]
             Source::Tokio(begin) => begin.elapsed(),
         }
     }

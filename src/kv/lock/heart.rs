@@ -151,10 +151,9 @@ impl Heart {
     async fn beat(&mut self, next: Session) -> Beaten {
         let doubt = self.doubt.take();
         let was_in_doubt = doubt.is_some();
-        let beat = match doubt.map_or_else(|| self.first_sent_now(next), Ok) {
-            Ok(beat) => beat,
+        let Ok(beat) = doubt.map_or_else(|| self.first_sent_now(next), Ok) else {
             // A session can always be written; if not, nobody else is to blame.
-            Err(_) => return Beaten::Lost(Loss::Closed),
+            return Beaten::Lost(Loss::Closed);
         };
         let write = Write::put(self.key.clone(), beat.bytes.clone()).expecting(self.revision);
         match tokio::time::timeout(self.patience(), self.bucket.write(write)).await {
@@ -188,12 +187,9 @@ impl Heart {
     /// What became of a beat that was not acknowledged.
     async fn find_out(&mut self, beat: Beat) -> Beaten {
         let read = self.bucket.get(&self.key, Consistency::Leader);
-        let entry = match tokio::time::timeout(self.patience(), read).await {
-            Ok(Ok(entry)) => entry,
-            Ok(Err(_)) | Err(_) => {
-                self.doubt = Some(beat);
-                return Beaten::Failed(None);
-            }
+        let Ok(Ok(entry)) = tokio::time::timeout(self.patience(), read).await else {
+            self.doubt = Some(beat);
+            return Beaten::Failed(None);
         };
         let revision = entry
             .as_ref()

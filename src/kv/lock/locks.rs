@@ -17,7 +17,7 @@ use super::guard::{Claim, Guard, Kind, Reading, Writing};
 use super::heart::{Heart, Life};
 use super::lane::{Command, Lane, Parts};
 use super::lease::Lease;
-use super::record::{Mode, Request};
+use super::record::Request;
 use super::session::Process;
 use super::settings::Settings;
 use super::{key_of, rw_lock};

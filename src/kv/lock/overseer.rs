@@ -14,7 +14,7 @@ use super::lease::{Lease, Silence};
 use super::record::Record;
 use super::session::{Cause, Process, Session};
 use crate::kv::backend::{BucketBackend, Consistency, Write};
-use crate::kv::{Entry, Key, Revision, WriteError};
+use crate::kv::{Entry, Revision, WriteError};
 
 /// The most sessions that are read in one round.
 const MOST_READS: usize = 32;

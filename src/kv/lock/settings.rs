@@ -53,9 +53,9 @@ impl Settings {
     }
 
     /// Judges leases by another clock.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "testing"))]
     #[must_use]
-    pub(crate) fn clock(self, clock: Clock) -> Self {
+    pub fn clock(self, clock: Clock) -> Self {
         Self { clock, ..self }
     }
 }
