@@ -2,6 +2,12 @@
 
 #[path = "locks/cases.rs"]
 mod cases;
+#[path = "locks/layers.rs"]
+mod layers;
+#[path = "locks/oracle.rs"]
+mod oracle;
+#[path = "locks/schedules.rs"]
+mod schedules;
 #[path = "support/nats.rs"]
 mod support;
 
