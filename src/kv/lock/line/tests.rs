@@ -346,7 +346,9 @@ proptest! {
         }
         for line in &mut lines {
             let ids: Vec<String> = line.attempts().map(str::to_owned).collect();
-            ids.iter().for_each(|id| line.release(id));
+            for id in &ids {
+                line.release(id);
+            }
         }
         for line in &mut lines {
             line.forget();
