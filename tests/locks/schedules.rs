@@ -495,3 +495,39 @@ impl Customer {
         self.oracle.resume(self.process, Held::Read(guard))
     }
 }
+
+/// Those who died together are found out together, not one after the other.
+#[tokio::test(start_paused = true)]
+async fn a_queue_of_the_dead_takes_hardly_longer_than_one() {
+    let lease = Lease::new(Duration::from_secs(2)).unwrap();
+    let config = BucketConfig::new(BucketName::new("locks").unwrap());
+    let (memory, store) = Memory::with_bucket(&config).await.unwrap();
+    let settings = || Settings::default().lease(lease).clock(Clock::tokio());
+    let mut dying = Vec::new();
+    for number in 0..6 {
+        let (pulse, felt) = watch::channel(Pulse::Beating);
+        let inner = memory.bucket(&config.name).await.unwrap();
+        let theirs = Store::new(Arc::new(Mortal { inner, pulse: felt }));
+        let locks = Locks::new(&theirs, settings().label(format!("p{number}")));
+        tokio::spawn(async move {
+            let guard = locks.write("a").await;
+            std::future::pending::<()>().await;
+            drop(guard);
+        });
+        sleep(Duration::from_millis(10)).await;
+        dying.push(pulse);
+    }
+    let locks = Locks::new(&store, settings());
+    let waits = locks.write("a");
+    let dies = async {
+        sleep(lease.length()).await;
+        dying.iter().for_each(|pulse| {
+            pulse.send_replace(Pulse::Dead);
+        });
+        Instant::now()
+    };
+    let (guard, died) = tokio::join!(async { (waits.await.unwrap(), Instant::now()) }, dies);
+    let took = guard.1 - died;
+    assert!(took < lease.length() * 9 / 5, "{took:?}");
+    guard.0.release().await.unwrap();
+}
