@@ -13,10 +13,14 @@ mod cases;
 mod layers;
 #[path = "locks/oracle.rs"]
 mod oracle;
+#[path = "locks/processes.rs"]
+mod processes;
 #[path = "locks/schedules.rs"]
 mod schedules;
 #[path = "support/nats.rs"]
 mod support;
+#[path = "locks/worker.rs"]
+mod worker;
 
 use std::sync::Arc;
 
