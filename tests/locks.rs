@@ -9,6 +9,8 @@
 
 #[path = "locks/cases.rs"]
 mod cases;
+#[path = "locks/held.rs"]
+mod held;
 #[path = "locks/layers.rs"]
 mod layers;
 #[path = "locks/oracle.rs"]

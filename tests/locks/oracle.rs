@@ -7,52 +7,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kvscope::kv::lock::record::{Claim, Mode, Record, State};
+use kvscope::kv::lock::resource_of;
 use kvscope::kv::lock::session::Session;
-use kvscope::kv::lock::{ReadGuard, WriteGuard, resource_of};
 use kvscope::kv::{Key, Revision};
 use tokio::time::Instant;
 
+use crate::held::Held;
 use crate::layers::Witness;
 
 /// How much of what happened is told beside a violation.
 const TRAIL: usize = 60;
-
-/// A guard of either kind.
-#[derive(Debug)]
-pub(crate) enum Held {
-    Read(ReadGuard),
-    Write(WriteGuard),
-}
-
-impl Held {
-    pub(crate) fn mode(&self) -> Mode {
-        match self {
-            Self::Read(_) => Mode::Read,
-            Self::Write(_) => Mode::Write,
-        }
-    }
-
-    pub(crate) fn resource(&self) -> &str {
-        match self {
-            Self::Read(guard) => guard.resource(),
-            Self::Write(guard) => guard.resource(),
-        }
-    }
-
-    pub(crate) fn fence(&self) -> u64 {
-        match self {
-            Self::Read(guard) => guard.fence(),
-            Self::Write(guard) => guard.fence(),
-        }
-    }
-
-    pub(crate) fn is_valid(&self) -> bool {
-        match self {
-            Self::Read(guard) => guard.check().is_ok(),
-            Self::Write(guard) => guard.check().is_ok(),
-        }
-    }
-}
 
 /// The one that all processes of a schedule are watched by.
 #[derive(Debug, Default)]

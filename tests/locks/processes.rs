@@ -355,7 +355,7 @@ async fn clocks_apart(ground: &Ground) {
         worker.say("write w clocks").await;
         ground.waiters("clocks", 1).await;
         // As long as it beats, it holds.
-        for _ in 0..6 {
+        for _ in 0..4 {
             tokio::time::sleep(lease.beat()).await;
             beat = beat.beaten().unwrap();
             at = ground
@@ -436,7 +436,7 @@ async fn a_thousand_readers(ground: &Ground) {
 
 async fn fifty_processes(ground: &Ground) {
     const PROCESSES: usize = 50;
-    const TURNS: usize = 3;
+    const TURNS: usize = 1;
     let mut workers = Vec::new();
     let mut starting = JoinSet::new();
     for _ in 0..PROCESSES {

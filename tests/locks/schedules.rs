@@ -20,8 +20,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::held::Held;
 use crate::layers::{Mortal, Pulse, Witnessed};
-use crate::oracle::{Held, Oracle, Presence, Tally, shown};
+use crate::oracle::{Oracle, Presence, Tally, shown};
 
 const RESOURCES: [&str; 2] = ["a", "b"];
 /// How many schedules there are when nobody asks for more.
@@ -481,8 +482,7 @@ impl Customer {
             return;
         }
         let released = match presence.leave() {
-            Some(Held::Read(guard)) => guard.release().await,
-            Some(Held::Write(guard)) => guard.release().await,
+            Some(guard) => guard.release().await,
             None => Ok(()),
         };
         match released {
@@ -521,9 +521,9 @@ async fn a_queue_of_the_dead_takes_hardly_longer_than_one() {
     let waits = locks.write("a");
     let dies = async {
         sleep(lease.length()).await;
-        dying.iter().for_each(|pulse| {
+        for pulse in &dying {
             pulse.send_replace(Pulse::Dead);
-        });
+        }
         Instant::now()
     };
     let (guard, died) = tokio::join!(async { (waits.await.unwrap(), Instant::now()) }, dies);

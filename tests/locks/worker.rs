@@ -3,10 +3,13 @@
 //! The test program runs itself again: with [`PLACE`] set, its only test is to be such a worker.
 //! A line on its input is a command; what comes of it is a line that begins with an `@`.
 
+#![allow(dead_code, reason = "the benchmark uses a part of this")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "where the bench breaks, the test fails")]
+
 use std::collections::HashMap;
 use std::io::Write as _;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -25,7 +28,7 @@ use kvscope::kv::{
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use crate::oracle::Held;
+use crate::held::Held;
 use crate::support::soon;
 
 /// Where the store is: `file:` and a path, or servers' addresses with commas between them.
@@ -101,8 +104,8 @@ pub(crate) async fn guarded(store: &Store, resource: &str, fence: u64) -> bool {
     }
 }
 
-#[test]
-fn serve() {
+/// Is a worker to the end, if this process was started as one.
+pub(crate) fn serve_if_asked() {
     let Ok(place) = std::env::var(PLACE) else {
         return;
     };
@@ -124,6 +127,11 @@ fn serve() {
     std::process::exit(0);
 }
 
+#[test]
+fn serve() {
+    serve_if_asked();
+}
+
 fn answer(what: impl std::fmt::Display) {
     let mut out = std::io::stdout().lock();
     write!(out, "\n@{what}\n").unwrap();
@@ -132,6 +140,7 @@ fn answer(what: impl std::fmt::Display) {
 
 struct Program {
     store: Store,
+    bucket: Arc<Rigged>,
     locks: Locks,
     held: Mutex<HashMap<String, Held>>,
 }
@@ -140,14 +149,11 @@ impl Program {
     async fn begin(place: &str, orders: &Orders) -> Arc<Self> {
         let backend = connect(place).await;
         let name = BucketName::new(BUCKET).unwrap();
-        let mut bucket = backend.bucket(&name).await.unwrap();
-        if orders.dies_midway {
-            bucket = Arc::new(DiesMidway {
-                inner: bucket,
-                has_killed: AtomicBool::new(false),
-            });
-        }
-        let store = Store::new(bucket);
+        let bucket = Arc::new(Rigged {
+            dies_midway: orders.dies_midway,
+            ..Rigged::new(backend.bucket(&name).await.unwrap())
+        });
+        let store = Store::new(Arc::clone(&bucket) as Arc<dyn BucketBackend>);
         let lease = Lease::new(orders.lease).unwrap();
         let label = format!("worker-{}", std::process::id());
         let mut settings = Settings::default().lease(lease).label(label);
@@ -160,6 +166,7 @@ impl Program {
         Arc::new(Self {
             locks: Locks::new(&store, settings),
             store,
+            bucket,
             held: Mutex::default(),
         })
     }
@@ -178,8 +185,7 @@ impl Program {
             ["release", name] => {
                 let held = self.held.lock().unwrap().remove(name);
                 let released = match held {
-                    Some(Held::Read(guard)) => guard.release().await,
-                    Some(Held::Write(guard)) => guard.release().await,
+                    Some(guard) => guard.release().await,
                     None => return answer(format_args!("{name} nothing held")),
                 };
                 match released {
@@ -207,12 +213,39 @@ impl Program {
             ["turns", name, resource, turns] => {
                 self.turns(name, resource, turns.parse().unwrap()).await;
             }
+            ["race", name, resource, at_ms, time_ms] => {
+                let (at, time) = (at_ms.parse().unwrap(), time_ms.parse().unwrap());
+                self.race(name, resource, at, time).await;
+            }
             ["close"] => {
                 self.locks.close().await;
                 answer("closed");
             }
             _ => answer(format_args!("what is {line:?}?")),
         }
+    }
+
+    /// Takes turns from one time on, for so long: how many, and how many writes were tried for it.
+    async fn race(&self, name: &str, resource: &str, at_ms: u128, time_ms: u128) {
+        // The session is there before.
+        self.locks
+            .write(name)
+            .await
+            .unwrap()
+            .release()
+            .await
+            .unwrap();
+        let wait = at_ms.saturating_sub(now_ms());
+        tokio::time::sleep(Duration::from_millis(u64::try_from(wait).unwrap())).await;
+        let before = self.bucket.writes();
+        let mut turns = 0;
+        while now_ms() < at_ms + time_ms {
+            let guard = self.locks.write(resource).owner(name).await.unwrap();
+            turns += 1;
+            guard.release().await.unwrap();
+        }
+        let writes = self.bucket.writes() - before;
+        answer(format_args!("{name} raced {turns} {writes}"));
     }
 
     fn keep(&self, name: &str, guard: Result<Held, kvscope::kv::lock::LockError>) {
@@ -275,15 +308,34 @@ impl Program {
     }
 }
 
-/// The store of a process that dies between killing a session and taking out its claims.
+/// A store that counts the writes that are tried, and can end its process between killing a
+/// session and taking out its claims.
 #[derive(Debug)]
-struct DiesMidway {
+pub(crate) struct Rigged {
     inner: Arc<dyn BucketBackend>,
+    dies_midway: bool,
     has_killed: AtomicBool,
+    writes: AtomicU64,
+}
+
+impl Rigged {
+    pub(crate) fn new(inner: Arc<dyn BucketBackend>) -> Self {
+        Self {
+            inner,
+            dies_midway: false,
+            has_killed: AtomicBool::new(false),
+            writes: AtomicU64::new(0),
+        }
+    }
+
+    /// How many writes were tried.
+    pub(crate) fn writes(&self) -> u64 {
+        self.writes.load(Ordering::SeqCst)
+    }
 }
 
 #[async_trait]
-impl BucketBackend for DiesMidway {
+impl BucketBackend for Rigged {
     fn name(&self) -> &BucketName {
         self.inner.name()
     }
@@ -309,7 +361,9 @@ impl BucketBackend for DiesMidway {
     }
 
     async fn write(&self, write: Write) -> Result<Revision, WriteError> {
-        if resource_of(write.key.as_str()).is_some() && self.has_killed.load(Ordering::SeqCst) {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        let is_lock = resource_of(write.key.as_str()).is_some();
+        if self.dies_midway && is_lock && self.has_killed.load(Ordering::SeqCst) {
             answer("dies");
             std::process::abort();
         }
