@@ -7,6 +7,7 @@
 //! locks and guards are to stand on it.
 
 pub mod lease;
+mod line;
 mod name;
 pub mod record;
 pub mod session;
