@@ -8,6 +8,8 @@
 
 pub mod lease;
 mod line;
+#[cfg(test)]
+mod model;
 mod name;
 pub mod record;
 pub mod session;

@@ -12,6 +12,8 @@
 //! write that comes late would otherwise leave a claim that blocks for ever.
 
 #[cfg(test)]
+mod renumber;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{HashMap, HashSet};
@@ -309,7 +311,10 @@ impl Line {
             return;
         };
         // Somebody else may have written since, and we have heard of it already.
-        let is_overtaken = self.known.as_ref().is_some_and(|known| known.revision > base);
+        let is_overtaken = self
+            .known
+            .as_ref()
+            .is_some_and(|known| known.revision > base);
         if !is_overtaken {
             self.doubt = None;
             self.newest = revision;
@@ -399,9 +404,7 @@ impl Line {
                     _ if !is_settled => None,
                     Wish::Release => Some(Outcome::Released),
                     Wish::Hold | Wish::Downgrade if attempt.seen => Some(Outcome::Gone),
-                    Wish::Hold | Wish::Downgrade => {
-                        refused.get(id).cloned().map(Outcome::Refused)
-                    }
+                    Wish::Hold | Wish::Downgrade => refused.get(id).cloned().map(Outcome::Refused),
                 };
                 let stays = end.is_none();
                 end.map(tell);
@@ -422,8 +425,12 @@ impl Line {
             true
         });
         let record = &known.record;
-        self.evictions
-            .retain(|session| record.claims().iter().any(|claim| claim.session == *session));
+        self.evictions.retain(|session| {
+            record
+                .claims()
+                .iter()
+                .any(|claim| claim.session == *session)
+        });
         outcomes
     }
 

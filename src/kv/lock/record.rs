@@ -296,6 +296,26 @@ impl Record {
         }
     }
 
+    /// The fences of those who hold.
+    #[cfg(test)]
+    pub(super) fn fences(&self) -> impl Iterator<Item = u64> {
+        self.queue.iter().filter_map(|claim| match claim.state {
+            State::Held { fence } => Some(fence),
+            State::Waiting => None,
+        })
+    }
+
+    /// Gives every fence another number, so that the model check knows states that differ in
+    /// nothing else as one.
+    #[cfg(test)]
+    pub(super) fn renumber(&mut self, number: &dyn Fn(u64) -> u64) {
+        for claim in &mut self.queue {
+            if let State::Held { fence } = &mut claim.state {
+                *fence = number(*fence);
+            }
+        }
+    }
+
     fn without(&self, goes: impl Fn(&Claim) -> bool, base: Revision) -> Step {
         if !self.queue.iter().any(&goes) {
             return Step::Nothing;
@@ -350,7 +370,8 @@ impl Record {
         self
     }
 
-    fn is_readers_turn(&self) -> bool {
+    /// Whether the readers that wait go before the writers that wait.
+    pub(super) fn is_readers_turn(&self) -> bool {
         self.max_writer_streak
             .is_some_and(|most| self.writer_streak >= most.get())
     }

@@ -170,7 +170,7 @@ impl Record {
     }
 
     /// The rule that the record breaks, if it does. No step leads to one that does.
-    pub(super) fn broken_rule(&self) -> Option<&'static str> {
+    pub(in crate::kv::lock) fn broken_rule(&self) -> Option<&'static str> {
         let ids: HashSet<&str> = self.queue.iter().map(|claim| claim.id.as_str()).collect();
         if ids.len() != self.queue.len() {
             return Some("every claim has an id of its own");
