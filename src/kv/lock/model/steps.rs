@@ -198,8 +198,14 @@ impl Setup {
         self.drive(world, who);
     }
 
-    fn beats(&self, person: &Person, who: usize) -> bool {
-        person.up && !person.lost && !person.is_done(self.roles[who].attempts)
+    /// Whether anything depends on time: only what can end a session of a live process does.
+    fn has_time(&self) -> bool {
+        self.mishaps.stalls + self.mishaps.breaks > 0
+    }
+
+    /// Whether anything depends on whether its session lives.
+    fn is_needed(&self, person: &Person, who: usize) -> bool {
+        person.asked > 0 && !(person.up && person.is_done(self.roles[who].attempts))
     }
 
     fn crash(&self, world: &mut World, who: usize) {
@@ -222,7 +228,10 @@ impl Setup {
 
     fn tick(&self, world: &mut World) {
         let older = |age: u8| (age + 1).min(self.time.longest);
-        for person in &mut world.people {
+        for (who, person) in world.people.iter_mut().enumerate() {
+            if !self.is_needed(person, who) {
+                continue;
+            }
             if let Some(beat) = &mut person.beat {
                 beat.age = older(beat.age);
             }
@@ -264,7 +273,7 @@ impl Setup {
             );
         }
         let is_dead = person.dead.is_some();
-        let is_needed = !person.is_done(self.roles[who].attempts) || !person.up;
+        let is_needed = self.is_needed(person, who);
         let is_silent = !is_dead && is_needed && self.time.is_silent(person.quiet);
         when(
             is_silent && (!person.up || left.stalls > 0),
@@ -276,7 +285,8 @@ impl Setup {
             return;
         }
         let is_due = person.sent > 0 && person.beat.is_none();
-        when(is_due && self.beats(person, who), Event::Beat(who));
+        let beats = self.has_time() && is_needed && !person.lost;
+        when(is_due && beats, Event::Beat(who));
         when(left.breaks > 0 && !is_dead && is_needed, Event::Break(who));
         when(left.crashes > 0 && is_needed, Event::Crash(who));
         match &person.flight {
@@ -360,7 +370,9 @@ impl Model for Setup {
         if world.fault.is_some() {
             return;
         }
-        events.push(Event::Tick);
+        if self.has_time() {
+            events.push(Event::Tick);
+        }
         for late in 0..world.late.len() {
             events.push(Event::LandLate(late));
         }
@@ -501,10 +513,11 @@ impl Model for Setup {
             }
         }
         for (who, person) in world.people.iter_mut().enumerate() {
-            if person.up && person.is_done(self.roles[who].attempts) && person.beat.is_none() {
-                // It may be as old as it likes: nothing depends on it any more.
-                person.sent = self.time.longest;
+            if !self.is_needed(person, who) {
+                // Nothing depends on any of these.
+                person.sent = 0;
                 person.quiet = 0;
+                person.beat = None;
             }
         }
         world.renumber();
@@ -513,20 +526,23 @@ impl Model for Setup {
 
     fn properties(&self) -> Vec<Property<Self>> {
         vec![
-            Property::always("1 no two valid guards conflict", |setup: &Self, world: &World| {
-                let guards = world
-                    .people
-                    .iter()
-                    .filter_map(|person| person.holds(setup.time));
-                let (mut readers, mut writers) = (0, 0);
-                for guard in guards {
-                    match guard {
-                        Mode::Read => readers += 1,
-                        Mode::Write => writers += 1,
+            Property::always(
+                "1 no two valid guards conflict",
+                |setup: &Self, world: &World| {
+                    let guards = world
+                        .people
+                        .iter()
+                        .filter_map(|person| person.holds(setup.time));
+                    let (mut readers, mut writers) = (0, 0);
+                    for guard in guards {
+                        match guard {
+                            Mode::Read => readers += 1,
+                            Mode::Write => writers += 1,
+                        }
                     }
-                }
-                writers == 0 || (writers == 1 && readers == 0)
-            }),
+                    writers == 0 || (writers == 1 && readers == 0)
+                },
+            ),
             Property::always(
                 "2, 3 what is stored keeps the record's rules",
                 |_: &Self, world: &World| !matches!(world.fault, Some(Rule::Record(_))),
@@ -534,28 +550,37 @@ impl Model for Setup {
             Property::always("4 fences rise", |_: &Self, world: &World| {
                 world.fault != Some(Rule::Fences)
             }),
-            Property::always("5 no reader is granted while a writer waits", |_: &Self, world: &World| {
-                world.fault != Some(Rule::WritersFirst)
-            }),
-            Property::always("6 no claim of a live session lacks an owner", |_: &Self, world: &World| {
-                let claims = world.stored.record.claims();
-                claims.iter().all(|claim| {
-                    let owner = world.people.iter().enumerate();
-                    let mut owner = owner.filter(|(who, _)| name(*who) == claim.session);
-                    let lives = |person: &Person| person.up && person.dead.is_none();
-                    owner.all(|(_, person)| {
-                        let mut wanted = person.line.attempts();
-                        !lives(person) || !person.line.is_idle() || wanted.any(|id| id == claim.id)
+            Property::always(
+                "5 no reader is granted while a writer waits",
+                |_: &Self, world: &World| world.fault != Some(Rule::WritersFirst),
+            ),
+            Property::always(
+                "6 no claim of a live session lacks an owner",
+                |_: &Self, world: &World| {
+                    let claims = world.stored.record.claims();
+                    claims.iter().all(|claim| {
+                        let owner = world.people.iter().enumerate();
+                        let mut owner = owner.filter(|(who, _)| name(*who) == claim.session);
+                        let lives = |person: &Person| person.up && person.dead.is_none();
+                        owner.all(|(_, person)| {
+                            let mut wanted = person.line.attempts();
+                            !lives(person)
+                                || !person.line.is_idle()
+                                || wanted.any(|id| id == claim.id)
+                        })
                     })
-                })
-            }),
+                },
+            ),
             Property::always("7 a dead session never beats", |_: &Self, world: &World| {
                 world.fault != Some(Rule::DeadBeats)
             }),
-            Property::sometimes("somebody comes in after a dead one", |setup: &Self, world: &World| {
-                let holds = |person: &Person| person.holds(setup.time).is_some();
-                world.evicted && world.people.iter().any(holds)
-            }),
+            Property::sometimes(
+                "somebody comes in after a dead one",
+                |setup: &Self, world: &World| {
+                    let holds = |person: &Person| person.holds(setup.time).is_some();
+                    world.evicted && world.people.iter().any(holds)
+                },
+            ),
             Property::sometimes(
                 "somebody holds who is not valid any more",
                 |setup: &Self, world: &World| {
