@@ -8,8 +8,8 @@ impl Line {
     /// Every revision that it knows, and every fence.
     pub(in crate::kv::lock) fn numbers(&self, add: &mut dyn FnMut(u64)) {
         add(self.newest.0);
-        if let Some(doubt) = self.doubt {
-            add(doubt.0);
+        for revision in [self.doubt, self.rewound].into_iter().flatten() {
+            add(revision.0);
         }
         if let Some(known) = &self.known {
             add(known.revision.0);
@@ -25,7 +25,10 @@ impl Line {
     pub(in crate::kv::lock) fn renumber(&mut self, number: &dyn Fn(u64) -> u64) {
         let other = |revision: &mut Revision| *revision = Revision(number(revision.0));
         other(&mut self.newest);
-        self.doubt.as_mut().map(other);
+        self.doubt
+            .iter_mut()
+            .chain(&mut self.rewound)
+            .for_each(other);
         if let Some(known) = &mut self.known {
             other(&mut known.revision);
             known.record.renumber(number);

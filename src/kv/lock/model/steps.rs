@@ -1,5 +1,6 @@
 //! What can happen next in the world, and what comes of it.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use stateright::{Model, Property};
@@ -15,6 +16,10 @@ use crate::kv::Revision;
 pub(super) struct Setup {
     pub(super) roles: Vec<Role>,
     pub(super) time: Time,
+    /// How many of them, from the first, others may take for dead while they live. The guards of
+    /// the rest are always valid, which is the worst that they can be to others.
+    pub(super) victims: usize,
+    pub(super) max_writer_streak: Option<NonZeroU32>,
     pub(super) mishaps: Mishaps,
     pub(super) mistake: Option<Mistake>,
 }
@@ -113,7 +118,7 @@ impl Setup {
             owner: String::new(),
             label: String::new(),
             asked_ms: 0,
-            max_writer_streak: None,
+            max_writer_streak: self.max_writer_streak,
         }
     }
 
@@ -152,6 +157,103 @@ impl Setup {
         self.drive(world, who);
     }
 
+    fn ask(&self, world: &mut World, who: usize) {
+        let person = &mut world.people[who];
+        person.asked += 1;
+        person.place = Place::Asking;
+        let request = self.request(who, person.asked);
+        person.line.acquire(request, self.roles[who].waits);
+        self.drive(world, who);
+    }
+
+    fn downgrade(&self, world: &mut World, who: usize) {
+        let person = &mut world.people[who];
+        let id = format!("{who}.{}", person.asked);
+        person.line.downgrade(&id);
+        person.place = Place::Inside(Mode::Read);
+        self.drive(world, who);
+    }
+
+    fn land(&self, world: &mut World, sent: &Sent) -> Result<u64, ()> {
+        world.land(sent, self.mishaps.stale_reads > 0).ok_or(())
+    }
+
+    fn fail(&self, world: &mut World, who: usize) {
+        world.left.failures -= 1;
+        let person = &mut world.people[who];
+        person.flight = Flight::None;
+        person.line.failed();
+        abandon(person);
+        self.drive(world, who);
+    }
+
+    fn land_beat(&self, world: &mut World, who: usize) {
+        let person = &mut world.people[who];
+        if person.session(self.time).beaten().is_none() {
+            world.fault = Some(Rule::DeadBeats);
+        }
+        person.quiet = self.time.after_change(person.quiet);
+        let landed = Some(true);
+        let beat = person.beat.filter(|_| person.up);
+        person.beat = beat.map(|beat| Beat { landed, ..beat });
+    }
+
+    fn acknowledge_beat(&self, world: &mut World, who: usize) {
+        let person = &mut world.people[who];
+        match person.beat.take() {
+            Some(Beat {
+                age,
+                landed: Some(true),
+            }) => {
+                let is_wrong = self.mistake == Some(Mistake::ValidFromAcknowledgement);
+                person.sent = if is_wrong { 0 } else { age };
+            }
+            _ => {
+                person.lost = true;
+                if person.place != Place::Outside {
+                    self.leave(world, who);
+                }
+            }
+        }
+    }
+
+    fn evict(&self, world: &mut World, who: usize) {
+        let At { revision, record } = world.stored.clone();
+        if let Step::Write(after) = record.evict(&name(who), Revision(revision)) {
+            let sent = Sent {
+                by: who,
+                base: revision,
+                after: Arc::new(after),
+            };
+            let _ = self.land(world, &sent);
+            world.evicted = true;
+        }
+    }
+
+    /// Worlds that differ in nothing that anything depends on are one.
+    fn forget_what_does_not_matter(&self, world: &mut World) {
+        if world.left.stale_reads == 0 {
+            world.before = None;
+        }
+        for (who, person) in world.people.iter_mut().enumerate() {
+            if !self.is_needed(person, who) {
+                person.sent = 0;
+                person.quiet = 0;
+                person.beat = None;
+            }
+            if person.lost {
+                person.sent = self.time.invalid;
+            }
+            if let Some(Beat {
+                age,
+                landed: Some(false),
+            }) = &mut person.beat
+            {
+                *age = 0;
+            }
+        }
+    }
+
     fn acknowledge(&self, world: &mut World, who: usize) {
         let person = &mut world.people[who];
         match std::mem::replace(&mut person.flight, Flight::None) {
@@ -173,6 +275,7 @@ impl Setup {
     }
 
     fn lose(&self, world: &mut World, who: usize) {
+        world.left.unknowns -= 1;
         let person = &mut world.people[who];
         if let Flight::Write { sent, end } = std::mem::replace(&mut person.flight, Flight::None) {
             person.line.unknown();
@@ -203,6 +306,11 @@ impl Setup {
         self.mishaps.stalls + self.mishaps.breaks > 0
     }
 
+    /// Whether a process's session can end by time.
+    fn ages(&self, who: usize) -> bool {
+        self.has_time() && who < self.victims
+    }
+
     /// Whether anything depends on whether its session lives.
     fn is_needed(&self, person: &Person, who: usize) -> bool {
         person.asked > 0 && !(person.up && person.is_done(self.roles[who].attempts))
@@ -217,7 +325,7 @@ impl Setup {
             asked: self.roles[who].attempts,
             dead: person.dead,
             quiet: person.quiet,
-            sent: self.time.longest,
+            sent: self.time.invalid,
             beat: person.beat.filter(|beat| beat.landed.is_none()),
             ..Person::new(who)
         };
@@ -227,17 +335,19 @@ impl Setup {
     }
 
     fn tick(&self, world: &mut World) {
-        let older = |age: u8| (age + 1).min(self.time.longest);
+        let Time {
+            invalid, silent, ..
+        } = self.time;
         for (who, person) in world.people.iter_mut().enumerate() {
-            if !self.is_needed(person, who) {
+            if !self.ages(who) || !self.is_needed(person, who) {
                 continue;
             }
             if let Some(beat) = &mut person.beat {
-                beat.age = older(beat.age);
+                beat.age = (beat.age + 1).min(invalid);
             }
-            person.sent = older(person.sent);
+            person.sent = (person.sent + 1).min(invalid);
             if person.dead.is_none_or(|why| why == Cause::Broken) {
-                person.quiet = older(person.quiet);
+                person.quiet = (person.quiet + 1).min(silent);
             }
         }
     }
@@ -274,7 +384,8 @@ impl Setup {
         }
         let is_dead = person.dead.is_some();
         let is_needed = self.is_needed(person, who);
-        let is_silent = !is_dead && is_needed && self.time.is_silent(person.quiet);
+        let is_victim = !is_dead && is_needed && self.ages(who);
+        let is_silent = is_victim && self.time.is_silent(person.quiet);
         when(
             is_silent && (!person.up || left.stalls > 0),
             Event::KillSilent(who),
@@ -285,9 +396,9 @@ impl Setup {
             return;
         }
         let is_due = person.sent > 0 && person.beat.is_none();
-        let beats = self.has_time() && is_needed && !person.lost;
+        let beats = self.ages(who) && is_needed && !person.lost;
         when(is_due && beats, Event::Beat(who));
-        when(left.breaks > 0 && !is_dead && is_needed, Event::Break(who));
+        when(left.breaks > 0 && is_victim, Event::Break(who));
         when(left.crashes > 0 && is_needed, Event::Crash(who));
         match &person.flight {
             Flight::None => {}
@@ -383,17 +494,9 @@ impl Model for Setup {
 
     fn next_state(&self, world: &World, event: Event) -> Option<World> {
         let mut world = world.clone();
-        let keeps_before = world.left.stale_reads > 0;
         match event {
             Event::Tick => self.tick(&mut world),
-            Event::Ask(who) => {
-                let person = &mut world.people[who];
-                person.asked += 1;
-                person.place = Place::Asking;
-                let request = self.request(who, person.asked);
-                person.line.acquire(request, self.roles[who].waits);
-                self.drive(&mut world, who);
-            }
+            Event::Ask(who) => self.ask(&mut world, who),
             Event::Answer(who) => {
                 let at = world.stored.clone();
                 self.answer(&mut world, who, &at);
@@ -405,35 +508,21 @@ impl Model for Setup {
             }
             Event::Land(who) => {
                 if let Flight::Write { sent, .. } = world.people[who].flight.clone() {
-                    let landed = world.land(&sent, keeps_before).ok_or(());
-                    world.people[who].flight = Flight::Write {
-                        sent,
-                        end: Some(landed),
-                    };
+                    let end = Some(self.land(&mut world, &sent));
+                    world.people[who].flight = Flight::Write { sent, end };
                 }
             }
             Event::LandLate(late) => {
                 let sent = world.late.remove(late);
-                world.land(&sent, keeps_before);
+                let _ = self.land(&mut world, &sent);
             }
             Event::Acknowledge(who) => self.acknowledge(&mut world, who),
-            Event::Lose(who) => {
-                world.left.unknowns -= 1;
-                self.lose(&mut world, who);
-            }
-            Event::Fail(who) => {
-                world.left.failures -= 1;
-                let person = &mut world.people[who];
-                person.flight = Flight::None;
-                person.line.failed();
-                abandon(person);
-                self.drive(&mut world, who);
-            }
+            Event::Lose(who) => self.lose(&mut world, who),
+            Event::Fail(who) => self.fail(&mut world, who),
             Event::Tell(who) => {
                 let At { revision, record } = world.stored.clone();
-                world.people[who]
-                    .line
-                    .told(Record::clone(&record), Revision(revision));
+                let line = &mut world.people[who].line;
+                line.told(Record::clone(&record), Revision(revision));
                 self.drive(&mut world, who);
             }
             Event::Outage(who) => {
@@ -446,47 +535,15 @@ impl Model for Setup {
                 self.leave(&mut world, who);
             }
             Event::Release(who) => self.leave(&mut world, who),
-            Event::Downgrade(who) => {
-                let person = &mut world.people[who];
-                let id = format!("{who}.{}", person.asked);
-                person.line.downgrade(&id);
-                person.place = Place::Inside(Mode::Read);
-                self.drive(&mut world, who);
-            }
+            Event::Downgrade(who) => self.downgrade(&mut world, who),
             Event::Beat(who) => {
-                world.people[who].beat = Some(Beat {
-                    age: 0,
-                    landed: None,
-                })
-            }
-            Event::LandBeat(who) => {
                 let person = &mut world.people[who];
-                let beaten = person.session(self.time).beaten();
-                if beaten.is_none() {
-                    world.fault = Some(Rule::DeadBeats);
-                }
-                let beat = person.beat.as_mut()?;
-                beat.landed = Some(true);
-                person.quiet = self.time.after_change(person.quiet);
-                if !person.up {
-                    person.beat = None;
-                }
+                // It expects the revision of its last beat: a kill is at another one.
+                let landed = person.dead.is_some().then_some(false);
+                person.beat = Some(Beat { age: 0, landed });
             }
-            Event::AcknowledgeBeat(who) => {
-                let person = &mut world.people[who];
-                let beat = person.beat.take()?;
-                if beat.landed == Some(true) {
-                    person.sent = match self.mistake {
-                        Some(Mistake::ValidFromAcknowledgement) => 0,
-                        _ => beat.age,
-                    };
-                } else {
-                    person.lost = true;
-                    if person.place != Place::Outside {
-                        self.leave(&mut world, who);
-                    }
-                }
-            }
+            Event::LandBeat(who) => self.land_beat(&mut world, who),
+            Event::AcknowledgeBeat(who) => self.acknowledge_beat(&mut world, who),
             Event::Crash(who) => self.crash(&mut world, who),
             Event::KillSilent(who) => {
                 if world.people[who].up {
@@ -499,27 +556,9 @@ impl Model for Setup {
                 world.left.breaks -= 1;
                 world.people[who].kill(Cause::Broken, self.time);
             }
-            Event::Evict(who) => {
-                let At { revision, record } = world.stored.clone();
-                if let Step::Write(after) = record.evict(&name(who), Revision(revision)) {
-                    let sent = Sent {
-                        by: who,
-                        base: revision,
-                        after: Arc::new(after),
-                    };
-                    world.land(&sent, keeps_before);
-                    world.evicted = true;
-                }
-            }
+            Event::Evict(who) => self.evict(&mut world, who),
         }
-        for (who, person) in world.people.iter_mut().enumerate() {
-            if !self.is_needed(person, who) {
-                // Nothing depends on any of these.
-                person.sent = 0;
-                person.quiet = 0;
-                person.beat = None;
-            }
-        }
+        self.forget_what_does_not_matter(&mut world);
         world.renumber();
         Some(world)
     }

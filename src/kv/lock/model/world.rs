@@ -141,8 +141,10 @@ pub(super) enum Rule {
 pub(super) struct Time {
     pub(super) lease: Lease,
     pub(super) tick: Duration,
-    /// After so many ticks nothing changes any more.
-    pub(super) longest: u8,
+    /// After so many ticks no guard is valid.
+    pub(super) invalid: u8,
+    /// After so many ticks every session is silent.
+    pub(super) silent: u8,
 }
 
 impl Time {
@@ -156,14 +158,16 @@ impl Time {
         let mut time = Self {
             lease,
             tick: Duration::from_secs(seconds),
-            longest: u8::MAX,
+            invalid: 0,
+            silent: 0,
         };
-        time.longest = (0..).find(|age| time.is_silent(*age)).unwrap();
+        time.invalid = (0..99).find(|age| !time.is_valid(*age)).unwrap();
+        time.silent = (0..99).find(|age| time.is_silent(*age)).unwrap();
         time
     }
 
     fn ago(self, age: u8) -> Duration {
-        Self::NOW - self.tick * u32::from(age)
+        Self::NOW.saturating_sub(self.tick * u32::from(age))
     }
 
     /// Whether a guard is valid by a beat that was sent so long ago.
@@ -290,11 +294,7 @@ impl World {
             last = (*number, last.1 + (number - last.0).min(2));
             smallest.push(last.1);
         }
-        if smallest.last() != numbers.last() {
-            self.give(&|number| smallest[numbers.partition_point(|other| *other < number)]);
-        } else {
-            self.give(&|number| number);
-        }
+        self.give(&|number| smallest[numbers.partition_point(|other| *other < number)]);
     }
 
     fn numbers(&self, add: &mut dyn FnMut(u64)) {
