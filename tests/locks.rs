@@ -19,6 +19,8 @@ mod oracle;
 mod processes;
 #[path = "locks/schedules.rs"]
 mod schedules;
+#[path = "locks/servers.rs"]
+mod servers;
 #[path = "support/nats.rs"]
 mod support;
 #[path = "locks/worker.rs"]

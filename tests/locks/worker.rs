@@ -4,7 +4,11 @@
 //! A line on its input is a command; what comes of it is a line that begins with an `@`.
 
 #![allow(dead_code, reason = "the benchmark uses a part of this")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "where the bench breaks, the test fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "where the bench breaks, the test fails"
+)]
 
 use std::collections::HashMap;
 use std::io::Write as _;
