@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::kv::backend::Backend;
 use crate::kv::lock::diagnosis::span;
-use crate::kv::lock::observer::{BootClock, Freshness, Lock, LockMode, Party, Report};
+use crate::kv::lock::observer::{Freshness, Lock, LockMode, Party, Report};
 use crate::kv::lock::record::Mode;
 use crate::kv::lock::{ObserveOptions, Observer, observe};
 use crate::kv::{BucketName, Error};
@@ -136,7 +136,7 @@ async fn look(
     bucket: Option<&BucketName>,
     args: &LookArgs,
 ) -> Result<Observer, CliError> {
-    let mut options = ObserveOptions::new(boot_clock());
+    let mut options = ObserveOptions::default();
     options.foreign = !args.no_shizuku;
     options.trusts_wall = args.watch.is_none();
     if let Some(bucket) = bucket {
@@ -210,21 +210,4 @@ fn tell_of_failures(report: &Report, wanted: Option<&BucketName>) -> Result<(), 
         let _ = writeln!(std::io::stderr(), "kvscope: {}", visible(&text));
     }
     Ok(())
-}
-
-/// The time since boot, sleep included where the system counts it.
-fn boot_clock() -> BootClock {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::time::{ClockId, clock_gettime};
-        Arc::new(|| {
-            let time = clock_gettime(ClockId::Boottime);
-            Duration::try_from(time).unwrap_or_default()
-        })
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let began = std::time::Instant::now();
-        Arc::new(move || began.elapsed())
-    }
 }

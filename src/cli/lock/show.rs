@@ -123,7 +123,10 @@ fn row(place: &str, party: &Party) -> [String; 8] {
         lasted(party),
         renewed.unwrap_or_default(),
         party.lease_left.map(span).unwrap_or_default(),
-        party.fence.map(|fence| fence.to_string()).unwrap_or_default(),
+        party
+            .fence
+            .map(|fence| fence.to_string())
+            .unwrap_or_default(),
         party.standing.as_str().to_owned(),
     ]
 }
@@ -198,7 +201,11 @@ fn what(event: &Event) -> String {
             format!("{who}'s session {how}, by {}", death.by)
         }
         What::Evicted { was_held, lasted } => {
-            let how = if *was_held { "having held" } else { "having waited" };
+            let how = if *was_held {
+                "having held"
+            } else {
+                "having waited"
+            };
             format!("{who} is evicted{}", after(how, *lasted))
         }
         What::Removed => "the record was deleted".to_owned(),

@@ -164,11 +164,11 @@ pub(in crate::kv::lock) fn diagnose(subject: &Subject<'_>) -> (Verdict, String) 
         .iter()
         .find_map(|(verdict, check)| check(subject).map(|reason| (*verdict, reason)));
     let (verdict, mut reason) = found.unwrap_or((Verdict::Idle, "Nobody holds it.".to_owned()));
-    if verdict != Verdict::Deadlock {
-        if let Some(note) = checks::possible_deadlock(subject) {
-            reason.push(' ');
-            reason.push_str(&note);
-        }
+    if verdict != Verdict::Deadlock
+        && let Some(note) = checks::possible_deadlock(subject)
+    {
+        reason.push(' ');
+        reason.push_str(&note);
     }
     (verdict, reason)
 }

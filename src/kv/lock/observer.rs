@@ -10,7 +10,6 @@
 //! [`Picture`] is the pure part: told of events, asked with the time. [`Observer`] feeds one.
 
 mod bucket;
-mod neighbours;
 mod picture;
 mod report;
 mod seen;
@@ -29,14 +28,12 @@ use futures_util::stream::{self, AbortHandle, BoxStream, FuturesUnordered, Selec
 use time::OffsetDateTime;
 
 pub use self::bucket::Feed;
-use self::neighbours::Neighbours;
 pub use self::picture::Picture;
-pub use self::view::{
-    Clock, Content, Freshness, LastBeat, Lock, LockMode, Now, Party, Report, Standing,
-};
+pub use self::view::{Content, Freshness, LastBeat, Lock, LockMode, Now, Party, Report, Standing};
+use super::clock::Clock;
 use super::diagnosis::Thresholds;
 use super::name::KEY_PREFIX;
-use super::session::{SESSION_PREFIX, Session};
+use super::session::{Process, SESSION_PREFIX, Session};
 use crate::kv::backend::{Backend, BucketBackend, Consistency};
 use crate::kv::{
     BucketName, Entry, Error, Filter, Key, Watch, WatchEvent, WatchFrom, WatchOptions,
@@ -49,12 +46,8 @@ const READS: usize = 16;
 /// How long to wait before a watch that could not begin is tried again: at first, and at most.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
-/// What reads the time since boot, sleep included (`CLOCK_BOOTTIME`). Tests bring a clock of their
-/// own.
-pub type BootClock = Arc<dyn Fn() -> Duration + Send + Sync>;
-
 /// What to observe, and how.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ObserveOptions {
     /// Only these buckets; `None`: all that are there when it begins. Others join by
@@ -71,31 +64,21 @@ pub struct ObserveOptions {
     /// Whether this machine's time of day is near enough to the store's to suspect a silent
     /// session by it. See [`Picture::new`].
     pub trusts_wall: bool,
-    /// The time since boot.
-    pub clock: BootClock,
+    /// What silence is measured by.
+    pub clock: Clock,
 }
 
-impl ObserveOptions {
-    /// All buckets, with history and with locks of `shizuku` services.
-    pub fn new(clock: BootClock) -> Self {
+impl Default for ObserveOptions {
+    /// All buckets, with history and with locks of `shizuku` services, by the time since boot.
+    fn default() -> Self {
         Self {
             buckets: None,
             foreign: true,
             history: true,
             thresholds: Thresholds::default(),
             trusts_wall: false,
-            clock,
+            clock: Clock::boot(),
         }
-    }
-}
-
-impl fmt::Debug for ObserveOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ObserveOptions")
-            .field("buckets", &self.buckets)
-            .field("foreign", &self.foreign)
-            .field("history", &self.history)
-            .finish_non_exhaustive()
     }
 }
 
@@ -119,7 +102,6 @@ pub async fn observe(
         picture: Picture::new(options.thresholds, options.trusts_wall),
         backend,
         options,
-        neighbours: Neighbours::of_this_machine(),
         watches: SelectAll::new(),
         running: Vec::new(),
         work: FuturesUnordered::new(),
@@ -138,7 +120,6 @@ pub struct Observer {
     picture: Picture,
     backend: Arc<dyn Backend>,
     options: ObserveOptions,
-    neighbours: Option<Neighbours>,
     watches: SelectAll<BoxStream<'static, Told>>,
     /// What ends a watch.
     running: Vec<(BucketName, AbortHandle)>,
@@ -171,6 +152,7 @@ enum Done {
         key: Key,
         entry: Result<Option<Entry>, Error>,
     },
+    LookedAround(Vec<(BucketName, String)>),
 }
 
 impl fmt::Debug for Observer {
@@ -226,7 +208,7 @@ impl Observer {
     /// The time, by the clock that the observer was given and this machine's time of day.
     pub fn now(&self) -> Now {
         Now {
-            boot: (self.options.clock)(),
+            boot: self.options.clock.now(),
             wall: OffsetDateTime::now_utc(),
         }
     }
@@ -249,7 +231,11 @@ impl Observer {
         tokio::select! {
             Some(told) = self.watches.next() => self.told(told),
             Some(done) = self.work.next() => self.done(done),
-            () = tokio::time::sleep(PACE), if is_ageing => self.look_around(),
+            () = tokio::time::sleep(PACE), if is_ageing => {
+                if let Some(looking) = self.look_around() {
+                    self.work.push(looking.map(Done::LookedAround).boxed());
+                }
+            }
             // No bucket at all: somebody has to add one.
             else => std::future::pending().await,
         }
@@ -277,7 +263,10 @@ impl Observer {
     /// # Errors
     /// Those of reading.
     pub async fn make_certain(&mut self) -> Result<(), Error> {
-        self.look_around();
+        if let Some(looking) = self.look_around() {
+            let gone = looking.await;
+            self.gone(&gone);
+        }
         for (bucket, session, locks) in self.picture.missing() {
             let Ok(session_key) = Session::key_of(&session) else {
                 self.picture.confirm_absent(&bucket, &session);
@@ -286,13 +275,13 @@ impl Observer {
             let handle = self.backend.bucket(&bucket).await?;
             let record = handle.get(&session_key, Consistency::Leader).await?;
             if record.as_ref().is_some_and(|entry| !entry.is_marker()) {
-                let now = (self.options.clock)();
+                let now = self.options.clock.now();
                 self.picture.read(&bucket, &session_key, record, now);
                 continue;
             }
             for key in locks {
                 let entry = handle.get(&key, Consistency::Leader).await?;
-                let now = (self.options.clock)();
+                let now = self.options.clock.now();
                 self.picture.read(&bucket, &key, entry, now);
             }
             self.picture.confirm_absent(&bucket, &session);
@@ -305,7 +294,7 @@ impl Observer {
             self.ended |= self.picture.buckets().any(|known| *known == told.bucket);
             return;
         };
-        let now = (self.options.clock)();
+        let now = self.options.clock.now();
         for event in events {
             self.picture.event(&told.bucket, told.feed, event, now);
         }
@@ -338,7 +327,7 @@ impl Observer {
                 }
             }
             Done::Read { bucket, key, entry } => {
-                let now = (self.options.clock)();
+                let now = self.options.clock.now();
                 match entry {
                     // The watch tells of an outage. What could not be read is read again.
                     Err(_) if self.picture.is_interrupted() => {
@@ -346,27 +335,43 @@ impl Observer {
                         return;
                     }
                     Ok(entry) => self.picture.read(&bucket, &key, entry, now),
-                    Err(error) => self.picture.failed(&bucket, Feed::Others, error.to_string()),
+                    Err(error) => self
+                        .picture
+                        .failed(&bucket, Feed::Others, error.to_string()),
                 }
                 self.reading.remove(&(bucket, key));
             }
+            Done::LookedAround(gone) => self.gone(&gone),
         }
     }
 
-    /// Looks for processes of this machine that are gone.
-    fn look_around(&mut self) {
-        let Some(neighbours) = &self.neighbours else {
-            return;
-        };
-        let gone: Vec<(BucketName, String)> = self
+    fn gone(&mut self, gone: &[(BucketName, String)]) {
+        for (bucket, session) in gone {
+            self.picture.gone(bucket, session);
+        }
+    }
+
+    /// The sessions whose processes ran on this machine and are gone; `None` where there is nobody
+    /// to ask for.
+    fn look_around(&self) -> Option<impl Future<Output = Vec<(BucketName, String)>> + use<>> {
+        let me = Process::current();
+        let neighbours: Vec<(BucketName, String, Session)> = self
             .picture
             .sessions()
-            .filter(|(_, _, session)| neighbours.is_gone(session))
-            .map(|(bucket, id, _)| (bucket.clone(), id.to_owned()))
+            .filter(|(_, _, session)| session.is_neighbour_of(me))
+            .map(|(bucket, id, session)| (bucket.clone(), id.to_owned(), session.clone()))
             .collect();
-        for (bucket, session) in gone {
-            self.picture.gone(&bucket, &session);
+        if neighbours.is_empty() {
+            return None;
         }
+        // It reads files of the system.
+        let looking = tokio::task::spawn_blocking(move || {
+            let gone = neighbours
+                .into_iter()
+                .filter(|(_, _, session)| me.sees_gone(session));
+            gone.map(|(bucket, id, _)| (bucket, id)).collect()
+        });
+        Some(async move { looking.await.unwrap_or_default() })
     }
 
     /// Begins a watch, after a while.

@@ -8,7 +8,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -146,13 +146,13 @@ impl Tracker {
         let mut before = std::mem::take(&mut self.open);
         // In the order of their tickets, whoever left comes first: it made room.
         let mut left: Vec<Open> = Vec::new();
-        let there: HashMap<&str, ()> = record
+        let there: HashSet<&str> = record
             .claims()
             .iter()
-            .map(|claim| (claim.id.as_str(), ()))
+            .map(|claim| claim.id.as_str())
             .collect();
         before.retain(|id, open| {
-            let stays = there.contains_key(id.as_str());
+            let stays = there.contains(id.as_str());
             if !stays {
                 left.push(open.clone());
             }
@@ -228,13 +228,11 @@ impl Tracker {
             at: created,
             basis: Basis::Write,
         };
-        let asked = known.map(|open| open.asked).unwrap_or_else(|| {
-            if self.follows {
-                by_this_write
-            } else {
-                asked(claim, created)
-            }
-        });
+        let asked = match known {
+            Some(open) => open.asked,
+            None if self.follows => by_this_write,
+            None => asked(claim, created),
+        };
         let held = match (claim.state, known.and_then(|open| open.held)) {
             (State::Waiting, _) => None,
             (State::Held { .. }, Some(held)) => Some(held),

@@ -102,10 +102,10 @@ impl Graph {
     }
 
     fn join(&mut self, from: usize, to: usize, lock: usize) {
-        if let Some(edges) = self.edges.get_mut(from) {
-            if !edges.contains(&(to, lock)) {
-                edges.push((to, lock));
-            }
+        if let Some(edges) = self.edges.get_mut(from)
+            && !edges.contains(&(to, lock))
+        {
+            edges.push((to, lock));
         }
     }
 

@@ -202,13 +202,13 @@ impl BucketPicture {
 
     fn entry(&mut self, feed: Feed, entry: Entry, now: Duration) {
         match feed {
-            Feed::Locks => self.lock(entry, now),
+            Feed::Locks => self.lock(&entry, now),
             Feed::Sessions => self.session(&entry, now),
             Feed::Others => self.other(&entry),
         }
     }
 
-    fn lock(&mut self, entry: Entry, now: Duration) {
+    fn lock(&mut self, entry: &Entry, now: Duration) {
         let Some(value) = entry.live_value() else {
             self.told.locks.remove(&entry.key);
             return;
@@ -492,7 +492,7 @@ impl BucketPicture {
             Freshness::Stale { since, .. } => now.boot.min(since),
             _ => now.boot,
         };
-        let wall = now.wall - (now.boot - boot);
+        let wall = now.wall - now.boot.saturating_sub(boot);
         let store_at_least = self.epoch_at_least.map(|epoch| epoch + boot);
         let store = match self.epoch {
             Some(epoch) => epoch + boot,

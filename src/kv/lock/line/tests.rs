@@ -1,0 +1,1 @@
+//! What one process does at one lock, step by step.
