@@ -46,6 +46,14 @@ pub use watch::{
     Interruption, Watch, WatchEvent, WatchFrom, WatchOptions, WatchSender, watch_channel,
 };
 
+/// The lock by its short names.
+pub mod rw_lock {
+    pub use super::lock::{
+        DistroRwLock, DistroRwLockError, LockedResourceReadProcessor, LockedResourceWriteProcessor,
+        Processor, WithLockProcessError,
+    };
+}
+
 /// For the code that the derives generate.
 #[doc(hidden)]
 pub use serde as __serde;

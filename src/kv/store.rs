@@ -1,11 +1,12 @@
 //! The handle on one bucket that people hold, with the everyday calls.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::backend::{Backend, BucketBackend, BucketInfo, Capabilities, Consistency, Write};
+use super::lock::{Locks, Settings};
 use super::{
     BucketName, Entry, Error, Filter, Key, Revision, Watch, WatchEvent, WatchOptions, WriteError,
 };
@@ -17,6 +18,7 @@ use super::{
 #[derive(Debug, Clone)]
 pub struct Store {
     bucket: Arc<dyn BucketBackend>,
+    locks: Arc<OnceLock<Locks>>,
 }
 
 impl Store {
@@ -25,14 +27,27 @@ impl Store {
     /// # Errors
     /// [`Error::NoSuchBucket`] when there is none.
     pub async fn open(backend: &dyn Backend, bucket: &str) -> Result<Self, Error> {
-        Ok(Self {
-            bucket: backend.bucket(&BucketName::new(bucket)?).await?,
-        })
+        Ok(Self::new(backend.bucket(&BucketName::new(bucket)?).await?))
     }
 
     /// A bucket that a backend gave.
     pub fn new(bucket: Arc<dyn BucketBackend>) -> Self {
-        Self { bucket }
+        Self {
+            bucket,
+            locks: Arc::default(),
+        }
+    }
+
+    /// The locks kept in this bucket: the same for all clones of this store, with the default
+    /// settings. [`Locks::new`] takes others.
+    pub fn locks(&self) -> &Locks {
+        self.locks
+            .get_or_init(|| Locks::new(self, Settings::default()))
+    }
+
+    /// The bucket, to be shared.
+    pub(super) fn bucket(&self) -> Arc<dyn BucketBackend> {
+        Arc::clone(&self.bucket)
     }
 
     /// The contract underneath, for calls that have no sugar here.

@@ -141,6 +141,11 @@ impl Silence {
         (now.saturating_sub(self.since) >= lease.silence()).then_some(self.revision)
     }
 
+    /// The revision that the record stands still at.
+    pub fn revision(&self) -> Revision {
+        self.revision
+    }
+
     /// How long it has been silent.
     pub fn lasts(&self, now: Duration) -> Duration {
         now.saturating_sub(self.since)

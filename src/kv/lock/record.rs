@@ -23,7 +23,7 @@ pub(super) use self::codec::check_version;
 use crate::kv::Revision;
 
 /// The state of one lock: who holds it, and who waits for it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Record {
     /// The ticket of the next claim.
     next: u64,
@@ -32,7 +32,7 @@ pub struct Record {
 }
 
 /// One attempt to hold a lock: waiting, or successful.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Claim {
     /// Unique for every attempt, so that a write whose acknowledgement was lost can be found.
     pub id: String,
@@ -91,7 +91,7 @@ impl State {
 }
 
 /// What a claim brings with it; the rest the record gives.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Request {
     /// Unique for every attempt.
     pub id: String,

@@ -115,6 +115,11 @@ impl Session {
         key.strip_prefix(SESSION_PREFIX).filter(|id| !id.is_empty())
     }
 
+    /// Its lease. `None` for one that makes no sense, and that no program of ours has.
+    pub fn lease(&self) -> Option<super::lease::Lease> {
+        super::lease::Lease::new(std::time::Duration::from_millis(self.lease_ms)).ok()
+    }
+
     /// The same session, one beat later. `None` when it is dead.
     #[must_use]
     pub fn beaten(&self) -> Option<Self> {

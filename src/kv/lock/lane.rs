@@ -1,0 +1,544 @@
+//! The task behind one lock in one process: it drives a [`Line`], reads and writes for it, watches
+//! the record while somebody waits, and tells callers what became of their wishes.
+//!
+//! It is the only one of its process that touches this record, so that wishes which come together
+//! become one write. A caller that is dropped has sent its wish to give up by then: the lane goes
+//! on until that is done.
+
+use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::clock::Clock;
+use super::error::{LockError, Loss};
+use super::heart::Life;
+use super::lease::Lease;
+use super::line::{Line, Next, Outcome};
+use super::locks::LiveSession;
+use super::overseer::Overseer;
+use super::record::{DecodeError, Record, Refusal, Request};
+use crate::kv::backend::{BucketBackend, Consistency, Write};
+use crate::kv::{Entry, Filter, Key, Revision, Watch, WatchEvent, WatchOptions, WriteError};
+
+/// How long a lane stays without a wish: the next one needs no read then, and no new watch.
+const LINGER: Duration = Duration::from_secs(5);
+/// The shortest and the longest wait after writes that met others.
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
+/// The wait after a store that failed.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// What a caller wants of a lane.
+#[derive(Debug)]
+pub(super) enum Command {
+    Acquire {
+        request: Request,
+        waits: bool,
+        told: oneshot::Sender<Result<u64, LockError>>,
+    },
+    Release {
+        id: String,
+        told: Option<oneshot::Sender<Result<(), LockError>>>,
+    },
+    Downgrade {
+        id: String,
+        told: oneshot::Sender<Result<(), LockError>>,
+    },
+}
+
+/// What a lane is made of.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) bucket: Arc<dyn BucketBackend>,
+    pub(super) resource: String,
+    pub(super) key: Key,
+    pub(super) session: String,
+    pub(super) lease: Lease,
+    pub(super) clock: Clock,
+    pub(super) life: watch::Receiver<Life>,
+    pub(super) commands: mpsc::UnboundedReceiver<Command>,
+    /// Where the lane is known by its key.
+    pub(super) home: Weak<LiveSession>,
+    /// Keeps the session beating as long as the lane is there.
+    pub(super) needed: mpsc::Sender<Infallible>,
+}
+
+/// The task's state.
+#[derive(Debug)]
+pub(super) struct Lane {
+    parts: Parts,
+    line: Line,
+    /// Who waits to hear of an attempt.
+    acquiring: HashMap<String, oneshot::Sender<Result<u64, LockError>>>,
+    releasing: HashMap<String, Vec<oneshot::Sender<Result<(), LockError>>>>,
+    downgrading: HashMap<String, oneshot::Sender<Result<(), LockError>>>,
+    /// Granted while the session was not sure to live: to be told when it is.
+    granted: VecDeque<(String, u64)>,
+    watch: Option<Watch>,
+    oversight: Option<Oversight>,
+    /// When the record is to be read again although nothing was heard.
+    poll_at: Instant,
+    /// Not to touch the store before then.
+    rest_until: Option<Instant>,
+    /// How many writes in a row met others.
+    conflicts: u32,
+    idle_since: Instant,
+    /// When an attempt waited last.
+    waited_at: Instant,
+    /// Nobody will send a command any more.
+    is_orphan: bool,
+    loss: Option<Loss>,
+}
+
+#[derive(Debug)]
+struct Oversight {
+    records: watch::Sender<Record>,
+    dead: mpsc::UnboundedReceiver<String>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Oversight {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What woke a lane.
+enum Woken {
+    Command(Option<Command>),
+    Event(Option<WatchEvent>),
+    Dead(Option<String>),
+    Life,
+    Time,
+}
+
+impl Lane {
+    pub(super) fn new(parts: Parts) -> Self {
+        let line = Line::new(parts.session.clone());
+        let now = Instant::now();
+        Self {
+            parts,
+            line,
+            acquiring: HashMap::new(),
+            releasing: HashMap::new(),
+            downgrading: HashMap::new(),
+            granted: VecDeque::new(),
+            watch: None,
+            oversight: None,
+            poll_at: now,
+            rest_until: None,
+            conflicts: 0,
+            idle_since: now,
+            waited_at: now,
+            is_orphan: false,
+            loss: None,
+        }
+    }
+
+    /// Serves until nobody can want anything any more.
+    pub(super) async fn run(mut self) {
+        loop {
+            self.take_commands();
+            self.take_events();
+            self.tell();
+            if self.rest_until.is_none_or(|until| until <= Instant::now()) {
+                self.rest_until = None;
+                match self.line.next() {
+                    Next::Read => {
+                        self.read().await;
+                        continue;
+                    }
+                    Next::Write { record, base } => {
+                        self.write(&record, base).await;
+                        continue;
+                    }
+                    Next::Rest => {}
+                }
+            }
+            self.look_around().await;
+            if self.line.is_idle() {
+                let is_over = self.is_orphan || self.idle_since.elapsed() >= LINGER;
+                if is_over {
+                    if self.leave() {
+                        break;
+                    }
+                    // A guard whose claim is gone is still there, or somebody is about to ask.
+                    self.idle_since = Instant::now();
+                }
+            } else {
+                self.idle_since = Instant::now();
+            }
+            self.sleep().await;
+        }
+        drop(self.parts.needed);
+    }
+
+    /// Ends the lane, unless somebody has just asked something of it.
+    fn leave(&mut self) -> bool {
+        let Some(home) = self.parts.home.upgrade() else {
+            return true;
+        };
+        home.forget_lane(&self.parts.key)
+    }
+
+    /// When to wake although nothing happens. `None` while a lock is held and nobody waits: there
+    /// is nothing to do then.
+    fn wake_at(&self) -> Option<Instant> {
+        let poll = self.line.waits().then_some(self.poll_at);
+        let idle = self.line.is_idle().then(|| self.idle_since + LINGER);
+        let watch = self.watch.as_ref().map(|_| self.waited_at + LINGER);
+        let times = [poll, idle, watch, self.rest_until];
+        times.into_iter().flatten().min()
+    }
+
+    async fn sleep(&mut self) {
+        let wake_at = self.wake_at();
+        let woken = tokio::select! {
+            command = self.parts.commands.recv(), if !self.is_orphan => Woken::Command(command),
+            event = next_event(self.watch.as_ref()) => Woken::Event(event),
+            dead = next_dead(self.oversight.as_mut()) => Woken::Dead(dead),
+            Ok(()) = self.parts.life.changed() => Woken::Life,
+            () = until(wake_at) => Woken::Time,
+        };
+        match woken {
+            Woken::Command(Some(command)) => self.command(command),
+            Woken::Command(None) => self.is_orphan = true,
+            Woken::Event(Some(event)) => self.event(event),
+            Woken::Event(None) => self.watch = None,
+            Woken::Dead(Some(session)) => self.line.evict(&session),
+            Woken::Dead(None) => self.oversight = None,
+            Woken::Life => self.on_life(),
+            Woken::Time => {
+                if self.line.waits() && self.poll_at <= Instant::now() {
+                    // The watch should have told, and yet.
+                    self.poll_at = Instant::now() + poll_pace();
+                    self.line.forget();
+                }
+            }
+        }
+    }
+
+    fn take_commands(&mut self) {
+        while let Ok(command) = self.parts.commands.try_recv() {
+            self.command(command);
+        }
+    }
+
+    fn take_events(&mut self) {
+        while let Some(event) = next_event(self.watch.as_ref()).now_or_never() {
+            match event {
+                Some(event) => self.event(event),
+                None => self.watch = None,
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Acquire { told, .. } if self.loss.is_some() => self.send_loss(told),
+            Command::Acquire {
+                request,
+                waits,
+                told,
+            } => {
+                // Who asks while the store is down is to hear of it.
+                self.rest_until = None;
+                self.acquiring.insert(request.id.clone(), told);
+                self.line.acquire(request, waits);
+            }
+            Command::Release { id, told } => {
+                if !self.line.attempts().any(|attempt| attempt == id) {
+                    if let Some(told) = told {
+                        let loss = self.loss.clone().unwrap_or(Loss::Evicted);
+                        let _ = told.send(Err(LockError::Lost(loss)));
+                    }
+                    return;
+                }
+                self.acquiring.remove(&id);
+                self.granted.retain(|(granted, _)| *granted != id);
+                self.line.release(&id);
+                self.releasing.entry(id).or_default().extend(told);
+            }
+            Command::Downgrade { id, told } => {
+                self.line.downgrade(&id);
+                self.downgrading.insert(id, told);
+            }
+        }
+    }
+
+    fn event(&mut self, event: WatchEvent) {
+        match event {
+            WatchEvent::Entry(entry) => match record_of(Some(&entry)) {
+                Ok(record) => self.line.told(record, entry.revision),
+                // Reading it tells everybody.
+                Err(_) => self.line.forget(),
+            },
+            WatchEvent::Resumed { gap: true } => self.line.forget(),
+            WatchEvent::Resumed { gap: false }
+            | WatchEvent::Ready
+            | WatchEvent::Interrupted { .. } => {}
+        }
+    }
+
+    /// The session was renewed or lost.
+    fn on_life(&mut self) {
+        let life = self.parts.life.borrow_and_update().clone();
+        let Some(loss) = life.loss else {
+            return;
+        };
+        if self.loss.is_some() {
+            return;
+        }
+        self.loss = Some(loss);
+        self.granted.clear();
+        for (id, told) in std::mem::take(&mut self.acquiring) {
+            self.line.release(&id);
+            self.send_loss(told);
+        }
+    }
+
+    fn send_loss(&self, told: oneshot::Sender<Result<u64, LockError>>) {
+        let loss = self.loss.clone().unwrap_or(Loss::Closed);
+        let _ = told.send(Err(LockError::Lost(loss)));
+    }
+
+    /// Tells callers what has become of their wishes.
+    fn tell(&mut self) {
+        for (id, outcome) in self.line.outcomes() {
+            match outcome {
+                Outcome::Granted { fence } => self.granted.push_back((id, fence)),
+                Outcome::Downgraded => {
+                    if let Some(told) = self.downgrading.remove(&id) {
+                        let _ = told.send(Ok(()));
+                    }
+                }
+                Outcome::Refused(refusal) => self.refuse(&id, refusal),
+                Outcome::Released => {
+                    for told in self.releasing.remove(&id).unwrap_or_default() {
+                        let _ = told.send(match &self.loss {
+                            Some(loss) => Err(LockError::Lost(loss.clone())),
+                            None => Ok(()),
+                        });
+                    }
+                }
+                Outcome::Gone => {
+                    let loss = || self.loss.clone().unwrap_or(Loss::Evicted);
+                    if let Some(told) = self.acquiring.remove(&id) {
+                        let _ = told.send(Err(LockError::Lost(loss())));
+                    }
+                    if let Some(told) = self.downgrading.remove(&id) {
+                        let _ = told.send(Err(LockError::Lost(loss())));
+                    }
+                }
+            }
+        }
+        let valid_until = self.parts.life.borrow().valid_until;
+        if self.parts.clock.now() >= valid_until {
+            // A guard that is not valid is no use: the next beat comes first.
+            return;
+        }
+        while let Some((id, fence)) = self.granted.pop_front() {
+            // Whoever asked may be gone.
+            let is_heard = match self.acquiring.remove(&id) {
+                Some(told) => told.send(Ok(fence)).is_ok(),
+                None => false,
+            };
+            if !is_heard {
+                self.line.release(&id);
+            }
+        }
+    }
+
+    fn refuse(&mut self, id: &str, refusal: Refusal) {
+        if let Some(told) = self.acquiring.remove(id) {
+            let resource = self.parts.resource.clone();
+            let _ = told.send(Err(LockError::Refused { resource, refusal }));
+        }
+    }
+
+    async fn read(&mut self) {
+        let entry = self
+            .parts
+            .bucket
+            .get(&self.parts.key, Consistency::Leader)
+            .await;
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(error) => {
+                self.line.failed();
+                let error = Arc::new(error);
+                self.give_up(|| LockError::Store(Arc::clone(&error)));
+                return;
+            }
+        };
+        let revision = entry
+            .as_ref()
+            .map_or(Revision::ABSENT, |entry| entry.revision);
+        match record_of(entry.as_ref()) {
+            Ok(record) => self.line.read(record, revision),
+            Err(error) => {
+                self.line.failed();
+                let key = self.parts.key.clone();
+                let malformed = || LockError::Malformed {
+                    key: key.clone(),
+                    error: error.clone(),
+                };
+                for told in self.releasing.drain().flat_map(|(_, told)| told) {
+                    let _ = told.send(Err(malformed()));
+                }
+                self.give_up(malformed);
+            }
+        }
+    }
+
+    async fn write(&mut self, record: &Record, base: Revision) {
+        let bytes = match record.to_bytes() {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                tracing::error!(key = %self.parts.key, %error, "a lock record can't be written");
+                self.line.failed();
+                self.rest(RETRY);
+                return;
+            }
+        };
+        let write = Write::put(self.parts.key.clone(), bytes).expecting(base);
+        match self.parts.bucket.write(write).await {
+            Ok(revision) => {
+                self.conflicts = 0;
+                self.line.written(revision);
+            }
+            Err(WriteError::Conflict { .. }) => {
+                self.line.conflict();
+                self.back_off();
+            }
+            Err(WriteError::Unknown { reason, .. }) => {
+                tracing::debug!(key = %self.parts.key, reason, "a write in doubt");
+                self.line.unknown();
+            }
+            Err(WriteError::Failed(error)) => {
+                self.line.failed();
+                let error = Arc::new(error);
+                self.give_up(|| LockError::Store(Arc::clone(&error)));
+            }
+        }
+    }
+
+    /// The store failed or the record can't be read: whoever is not in the record yet is told, and
+    /// the others are tried for again later.
+    fn give_up(&mut self, error: impl Fn() -> LockError) {
+        for id in self.line.abandon() {
+            if let Some(told) = self.acquiring.remove(&id) {
+                let _ = told.send(Err(error()));
+            }
+            self.releasing.remove(&id);
+        }
+        self.rest(RETRY);
+    }
+
+    fn rest(&mut self, time: Duration) {
+        self.rest_until = Some(Instant::now() + time);
+    }
+
+    fn back_off(&mut self) {
+        self.conflicts += 1;
+        let (shortest, longest) = BACK_OFF;
+        let most = (shortest * 2u32.saturating_pow(self.conflicts.min(10))).min(longest);
+        let wait = shortest
+            .mul_f64(fastrand::f64())
+            .max(most.mul_f64(fastrand::f64() / 2.0));
+        self.rest(wait);
+    }
+
+    /// While an attempt waits: the watch, and the oversight of those it waits for.
+    async fn look_around(&mut self) {
+        if !self.line.waits() {
+            self.oversight = None;
+            if self.waited_at.elapsed() >= LINGER {
+                self.watch = None;
+            }
+            return;
+        }
+        self.waited_at = Instant::now();
+        if self.watch.is_none()
+            && let Ok(filter) = Filter::new(self.parts.key.as_str())
+        {
+            // Without a watch the polling has to do.
+            self.watch = self
+                .parts
+                .bucket
+                .watch(WatchOptions::new(filter))
+                .await
+                .ok();
+            self.poll_at = Instant::now() + poll_pace();
+        }
+        let Some((_, record)) = self.line.known() else {
+            return;
+        };
+        match &self.oversight {
+            Some(oversight) => {
+                oversight.records.send_if_modified(|known| {
+                    let is_new = known != record;
+                    if is_new {
+                        known.clone_from(record);
+                    }
+                    is_new
+                });
+            }
+            None => self.oversight = Some(self.oversee(record.clone())),
+        }
+    }
+
+    fn oversee(&self, record: Record) -> Oversight {
+        let overseer = Overseer::new(
+            Arc::clone(&self.parts.bucket),
+            self.parts.session.clone(),
+            self.parts.lease,
+            self.parts.clock,
+        );
+        let (records, newest) = watch::channel(record);
+        let (tell, dead) = mpsc::unbounded_channel();
+        Oversight {
+            records,
+            dead,
+            task: tokio::spawn(overseer.run(newest, tell)),
+        }
+    }
+}
+
+async fn next_event(watch: Option<&Watch>) -> Option<WatchEvent> {
+    match watch {
+        Some(watch) => watch.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_dead(oversight: Option<&mut Oversight>) -> Option<String> {
+    match oversight {
+        Some(oversight) => oversight.dead.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Between one and two seconds, so that those who wait don't ask all at once.
+fn poll_pace() -> Duration {
+    Duration::from_secs(1) + Duration::from_secs(1).mul_f64(fastrand::f64())
+}
+
+fn record_of(entry: Option<&Entry>) -> Result<Record, DecodeError> {
+    match entry.and_then(Entry::live_value) {
+        Some(value) => Record::from_bytes(value),
+        None => Ok(Record::default()),
+    }
+}

@@ -1,0 +1,456 @@
+//! One process at one lock: what it wants there, what it knows, and so what it is to do next.
+//!
+//! Pure: it is told what was asked of it, read and written, and says what to read or write next.
+//! Whoever drives it does the waiting, the watching and the timing. The model check drives this
+//! very code through lost acknowledgements, late writes and crashes.
+//!
+//! All wishes that are there become one write. Nothing is ever concluded from how a write ended
+//! but by what the record holds: every attempt has an id of its own, so that one that landed
+//! unseen is found, and one that nobody wants any more is taken out again. After a write that may
+//! still land (`in doubt`), the record is read from the leader, and as long as it is at the
+//! revision that this write expected, something is written over it, be it the record as it is: a
+//! write that comes late would otherwise leave a claim that blocks for ever.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+
+use super::record::{Claim, Mode, Record, Refusal, Request, State, Step};
+use crate::kv::Revision;
+
+/// The wishes of one session at one lock.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Line {
+    session: String,
+    attempts: Vec<Attempt>,
+    /// Sessions whose death is certain, to be taken out.
+    evictions: Vec<String>,
+    known: Option<Known>,
+    /// The newest revision that was heard of.
+    newest: Revision,
+    /// The revision that something has to be written over: a write that expected it may still
+    /// land, or it is older than one that was there already, and only a write proves it.
+    doubt: Option<Revision>,
+    /// How many reads and writes were begun.
+    steps: u64,
+    /// What was begun and has not ended.
+    under_way: Option<UnderWay>,
+}
+
+/// The record as it was at some revision.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Known {
+    revision: Revision,
+    record: Record,
+    /// The step that brought it, for telling whether it is newer than a wish.
+    step: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum UnderWay {
+    Read,
+    Write { after: Record, base: Revision },
+}
+
+/// One attempt to hold the lock.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Attempt {
+    request: Request,
+    wish: Wish,
+    /// Whether to wait in the queue.
+    waits: bool,
+    /// The step after which it was asked for.
+    asked: u64,
+    /// Whether the record was seen to hold its claim.
+    seen: bool,
+    /// Whether it was told that it holds.
+    granted: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Wish {
+    Hold,
+    Downgrade,
+    Release,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Read the record from the leader, and tell [`Line::read`].
+    Read,
+    /// Write this record on that revision, and tell [`Line::written`], [`Line::conflict`],
+    /// [`Line::unknown`] or [`Line::failed`].
+    Write {
+        /// The record to write.
+        record: Record,
+        /// The revision to expect.
+        base: Revision,
+    },
+    /// Something is under way, or there is nothing to do until something else happens.
+    Rest,
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It holds the lock.
+    Granted {
+        /// Its fencing token.
+        fence: u64,
+    },
+    /// It reads instead of writing.
+    Downgraded,
+    /// It will not get the lock. It is forgotten.
+    Refused(Refusal),
+    /// It is not in the record any more, on its own wish. It is forgotten.
+    Released,
+    /// Somebody else took its claim out. It is forgotten.
+    Gone,
+}
+
+impl Line {
+    /// No wishes yet.
+    pub(crate) fn new(session: impl Into<String>) -> Self {
+        Self {
+            session: session.into(),
+            attempts: Vec::new(),
+            evictions: Vec::new(),
+            known: None,
+            newest: Revision::ABSENT,
+            doubt: None,
+            steps: 0,
+            under_way: None,
+        }
+    }
+
+    /// Asks for the lock, and to wait for it in the queue if `waits`.
+    pub(crate) fn acquire(&mut self, request: Request, waits: bool) {
+        self.attempts.push(Attempt {
+            request,
+            wish: Wish::Hold,
+            waits,
+            asked: self.steps,
+            seen: false,
+            granted: false,
+        });
+    }
+
+    /// Gives up an attempt, whether it holds, waits, or was not even sent.
+    pub(crate) fn release(&mut self, id: &str) {
+        self.wish(id, Wish::Release);
+    }
+
+    /// Goes on as a reader.
+    pub(crate) fn downgrade(&mut self, id: &str) {
+        self.wish(id, Wish::Downgrade);
+    }
+
+    fn wish(&mut self, id: &str, wish: Wish) {
+        let step = self.steps;
+        if let Some(attempt) = self.attempt(id) {
+            attempt.wish = wish;
+            attempt.asked = step;
+        }
+    }
+
+    /// Takes out a session. Only one whose death is certain, and whose guards have run out.
+    pub(crate) fn evict(&mut self, session: &str) {
+        if !self.evictions.iter().any(|other| other == session) {
+            self.evictions.push(session.to_owned());
+        }
+    }
+
+    /// Whether nothing is wanted, nothing in doubt and nothing under way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.attempts.is_empty() && self.doubt.is_none() && self.under_way.is_none()
+    }
+
+    /// Whether an attempt waits in the queue.
+    pub(crate) fn waits(&self) -> bool {
+        let mut attempts = self.attempts.iter();
+        attempts.any(|attempt| attempt.seen && !attempt.granted && attempt.wish == Wish::Hold)
+    }
+
+    /// The record as far as it is known, and at which revision.
+    pub(crate) fn known(&self) -> Option<(Revision, &Record)> {
+        let known = self.known.as_ref()?;
+        Some((known.revision, &known.record))
+    }
+
+    /// The ids of the attempts that may have a claim in the record now or later.
+    pub(crate) fn attempts(&self) -> impl Iterator<Item = &str> {
+        self.attempts
+            .iter()
+            .map(|attempt| attempt.request.id.as_str())
+    }
+
+    /// What is known may be out of date: it is to be read again before the next write.
+    pub(crate) fn forget(&mut self) {
+        self.known = None;
+    }
+
+    /// What to do next. Reads and writes that it names are under way from then on.
+    pub(crate) fn next(&mut self) -> Next {
+        if self.under_way.is_some() {
+            return Next::Rest;
+        }
+        let Some(known) = &self.known else {
+            if self.attempts.is_empty() && self.doubt.is_none() && self.evictions.is_empty() {
+                return Next::Rest;
+            }
+            return self.begin(UnderWay::Read);
+        };
+        let base = known.revision;
+        let planned = self.planned(known);
+        if !planned.is_certain {
+            return self.begin(UnderWay::Read);
+        }
+        if planned.record != known.record || self.doubt == Some(base) {
+            let after = planned.record;
+            return self.begin(UnderWay::Write { after, base });
+        }
+        Next::Rest
+    }
+
+    fn begin(&mut self, what: UnderWay) -> Next {
+        self.steps += 1;
+        let next = match &what {
+            UnderWay::Read => Next::Read,
+            UnderWay::Write { after, base } => Next::Write {
+                record: after.clone(),
+                base: *base,
+            },
+        };
+        self.under_way = Some(what);
+        next
+    }
+
+    /// The record as it should be, all wishes in one: first those that make room.
+    fn planned(&self, known: &Known) -> Planned {
+        let base = known.revision;
+        let mut planned = Planned {
+            record: known.record.clone(),
+            refused: Vec::new(),
+            is_certain: true,
+        };
+        for session in &self.evictions {
+            planned.take(planned.record.evict(session, base));
+        }
+        for id in self.unwanted(&known.record) {
+            planned.take(planned.record.release(&id, base));
+        }
+        for attempt in &self.attempts {
+            let id = &attempt.request.id;
+            let record = &planned.record;
+            let step = match attempt.wish {
+                Wish::Release => continue,
+                Wish::Downgrade => record.downgrade(id, base),
+                Wish::Hold if attempt.seen => continue,
+                Wish::Hold if attempt.waits => record.acquire(attempt.request.clone(), base),
+                Wish::Hold => record.try_acquire(attempt.request.clone(), base),
+            };
+            match step {
+                Ok(step) => planned.take(step),
+                Err(refusal) if known.step > attempt.asked => {
+                    planned.refused.push((id.clone(), refusal));
+                }
+                // What is known is older than the wish: perhaps there is no reason any more.
+                Err(_) => planned.is_certain = false,
+            }
+        }
+        planned
+    }
+
+    /// Claims of this session that nobody wants: given up, or left by an attempt that was thought
+    /// to have failed.
+    fn unwanted(&self, record: &Record) -> Vec<String> {
+        let wanted: HashSet<&str> = self
+            .attempts
+            .iter()
+            .filter(|attempt| attempt.wish != Wish::Release)
+            .map(|attempt| attempt.request.id.as_str())
+            .collect();
+        let claims = record.claims().iter();
+        claims
+            .filter(|claim| claim.session == self.session && !wanted.contains(claim.id.as_str()))
+            .map(|claim| claim.id.clone())
+            .collect()
+    }
+
+    /// The leader has the record at this revision; [`Revision::ABSENT`] and an empty one for none.
+    pub(crate) fn read(&mut self, record: Record, revision: Revision) {
+        self.under_way = None;
+        if revision < self.newest {
+            // A leader that does not know yet that it is none any more, or a store that was rolled
+            // back.
+            self.doubt = Some(revision);
+        } else if self.doubt.is_some_and(|base| base != revision) {
+            self.doubt = None;
+        }
+        self.learn(record, revision, self.steps);
+    }
+
+    /// Somebody told that the record was at this revision at some time; perhaps it is older than
+    /// what is known.
+    pub(crate) fn told(&mut self, record: Record, revision: Revision) {
+        if revision <= self.newest {
+            return;
+        }
+        self.doubt = None;
+        let step = self.known.as_ref().map_or(0, |known| known.step);
+        self.learn(record, revision, step);
+    }
+
+    /// The write landed at this revision.
+    pub(crate) fn written(&mut self, revision: Revision) {
+        let Some(UnderWay::Write { after, base }) = self.under_way.take() else {
+            return;
+        };
+        // Somebody else may have written since, and we have heard of it already.
+        let is_overtaken = self
+            .known
+            .as_ref()
+            .is_some_and(|known| known.revision > base);
+        if !is_overtaken {
+            self.doubt = None;
+            self.newest = revision;
+            self.learn(after, revision, self.steps);
+        }
+    }
+
+    fn learn(&mut self, record: Record, revision: Revision, step: u64) {
+        self.newest = self.newest.max(revision);
+        self.known = Some(Known {
+            revision,
+            record,
+            step,
+        });
+    }
+
+    /// The write did not land: the record is at another revision.
+    pub(crate) fn conflict(&mut self) {
+        let base = self.end_write();
+        if base.is_some() && self.doubt == base {
+            // The record is elsewhere, perhaps by the very write that was in doubt.
+            self.doubt = None;
+        }
+        self.known = self
+            .known
+            .take()
+            .filter(|known| base.is_none_or(|base| known.revision > base));
+    }
+
+    /// Nobody knows whether the write landed, or will.
+    pub(crate) fn unknown(&mut self) {
+        if let Some(base) = self.end_write() {
+            self.doubt = Some(base);
+        }
+        self.known = None;
+    }
+
+    /// What was under way did not happen and never will.
+    pub(crate) fn failed(&mut self) {
+        self.under_way = None;
+    }
+
+    fn end_write(&mut self) -> Option<Revision> {
+        match self.under_way.take() {
+            Some(UnderWay::Write { base, .. }) => Some(base),
+            Some(UnderWay::Read) | None => None,
+        }
+    }
+
+    /// Fails every attempt that has no claim in the record and can't get one by a write that is in
+    /// doubt. Their ids.
+    pub(crate) fn abandon(&mut self) -> Vec<String> {
+        if self.doubt.is_some() || self.under_way.is_some() {
+            return Vec::new();
+        }
+        let mut abandoned = Vec::new();
+        self.attempts.retain(|attempt| {
+            if !attempt.seen {
+                abandoned.push(attempt.request.id.clone());
+            }
+            attempt.seen
+        });
+        abandoned
+    }
+
+    /// What has become of the attempts since this was asked last, by their ids.
+    pub(crate) fn outcomes(&mut self) -> Vec<(String, Outcome)> {
+        let mut outcomes = Vec::new();
+        let Some(known) = &self.known else {
+            return outcomes;
+        };
+        // A claim that is missing says something only when no write may still bring it.
+        let is_settled = self.doubt.is_none() && self.under_way.is_none();
+        let refused: HashMap<String, Refusal> = if is_settled {
+            self.planned(known).refused.into_iter().collect()
+        } else {
+            HashMap::new()
+        };
+        let claims = known.record.claims().iter();
+        let claims: HashMap<&str, &Claim> =
+            claims.map(|claim| (claim.id.as_str(), claim)).collect();
+        self.attempts.retain_mut(|attempt| {
+            let id = &attempt.request.id;
+            let mut tell = |outcome| outcomes.push((id.clone(), outcome));
+            let Some(claim) = claims.get(id.as_str()) else {
+                let end = match attempt.wish {
+                    _ if !is_settled => None,
+                    Wish::Release => Some(Outcome::Released),
+                    Wish::Hold | Wish::Downgrade if attempt.seen => Some(Outcome::Gone),
+                    Wish::Hold | Wish::Downgrade => refused.get(id).cloned().map(Outcome::Refused),
+                };
+                let stays = end.is_none();
+                end.map(tell);
+                return stays;
+            };
+            attempt.seen = true;
+            if let State::Held { fence } = claim.state
+                && attempt.wish != Wish::Release
+                && !attempt.granted
+            {
+                attempt.granted = true;
+                tell(Outcome::Granted { fence });
+            }
+            if attempt.wish == Wish::Downgrade && claim.mode == Mode::Read {
+                attempt.wish = Wish::Hold;
+                tell(Outcome::Downgraded);
+            }
+            true
+        });
+        let record = &known.record;
+        self.evictions.retain(|session| {
+            record
+                .claims()
+                .iter()
+                .any(|claim| claim.session == *session)
+        });
+        outcomes
+    }
+
+    fn attempt(&mut self, id: &str) -> Option<&mut Attempt> {
+        self.attempts
+            .iter_mut()
+            .find(|attempt| attempt.request.id == id)
+    }
+}
+
+struct Planned {
+    record: Record,
+    /// Attempts that can't be, and why.
+    refused: Vec<(String, Refusal)>,
+    /// Whether it stands on what is newer than every wish that it leaves out.
+    is_certain: bool,
+}
+
+impl Planned {
+    fn take(&mut self, step: Step) {
+        if let Step::Write(record) = step {
+            self.record = record;
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! The locks of one bucket, as one process takes them: the session, and asking for guards.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::future::IntoFuture;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::clock::Clock;
+use super::error::{LockError, Loss};
+use super::guard::{Claim, Guard, Kind, Reading, Writing};
+use super::heart::{Heart, Life};
+use super::lane::{Command, Lane, Parts};
+use super::lease::Lease;
+use super::record::Request;
+use super::session::Process;
+use super::settings::Settings;
+use super::{key_of, rw_lock};
+use crate::kv::backend::BucketBackend;
+use crate::kv::{Key, Store};
+
+/// The locks of one bucket. Cheap to clone; all clones share one session, which is made by the
+/// first lock that is asked for and beats as long as a clone or a guard is there.
+///
+/// What the guards promise, and what they can't, is said at [the module](super).
+#[derive(Debug, Clone)]
+pub struct Locks {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    bucket: Arc<dyn BucketBackend>,
+    settings: Settings,
+    session: tokio::sync::Mutex<Option<Arc<LiveSession>>>,
+    /// What was acquired by name alone, to be released by name.
+    by_name: rw_lock::Holds,
+}
+
+impl Locks {
+    /// The locks of a bucket, with settings of their own. [`Store::locks`] gives those that all
+    /// clones of a store share.
+    pub fn new(store: &Store, settings: Settings) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                bucket: store.bucket(),
+                settings,
+                session: tokio::sync::Mutex::new(None),
+                by_name: rw_lock::Holds::default(),
+            }),
+        }
+    }
+
+    /// Asks to read under a resource's lock, beside other readers.
+    pub fn read(&self, resource: impl Into<String>) -> Acquire<'_, Reading> {
+        Acquire::new(self, resource.into(), true)
+    }
+
+    /// Asks to write under a resource's lock, alone.
+    pub fn write(&self, resource: impl Into<String>) -> Acquire<'_, Writing> {
+        Acquire::new(self, resource.into(), true)
+    }
+
+    /// Like [`Locks::read`], but only if it can be had at once; else
+    /// [`Refusal::WouldWait`](super::record::Refusal::WouldWait).
+    pub fn try_read(&self, resource: impl Into<String>) -> Acquire<'_, Reading> {
+        Acquire::new(self, resource.into(), false)
+    }
+
+    /// Like [`Locks::write`], but only if it can be had at once; else
+    /// [`Refusal::WouldWait`](super::record::Refusal::WouldWait).
+    pub fn try_write(&self, resource: impl Into<String>) -> Acquire<'_, Writing> {
+        Acquire::new(self, resource.into(), false)
+    }
+
+    /// The name of the present session, if there is one.
+    pub async fn session(&self) -> Option<String> {
+        let session = self.inner.session.lock().await;
+        session.as_ref().map(|session| session.id.clone())
+    }
+
+    /// Ends the session: waits until every guard of it is dropped and its lock let go, and takes
+    /// its record away. A process that ends without it leaves what it held to be found out by
+    /// others, within a lease.
+    ///
+    /// The locks can be used again afterwards. Cancel-safe: the end goes on in the background.
+    pub async fn close(&self) {
+        self.inner.by_name.clear();
+        let session = self.inner.session.lock().await.take();
+        let Some(session) = session else {
+            return;
+        };
+        let mut life = session.life.clone();
+        drop(session);
+        while life.changed().await.is_ok() {}
+    }
+
+    pub(super) fn by_name(&self) -> &rw_lock::Holds {
+        &self.inner.by_name
+    }
+
+    /// The present session, or a new one where there is none that lives.
+    async fn live(&self) -> Result<Arc<LiveSession>, LockError> {
+        let mut session = self.inner.session.lock().await;
+        if let Some(live) = session.as_ref()
+            && live.can_acquire()
+        {
+            return Ok(Arc::clone(live));
+        }
+        let bucket = Arc::clone(&self.inner.bucket);
+        let live = LiveSession::begin(bucket, &self.inner.settings).await?;
+        *session = Some(Arc::clone(&live));
+        Ok(live)
+    }
+}
+
+/// A lock that is asked for: await it. It waits in the queue as long as it takes, unless
+/// [`Acquire::within`] says otherwise.
+///
+/// Cancel-safe: a future that is dropped gives up its place, or the lock if it was just granted,
+/// in the background.
+///
+/// # Errors
+/// Those of [`LockError`]: re-entry by the same task and upgrades are refused, a full queue too.
+#[must_use = "nothing is asked for before it is awaited"]
+#[derive(Debug)]
+pub struct Acquire<'a, K> {
+    locks: &'a Locks,
+    resource: String,
+    waits: bool,
+    owner: Option<String>,
+    label: Option<String>,
+    within: Option<Duration>,
+    kind: PhantomData<K>,
+}
+
+impl<'a, K: Kind> Acquire<'a, K> {
+    fn new(locks: &'a Locks, resource: String, waits: bool) -> Self {
+        Self {
+            locks,
+            resource,
+            waits,
+            owner: None,
+            label: None,
+            within: None,
+            kind: PhantomData,
+        }
+    }
+
+    /// What people call the one who asks. Anybody who can read the bucket can read it.
+    pub fn label(self, label: impl Into<String>) -> Self {
+        let label = Some(label.into());
+        Self { label, ..self }
+    }
+
+    /// Who asks, in place of the running task: the same owner can't hold a lock twice, and a
+    /// circle of owners who wait for each other is a deadlock.
+    pub fn owner(self, owner: impl Into<String>) -> Self {
+        let owner = Some(owner.into());
+        Self { owner, ..self }
+    }
+
+    /// Gives up after this time, with [`LockError::TimedOut`].
+    pub fn within(self, time: Duration) -> Self {
+        let within = Some(time);
+        Self { within, ..self }
+    }
+
+    async fn acquire(self) -> Result<Guard<K>, LockError> {
+        let Some(within) = self.within else {
+            return self.wait().await;
+        };
+        let resource = self.resource.clone();
+        match tokio::time::timeout(within, self.wait()).await {
+            Ok(guard) => guard,
+            Err(_) => Err(LockError::TimedOut {
+                resource,
+                waited: within,
+            }),
+        }
+    }
+
+    async fn wait(self) -> Result<Guard<K>, LockError> {
+        let key = key_of(&self.resource)?;
+        let session = self.locks.live().await?;
+        let settings = &self.locks.inner.settings;
+        let request = Request {
+            id: session.next_id(),
+            session: session.id.clone(),
+            mode: K::MODE,
+            owner: self.owner.unwrap_or_else(running_task),
+            label: self.label.unwrap_or_else(|| settings.label.clone()),
+            asked_ms: now_ms(),
+        };
+        let (tell, told) = oneshot::channel();
+        let lane = session.lane(&key, &self.resource);
+        let claim = Claim::new(session, lane.clone(), request.id.clone(), self.resource);
+        let asked = lane.send(Command::Acquire {
+            request,
+            waits: self.waits,
+            told: tell,
+        });
+        if asked.is_err() {
+            return Err(LockError::Lost(Loss::Closed));
+        }
+        match told.await {
+            Ok(Ok(fence)) => Ok(Guard::new(claim, fence)),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(LockError::Lost(Loss::Closed)),
+        }
+    }
+}
+
+impl<'a, K: Kind> IntoFuture for Acquire<'a, K> {
+    type Output = Result<Guard<K>, LockError>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.acquire())
+    }
+}
+
+/// The task that runs this, or the thread where there is none.
+pub(super) fn running_task() -> String {
+    match tokio::task::try_id() {
+        Some(task) => format!("task-{task}"),
+        None => {
+            let thread = std::thread::current();
+            match thread.name() {
+                Some(name) => format!("thread-{name}"),
+                None => format!("{:?}", thread.id()),
+            }
+        }
+    }
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}
+
+/// A session that beats, with the lanes of the locks that it deals with.
+#[derive(Debug)]
+pub(super) struct LiveSession {
+    pub(super) id: String,
+    pub(super) lease: Lease,
+    pub(super) clock: Clock,
+    pub(super) life: watch::Receiver<Life>,
+    bucket: Arc<dyn BucketBackend>,
+    lanes: Mutex<HashMap<Key, mpsc::UnboundedSender<Command>>>,
+    claims: AtomicU64,
+    needed: mpsc::Sender<Infallible>,
+}
+
+impl LiveSession {
+    async fn begin(
+        bucket: Arc<dyn BucketBackend>,
+        settings: &Settings,
+    ) -> Result<Arc<Self>, LockError> {
+        let id = format!("s_{}", random_name());
+        let process = Process::current().clone();
+        let (lease, clock) = (settings.lease, settings.clock);
+        let (heart, life) = Heart::begin(Arc::clone(&bucket), &id, process, lease, clock).await?;
+        let (tell_life, life) = watch::channel(life);
+        let (needed, is_needed) = mpsc::channel(1);
+        tokio::spawn(heart.run(tell_life, is_needed));
+        Ok(Arc::new(Self {
+            id,
+            lease,
+            clock,
+            life,
+            bucket,
+            lanes: Mutex::default(),
+            claims: AtomicU64::new(0),
+            needed,
+        }))
+    }
+
+    fn can_acquire(&self) -> bool {
+        self.life.has_changed().is_ok() && self.life.borrow().loss.is_none()
+    }
+
+    /// Unique for every attempt: the session's random name, and a number.
+    fn next_id(&self) -> String {
+        let number = self.claims.fetch_add(1, Ordering::Relaxed);
+        format!("{}.{number}", self.id)
+    }
+
+    /// The way to the task that deals with a lock.
+    fn lane(self: &Arc<Self>, key: &Key, resource: &str) -> mpsc::UnboundedSender<Command> {
+        let mut lanes = self.lanes();
+        if let Some(lane) = lanes.get(key)
+            && !lane.is_closed()
+        {
+            return lane.clone();
+        }
+        let (lane, commands) = mpsc::unbounded_channel();
+        tokio::spawn(
+            Lane::new(Parts {
+                bucket: Arc::clone(&self.bucket),
+                resource: resource.to_owned(),
+                key: key.clone(),
+                session: self.id.clone(),
+                lease: self.lease,
+                clock: self.clock,
+                life: self.life.clone(),
+                commands,
+                home: Arc::downgrade(self),
+                needed: self.needed.clone(),
+            })
+            .run(),
+        );
+        lanes.insert(key.clone(), lane.clone());
+        lane
+    }
+
+    /// Forgets the lane of a lock if nobody holds a way to it but the map.
+    pub(super) fn forget_lane(&self, key: &Key) -> bool {
+        let mut lanes = self.lanes();
+        let is_needed = lanes.get(key).is_some_and(|lane| lane.strong_count() > 1);
+        if !is_needed {
+            lanes.remove(key);
+        }
+        !is_needed
+    }
+
+    fn lanes(&self) -> MutexGuard<'_, HashMap<Key, mpsc::UnboundedSender<Command>>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Ten letters and digits: unique without asking anybody.
+fn random_name() -> String {
+    const NAME: usize = 10;
+    std::iter::repeat_with(|| fastrand::digit(36))
+        .take(NAME)
+        .collect()
+}

@@ -1,0 +1,66 @@
+//! How a process wants its locks: lease, label, fairness.
+
+use std::num::NonZeroU32;
+
+use super::clock::Clock;
+use super::lease::Lease;
+
+/// How a process wants its locks. The defaults are right for a service on a network.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub(super) lease: Lease,
+    pub(super) label: String,
+    pub(super) max_writer_streak: Option<NonZeroU32>,
+    pub(super) clock: Clock,
+}
+
+impl Default for Settings {
+    /// A lease of 15 seconds, the program's name as label, and writers before readers whatever
+    /// comes.
+    fn default() -> Self {
+        Self {
+            lease: Lease::default(),
+            label: program().unwrap_or_default(),
+            max_writer_streak: None,
+            clock: Clock::boot(),
+        }
+    }
+}
+
+impl Settings {
+    /// How long this process may be silent before others may take its locks away.
+    #[must_use]
+    pub fn lease(self, lease: Lease) -> Self {
+        Self { lease, ..self }
+    }
+
+    /// What people call this process; each claim can have a label of its own.
+    #[must_use]
+    pub fn label(self, label: impl Into<String>) -> Self {
+        let label = label.into();
+        Self { label, ..self }
+    }
+
+    /// Lets all waiting readers in after so many writers in a row, while readers wait. Without it
+    /// writers that never end starve readers. It counts for the lock, for everybody.
+    #[must_use]
+    pub fn max_writer_streak(self, writers: NonZeroU32) -> Self {
+        let max_writer_streak = Some(writers);
+        Self {
+            max_writer_streak,
+            ..self
+        }
+    }
+
+    /// Judges leases by another clock.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn clock(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+}
+
+fn program() -> Option<String> {
+    let path = std::env::current_exe().ok()?;
+    Some(path.file_name()?.to_string_lossy().into_owned())
+}

@@ -1,0 +1,46 @@
+//! The lock as a service meets it, on every backend.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+
+#[path = "locks/cases.rs"]
+mod cases;
+#[path = "support/nats.rs"]
+mod support;
+
+use std::sync::Arc;
+
+use kvscope::kv::backend::Backend;
+use kvscope::kv::local::{LocalBackend, OpenOptions};
+use kvscope::kv::memory::Memory;
+use kvscope::kv::nats::{NatsBackend, NatsOptions};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory() {
+    cases::run(async || Arc::new(Memory::new()) as Arc<dyn Backend>).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn local() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("locks.kvs");
+    cases::run(async || {
+        let backend = LocalBackend::open(&file, OpenOptions::create()).await;
+        backend.unwrap() as Arc<dyn Backend>
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nats() {
+    let server = support::NatsServer::start();
+    cases::run(async || {
+        let backend = NatsBackend::connect(NatsOptions::new(server.url())).await;
+        backend.unwrap() as Arc<dyn Backend>
+    })
+    .await;
+}
