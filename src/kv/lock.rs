@@ -42,6 +42,8 @@ mod lane;
 pub mod lease;
 mod line;
 mod locks;
+#[cfg(test)]
+mod model;
 mod name;
 mod overseer;
 mod process;
