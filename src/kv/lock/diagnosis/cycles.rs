@@ -328,8 +328,12 @@ mod tests {
             let (before, after) = lock.writers.split_at(turn.min(lock.writers.len()));
             for reader in &lock.readers {
                 lock.holders.iter().for_each(|holder| add(*reader, *holder));
-                before.iter().for_each(|writer| add(*reader, *writer));
-                after.iter().for_each(|writer| add(*writer, *reader));
+                for writer in before {
+                    add(*reader, *writer);
+                }
+                for writer in after {
+                    add(*writer, *reader);
+                }
             }
         }
         for via in 0..nodes {
