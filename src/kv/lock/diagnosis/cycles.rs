@@ -108,7 +108,7 @@ impl Graph {
 
     fn join(&mut self, from: usize, to: usize, lock: usize) {
         if let Some(edges) = self.edges.get_mut(from)
-            && !edges.contains(&(to, lock))
+            && edges.last() != Some(&(to, lock))
         {
             edges.push((to, lock));
         }
