@@ -13,6 +13,8 @@ mod cases;
 mod held;
 #[path = "locks/layers.rs"]
 mod layers;
+#[path = "locks/observed.rs"]
+mod observed;
 #[path = "locks/oracle.rs"]
 mod oracle;
 #[path = "locks/processes.rs"]
@@ -42,19 +44,39 @@ async fn memory() {
 async fn local() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("locks.kvs");
-    cases::run(async || {
+    let connect = async || {
         let backend = LocalBackend::open(&file, OpenOptions::create()).await;
         backend.unwrap() as Arc<dyn Backend>
-    })
-    .await;
+    };
+    cases::run(connect).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nats() {
     let server = support::NatsServer::start();
-    cases::run(async || {
+    let connect = async || {
         let backend = NatsBackend::connect(NatsOptions::new(server.url())).await;
         backend.unwrap() as Arc<dyn Backend>
-    })
-    .await;
+    };
+    cases::run(connect).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn observed_in_memory() {
+    observed::run(Arc::new(Memory::new())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn observed_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("locks.kvs");
+    let backend = LocalBackend::open(&file, OpenOptions::create()).await;
+    observed::run(backend.unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn observed_on_a_server() {
+    let server = support::NatsServer::start();
+    let backend = NatsBackend::connect(NatsOptions::new(server.url())).await;
+    observed::run(backend.unwrap()).await;
 }

@@ -4,6 +4,7 @@ use std::io::Read as _;
 
 use serde_json::{Value, json};
 
+use crate::locks;
 use crate::program::{Place, Watching, on_terminal};
 
 type Case = (&'static str, fn(&Place));
@@ -22,6 +23,12 @@ const CASES: &[Case] = &[
     ("a closed pipe", closed_pipe),
     ("watch", watch),
     ("nothing raw on a terminal", terminal),
+    ("locks are listed with their verdicts", locks::listing),
+    (
+        "a lock is shown with its queue and its past",
+        locks::showing,
+    ),
+    ("nothing raw of a lock's names", locks::nothing_raw),
 ];
 
 /// Runs every case on this place.

@@ -29,7 +29,11 @@ use crate::kv::{Entry, Filter, Key, Revision, Watch, WatchEvent, WatchOptions, W
 /// How long a lane stays without a wish: the next one needs no read then, and no new watch.
 const LINGER: Duration = Duration::from_secs(5);
 /// The shortest and the longest wait after writes that met others.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
+const BACK_OFF: (Duration, Duration) = (Duration::from_micros(500), Duration::from_millis(200));
+/// How long a watch may take to tell what a write met, before it is read.
+const NEWS: Duration = Duration::from_millis(2);
+/// How long one who waits lets those before it pass, for each of them, before it queues.
+const PASS: Duration = Duration::from_micros(200);
 /// The wait after a store that failed.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -85,6 +89,8 @@ pub(super) struct Lane {
     poll_at: Instant,
     /// Not to touch the store before then.
     rest_until: Option<Instant>,
+    /// To rest no longer than until something is heard.
+    rests_for_news: bool,
     /// How many writes in a row met others.
     conflicts: u32,
     idle_since: Instant,
@@ -132,6 +138,7 @@ impl Lane {
             oversight: None,
             poll_at: now,
             rest_until: None,
+            rests_for_news: false,
             conflicts: 0,
             idle_since: now,
             waited_at: now,
@@ -145,6 +152,7 @@ impl Lane {
         loop {
             self.take_commands();
             self.take_events();
+            self.on_life();
             self.tell();
             if self.rest_until.is_none_or(|until| until <= Instant::now()) {
                 self.rest_until = None;
@@ -212,7 +220,8 @@ impl Lane {
             Woken::Event(None) => self.watch = None,
             Woken::Dead(Some(session)) => self.line.evict(&session),
             Woken::Dead(None) => self.oversight = None,
-            Woken::Life => self.on_life(),
+            // What it means is looked at in every round.
+            Woken::Life => {}
             Woken::Time => {
                 if self.line.waits() && self.poll_at <= Instant::now() {
                     // The watch should have told, and yet.
@@ -250,6 +259,9 @@ impl Lane {
                 self.rest_until = None;
                 self.acquiring.insert(request.id.clone(), told);
                 self.line.acquire(request, waits);
+                if waits {
+                    self.let_pass();
+                }
             }
             Command::Release { id, told } => {
                 if !self.line.attempts().any(|attempt| attempt == id) {
@@ -274,7 +286,12 @@ impl Lane {
     fn event(&mut self, event: WatchEvent) {
         match event {
             WatchEvent::Entry(entry) => match record_of(Some(&entry)) {
-                Ok(record) => self.line.told(record, entry.revision),
+                Ok(record) => {
+                    self.line.told(record, entry.revision);
+                    if self.rests_for_news {
+                        self.rest_until = None;
+                    }
+                }
                 // Reading it tells everybody.
                 Err(_) => self.line.forget(),
             },
@@ -285,16 +302,13 @@ impl Lane {
         }
     }
 
-    /// The session was renewed or lost.
+    /// Takes notice of the session's loss. Callers may know of it already.
     fn on_life(&mut self) {
-        let life = self.parts.life.borrow_and_update().clone();
-        let Some(loss) = life.loss else {
-            return;
-        };
-        if self.loss.is_some() {
+        let loss = self.parts.life.borrow_and_update().loss.clone();
+        if self.loss.is_some() || loss.is_none() {
             return;
         }
-        self.loss = Some(loss);
+        self.loss = loss;
         self.granted.clear();
         for (id, told) in std::mem::take(&mut self.acquiring) {
             self.line.release(&id);
@@ -441,17 +455,38 @@ impl Lane {
     }
 
     fn rest(&mut self, time: Duration) {
+        self.rests_for_news = false;
         self.rest_until = Some(Instant::now() + time);
     }
 
+    /// Somebody else wrote in between. Whoever makes room goes on as soon as it is known what was
+    /// written, since everybody waits for it; others take their time, the longer the more often.
     fn back_off(&mut self) {
         self.conflicts += 1;
+        if self.line.makes_room() {
+            if self.watch.is_some() {
+                self.rest(NEWS);
+                self.rests_for_news = true;
+            }
+            return;
+        }
         let (shortest, longest) = BACK_OFF;
         let most = (shortest * 2u32.saturating_pow(self.conflicts.min(10))).min(longest);
-        let wait = shortest
-            .mul_f64(fastrand::f64())
-            .max(most.mul_f64(fastrand::f64() / 2.0));
-        self.rest(wait);
+        self.rest(most.mul_f64(fastrand::f64()));
+    }
+
+    /// Who comes to a queue need not hurry: it is the turn of others, and a write between theirs
+    /// would only be in their way.
+    fn let_pass(&mut self) {
+        let others = match self.line.known() {
+            Some((_, record)) => record.waiters().count(),
+            None => 0,
+        };
+        if others > 1 && !self.line.waits() && !self.line.makes_room() {
+            let others = u32::try_from(others).unwrap_or(u32::MAX);
+            let most = (PASS * others).min(BACK_OFF.1);
+            self.rest(most.mul_f64(fastrand::f64()));
+        }
     }
 
     /// While an attempt waits: the watch, and the oversight of those it waits for.

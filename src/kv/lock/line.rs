@@ -183,6 +183,13 @@ impl Line {
         attempts.any(|attempt| attempt.seen && !attempt.granted && attempt.wish == Wish::Hold)
     }
 
+    /// Whether something is to be taken out that others may wait for.
+    pub(crate) fn makes_room(&self) -> bool {
+        let mut attempts = self.attempts.iter();
+        !self.evictions.is_empty()
+            || attempts.any(|attempt| attempt.granted && attempt.wish != Wish::Hold)
+    }
+
     /// The record as far as it is known, and at which revision.
     pub(crate) fn known(&self) -> Option<(Revision, &Record)> {
         let known = self.known.as_ref()?;
@@ -319,6 +326,10 @@ impl Line {
         let Some(UnderWay::Write { after, base }) = self.under_way.take() else {
             return;
         };
+        // A claim that landed and is gone by now was taken out: it is not to be asked for again.
+        for attempt in &mut self.attempts {
+            attempt.seen |= after.claim(&attempt.request.id).is_some();
+        }
         // Somebody else may have written since, and we have heard of it already.
         let is_overtaken = self
             .known

@@ -72,6 +72,8 @@ impl Overseer {
         records: watch::Receiver<Record>,
         dead: mpsc::UnboundedSender<String>,
     ) {
+        // Most waits are over before anybody need be looked after.
+        tokio::time::sleep(PROCESS_PACE / 2).await;
         loop {
             let record = records.borrow().clone();
             for session in self.look(&record).await {

@@ -179,6 +179,11 @@ impl Record {
         &self.queue
     }
 
+    /// The ticket of the next claim: how many there have ever been.
+    pub fn next_ticket(&self) -> u64 {
+        self.next
+    }
+
     /// Those who hold.
     pub fn holders(&self) -> impl Iterator<Item = &Claim> {
         self.queue.iter().filter(|claim| claim.state.is_held())
