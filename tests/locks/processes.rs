@@ -346,6 +346,7 @@ async fn clocks_apart(ground: &Ground) {
             owner: "forged".to_owned(),
             label: "forged".to_owned(),
             asked_ms,
+            max_writer_streak: None,
         };
         let id = request.id.clone();
         step(ground, &key, |record, base| {

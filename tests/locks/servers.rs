@@ -50,9 +50,10 @@ async fn a_server_that_is_away_for_longer_than_the_lease() {
     // As long as clients take to come back, and a little.
     let lease = Duration::from_secs(3);
     let orders = Orders::lease(lease);
+    let elsewhere = orders.clone().elsewhere();
     let (mut holder, mut waiter) = tokio::join!(
         Worker::start(&ground.place, &orders),
-        Worker::start(&ground.place, &orders.clone().elsewhere())
+        Worker::start(&ground.place, &elsewhere)
     );
     holder.take("write h a").await;
     waiter.say("write w a").await;
@@ -120,10 +121,12 @@ async fn acknowledgements_that_never_come() {
         Worker::start(&proxy.url(), &Orders::lease(Duration::from_secs(6))).await,
         ground.worker().await,
     );
-    // The session is there already.
-    deaf.take("write warm warm").await;
     for round in 0..2 {
         let resource = format!("a{round}");
+        // What it will do is to write: it knows the record.
+        deaf.take(&format!("write w{round} {resource}")).await;
+        deaf.ask(&format!("release w{round}"), &format!("w{round} released"))
+            .await;
         proxy.set(Wire::DropAnswers);
         deaf.say(&format!("write d{round} {resource}")).await;
         eventually("it has landed unheard", async || {

@@ -69,6 +69,11 @@ impl Orders {
 
 /// A connection to where a worker's store is.
 pub(crate) async fn connect(place: &str) -> Arc<dyn Backend> {
+    connect_within(place, Duration::from_secs(5)).await
+}
+
+/// The same, with a limit for what a request may take.
+async fn connect_within(place: &str, timeout: Duration) -> Arc<dyn Backend> {
     if let Some(path) = place.strip_prefix("file:") {
         return LocalBackend::open(path, OpenOptions::create())
             .await
@@ -79,7 +84,7 @@ pub(crate) async fn connect(place: &str) -> Arc<dyn Backend> {
         .split(',')
         .map(|server| Secret::new(server.to_owned()))
         .collect();
-    options.timeout = Duration::from_secs(1);
+    options.timeout = timeout;
     NatsBackend::connect(options).await.unwrap()
 }
 
@@ -151,7 +156,7 @@ struct Program {
 
 impl Program {
     async fn begin(place: &str, orders: &Orders) -> Arc<Self> {
-        let backend = connect(place).await;
+        let backend = connect_within(place, Duration::from_secs(1)).await;
         let name = BucketName::new(BUCKET).unwrap();
         let bucket = Arc::new(Rigged {
             dies_midway: orders.dies_midway,

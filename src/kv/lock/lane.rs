@@ -33,7 +33,7 @@ const BACK_OFF: (Duration, Duration) = (Duration::from_micros(500), Duration::fr
 /// How long a watch may take to tell what a write met, before it is read.
 const NEWS: Duration = Duration::from_millis(2);
 /// How long one who waits lets those before it pass, for each of them, before it queues.
-const PASS: Duration = Duration::from_micros(200);
+const PASS: Duration = Duration::from_millis(1);
 /// The wait after a store that failed.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -91,6 +91,12 @@ pub(super) struct Lane {
     rest_until: Option<Instant>,
     /// To rest no longer than until something is heard.
     rests_for_news: bool,
+    /// To read the record after a rest, however new what is known may be.
+    reads_after_rest: bool,
+    /// When the newest attempt to write began, with the reading before it.
+    try_begun: Instant,
+    /// How many waited when that was known last.
+    queue: u32,
     /// How many writes in a row met others.
     conflicts: u32,
     idle_since: Instant,
@@ -139,6 +145,9 @@ impl Lane {
             poll_at: now,
             rest_until: None,
             rests_for_news: false,
+            reads_after_rest: false,
+            try_begun: now,
+            queue: 0,
             conflicts: 0,
             idle_since: now,
             waited_at: now,
@@ -156,6 +165,9 @@ impl Lane {
             self.tell();
             if self.rest_until.is_none_or(|until| until <= Instant::now()) {
                 self.rest_until = None;
+                if std::mem::take(&mut self.reads_after_rest) {
+                    self.line.forget();
+                }
                 match self.line.next() {
                     Next::Read => {
                         self.read().await;
@@ -275,6 +287,10 @@ impl Lane {
                 self.granted.retain(|(granted, _)| *granted != id);
                 self.line.release(&id);
                 self.releasing.entry(id).or_default().extend(told);
+                if self.conflicts > 0 && self.line.makes_room() {
+                    // What rests is in nobody's way; this is.
+                    self.rest_until = None;
+                }
             }
             Command::Downgrade { id, told } => {
                 self.line.downgrade(&id);
@@ -376,6 +392,7 @@ impl Lane {
     }
 
     async fn read(&mut self) {
+        self.try_begun = Instant::now();
         let entry = self
             .parts
             .bucket
@@ -420,6 +437,7 @@ impl Lane {
                 return;
             }
         };
+        self.measure_queue();
         let write = Write::put(self.parts.key.clone(), bytes).expecting(base);
         match self.parts.bucket.write(write).await {
             Ok(revision) => {
@@ -470,22 +488,28 @@ impl Lane {
             }
             return;
         }
+        // What takes longer meets others more often.
+        let took = self.try_begun.elapsed();
         let (shortest, longest) = BACK_OFF;
-        let most = (shortest * 2u32.saturating_pow(self.conflicts.min(10))).min(longest);
+        let most = shortest.max(took) * 2u32.saturating_pow(self.conflicts.min(10));
+        let most = most.max(PASS * self.queue).min(longest.max(took * 2));
         self.rest(most.mul_f64(fastrand::f64()));
+        self.reads_after_rest = true;
     }
 
     /// Who comes to a queue need not hurry: it is the turn of others, and a write between theirs
     /// would only be in their way.
     fn let_pass(&mut self) {
-        let others = match self.line.known() {
-            Some((_, record)) => record.waiters().count(),
-            None => 0,
-        };
-        if others > 1 && !self.line.waits() && !self.line.makes_room() {
-            let others = u32::try_from(others).unwrap_or(u32::MAX);
-            let most = (PASS * others).min(BACK_OFF.1);
-            self.rest(most.mul_f64(fastrand::f64()));
+        self.measure_queue();
+        if self.queue > 1 && !self.line.waits() && !self.line.makes_room() {
+            self.rest((PASS * self.queue).min(BACK_OFF.1).mul_f64(fastrand::f64()));
+            self.reads_after_rest = true;
+        }
+    }
+
+    fn measure_queue(&mut self) {
+        if let Some((_, record)) = self.line.known() {
+            self.queue = u32::try_from(record.waiters().count()).unwrap_or(u32::MAX);
         }
     }
 

@@ -73,7 +73,7 @@ impl Overseer {
         dead: mpsc::UnboundedSender<String>,
     ) {
         // Most waits are over before anybody need be looked after.
-        tokio::time::sleep(PROCESS_PACE / 2).await;
+        tokio::time::sleep(self.reading_pace().min(PROCESS_PACE / 2)).await;
         loop {
             let record = records.borrow().clone();
             for session in self.look(&record).await {
