@@ -30,6 +30,8 @@ use crate::kv::{Entry, Filter, Key, Revision, Watch, WatchEvent, WatchOptions, W
 const LINGER: Duration = Duration::from_secs(5);
 /// The shortest and the longest wait after writes that met others.
 const BACK_OFF: (Duration, Duration) = (Duration::from_micros(500), Duration::from_millis(200));
+/// How often one who queues gives way: whoever has lost more often hurries.
+const MOST_CONFLICTS: u32 = 6;
 /// How long a watch may take to tell what a write met, before it is read.
 const NEWS: Duration = Duration::from_millis(2);
 /// How long one who waits lets those before it pass, for each of them, before it queues.
@@ -478,7 +480,8 @@ impl Lane {
     }
 
     /// Somebody else wrote in between. Whoever makes room goes on as soon as it is known what was
-    /// written, since everybody waits for it; others take their time, the longer the more often.
+    /// written, since everybody waits for it; others take their time, longer and longer, until it
+    /// has been enough.
     fn back_off(&mut self) {
         self.conflicts += 1;
         if self.line.makes_room() {
@@ -491,8 +494,13 @@ impl Lane {
         // What takes longer meets others more often.
         let took = self.try_begun.elapsed();
         let (shortest, longest) = BACK_OFF;
-        let most = shortest.max(took) * 2u32.saturating_pow(self.conflicts.min(10));
-        let most = most.max(PASS * self.queue).min(longest.max(took * 2));
+        let shortest = shortest.max(took);
+        let most = if self.conflicts > MOST_CONFLICTS {
+            shortest
+        } else {
+            let most = shortest * 2u32.pow(self.conflicts);
+            most.max(PASS * self.queue).min(longest.max(took * 2))
+        };
         self.rest(most.mul_f64(fastrand::f64()));
         self.reads_after_rest = true;
     }
