@@ -531,3 +531,42 @@ async fn a_queue_of_the_dead_takes_hardly_longer_than_one() {
     assert!(took < lease.length() * 9 / 5, "{took:?}");
     guard.0.release().await.unwrap();
 }
+
+/// A store that took long to answer is no reason to rest for long: what is given up is in the way
+/// of others.
+#[tokio::test(start_paused = true)]
+async fn who_was_frozen_gives_up_at_once() {
+    let config = BucketConfig::new(BucketName::new("locks").unwrap());
+    let (memory, store) = Memory::with_bucket(&config).await.unwrap();
+    let lease = Lease::new(Duration::from_secs(600)).unwrap();
+    let settings = || Settings::default().lease(lease).clock(Clock::tokio());
+    let (pulse, felt) = watch::channel(Pulse::Beating);
+    let inner = memory.bucket(&config.name).await.unwrap();
+    let theirs = Store::new(Arc::new(Mortal { inner, pulse: felt }));
+    let frozen = Locks::new(&theirs, settings());
+    let locks = Locks::new(&store, settings());
+    let holder = locks.write("a").owner("holder").await.unwrap();
+    let left = |label: &'static str| {
+        let store = store.clone();
+        async move {
+            let entry = store.get(key_of("a").unwrap()).await.unwrap().unwrap();
+            let record = Record::from_bytes(entry.live_value().unwrap()).unwrap();
+            record.claims().iter().any(|claim| claim.label == label)
+        }
+    };
+    {
+        let waits = frozen.read("a").label("frozen");
+        assert!(timeout(Duration::from_secs(1), waits).await.is_err());
+        // Given up, and not yet told to the store: nothing has run since.
+        pulse.send_replace(Pulse::Frozen);
+    }
+    let other = locks.clone();
+    let late = tokio::spawn(async move { other.write("a").owner("late").await });
+    sleep(Duration::from_secs(60)).await;
+    assert!(left("frozen").await);
+    pulse.send_replace(Pulse::Beating);
+    sleep(Duration::from_secs(1)).await;
+    assert!(!left("frozen").await);
+    holder.release().await.unwrap();
+    late.await.unwrap().unwrap().release().await.unwrap();
+}

@@ -492,8 +492,8 @@ impl Lane {
             return;
         }
         // What takes longer meets others more often.
-        let took = self.try_begun.elapsed();
         let (shortest, longest) = BACK_OFF;
+        let took = self.try_begun.elapsed().min(longest);
         let shortest = shortest.max(took);
         let most = if self.conflicts > MOST_CONFLICTS {
             shortest
