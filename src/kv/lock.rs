@@ -34,6 +34,7 @@
 //! for all its locks. What is done when is decided in one pure state machine for each process and
 //! lock; the rest carries out what it says.
 
+pub mod breaking;
 mod clock;
 mod error;
 mod guard;
