@@ -11,6 +11,7 @@ mod console;
 mod demo;
 mod error;
 mod keys;
+mod lock;
 mod output;
 mod record;
 mod table;
@@ -91,6 +92,7 @@ async fn run_command(
         Some(Command::Del(args)) => write::delete(connection, args, output).await,
         Some(Command::Purge(args)) => write::purge(connection, args, output).await,
         Some(Command::Watch(args)) => watch::run(connection, args, output).await,
+        Some(Command::Lock(command)) => lock::run(connection, command, output).await,
         Some(Command::External(_)) => Err(CliError::Usage(
             "give a command, or a bucket to open".to_owned(),
         )),

@@ -43,6 +43,22 @@ pub enum CliError {
         /// The revision that was asked for.
         revision: Revision,
     },
+    /// There is no such lock.
+    #[error("{bucket} has no lock on {resource}")]
+    NoLock {
+        /// The bucket.
+        bucket: String,
+        /// What would be locked.
+        resource: String,
+    },
+    /// The locks of a bucket can't be read.
+    #[error("the locks of {bucket} can't be read: {reason}")]
+    Locks {
+        /// The bucket.
+        bucket: String,
+        /// Why not.
+        reason: String,
+    },
     /// The key is not at the revision that the write expected; nothing was written.
     #[error("{}", conflict(.key, *.expected, *.current))]
     Conflict {
@@ -112,7 +128,7 @@ impl CliError {
             Self::Engine(
                 Error::InvalidKey(_) | Error::InvalidBucketName(_) | Error::InvalidFilter(_),
             ) => 2,
-            Self::NoKey { .. } | Self::NoRevision { .. } => 3,
+            Self::NoKey { .. } | Self::NoRevision { .. } | Self::NoLock { .. } => 3,
             Self::Engine(Error::NoSuchBucket { .. }) => 3,
             Self::Conflict { .. } => 4,
             Self::Engine(Error::ReadOnly { .. }) => 6,
@@ -151,6 +167,9 @@ impl CliError {
             ),
             Self::NoRevision { bucket, key, .. } => {
                 format!("`kvscope history {bucket} {key}` shows what is kept.")
+            }
+            Self::NoLock { bucket, .. } => {
+                format!("`kvscope lock ls {bucket}` lists those that are there.")
             }
             Self::Unknown { .. } => {
                 "It may still be written later. Read again before you repeat it.".to_owned()

@@ -33,9 +33,15 @@
 //! and changed by compare-and-set alone. Each process has one [`session`], renewed by one write
 //! for all its locks. What is done when is decided in one pure state machine for each process and
 //! lock; the rest carries out what it says.
+//!
+//! # How to look at it
+//! [`observe`] gives a live picture of all locks of any number of buckets, with the sessions of
+//! whoever holds and waits; the [`diagnosis`] says what is the matter with each in one sentence,
+//! and a [`timeline`](mod@timeline) tells a lock's past.
 
 pub mod breaking;
 mod clock;
+pub mod diagnosis;
 mod error;
 mod guard;
 mod heart;
@@ -44,6 +50,7 @@ pub mod lease;
 mod line;
 mod locks;
 mod name;
+pub mod observer;
 mod overseer;
 mod process;
 mod processor;
@@ -52,12 +59,14 @@ mod rw_lock;
 pub mod session;
 mod settings;
 pub mod shizuku;
+pub mod timeline;
 
 pub use clock::Clock;
 pub use error::{LockError, Loss};
 pub use guard::{Guard, GuardState, Kind, ReadGuard, Reading, WriteGuard, Writing};
 pub use locks::{Acquire, Locks};
 pub use name::{KEY_PREFIX, key_of, resource_of};
+pub use observer::{ObserveOptions, Observer, observe};
 pub use processor::{
     LockedResourceReadProcessor, LockedResourceWriteProcessor, Processor, WithLockProcessError,
 };

@@ -5,6 +5,9 @@
 
 use std::time::Duration;
 
+/// A time for a sentence or a wide column, as the engine's own sentences have it.
+pub use crate::kv::lock::diagnosis::span;
+
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
@@ -63,19 +66,6 @@ fn age_unit(seconds: u64) -> (u64, &'static str) {
         MINUTE..HOUR => (MINUTE, "m"),
         HOUR..DAY => (HOUR, "h"),
         _ => (DAY, "d"),
-    }
-}
-
-/// A time for a sentence or a wide column, in its two largest units: `0.2 s`, `48 s`, `4 m 12 s`,
-/// `3 h 5 m`, `2 d 4 h`.
-pub fn span(time: Duration) -> String {
-    let seconds = time.as_secs();
-    match seconds {
-        0 => format!("0.{} s", time.subsec_millis() / 100),
-        1..MINUTE => format!("{seconds} s"),
-        MINUTE..HOUR => format!("{} m {} s", seconds / MINUTE, seconds % MINUTE),
-        HOUR..DAY => format!("{} h {} m", seconds / HOUR, seconds % HOUR / MINUTE),
-        _ => format!("{} d {} h", seconds / DAY, seconds % DAY / HOUR),
     }
 }
 

@@ -1,0 +1,575 @@
+//! The locks and sessions of one bucket, as its watches told of them.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::seen::{Seen, Times};
+use super::view::{Freshness, Now, Standing};
+use crate::kv::lock::lease::Lease;
+use crate::kv::lock::name::{KEY_PREFIX, resource_of};
+use crate::kv::lock::record::{Claim, DecodeError, Record};
+use crate::kv::lock::session::{SESSION_PREFIX, Session};
+use crate::kv::lock::shizuku::Shizuku;
+use crate::kv::lock::timeline::{Killed, Tracker, What};
+use crate::kv::{Entry, Key, Revision, WatchEvent};
+
+/// The lengths of a `shizuku` record.
+const SHIZUKU_SIZES: [u64; 2] = [9, 17];
+/// How many turns the median is of.
+const TURNS: usize = 15;
+
+/// Which of a bucket's watches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Feed {
+    /// The lock records, with values and everything that is kept of them or only the newest.
+    Locks,
+    /// The session records, with values.
+    Sessions,
+    /// All keys, without values: locks of `shizuku` services can be at any.
+    Others,
+}
+
+/// How one watch is.
+#[derive(Debug, Clone, Default)]
+struct Phase {
+    /// Whether everything that was there has been told.
+    is_ready: bool,
+    /// Since when it is interrupted, and why.
+    stale: Option<(Duration, String)>,
+    /// Why it could not begin.
+    failed: Option<String>,
+}
+
+/// A lock of ours.
+#[derive(Debug, Clone)]
+pub(super) struct Stored {
+    pub(super) resource: String,
+    pub(super) revision: Revision,
+    pub(super) created: OffsetDateTime,
+    pub(super) record: Result<Record, DecodeError>,
+    pub(super) tracker: Tracker,
+    turns: VecDeque<Duration>,
+}
+
+impl Stored {
+    /// The median of the last turns.
+    pub(super) fn turn(&self) -> Option<Duration> {
+        let mut turns: Vec<Duration> = self.turns.iter().copied().collect();
+        turns.sort_unstable();
+        turns.get(turns.len() / 2).copied()
+    }
+}
+
+/// A key that a `shizuku` service keeps a lock at, or did.
+#[derive(Debug, Clone)]
+pub(super) struct Foreign {
+    pub(super) revision: Revision,
+    pub(super) created: OffsetDateTime,
+    /// The lock, or how long the value is that took its place.
+    pub(super) content: Result<Shizuku, u64>,
+}
+
+/// What a bucket's watches told, by key.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Told {
+    pub(super) locks: BTreeMap<Key, Stored>,
+    pub(super) sessions: HashMap<String, Seen>,
+    pub(super) foreign: BTreeMap<Key, Foreign>,
+}
+
+/// Why there is no record of a session whose claim is there.
+#[derive(Debug, Clone, Copy)]
+struct Absence {
+    since: Duration,
+    is_confirmed: bool,
+}
+
+/// One bucket.
+#[derive(Debug, Clone)]
+pub(super) struct BucketPicture {
+    pub(super) told: Told,
+    /// What was told before a gap, until the whole has come again.
+    before: Told,
+    feeds: BTreeMap<Feed, Phase>,
+    absent: HashMap<String, Absence>,
+    wanted: BTreeSet<Key>,
+    /// The store's clock when this machine booted, as entries show that came right after they were
+    /// written.
+    epoch: Option<OffsetDateTime>,
+    /// The same at the least: no entry is told before it is written.
+    epoch_at_least: Option<OffsetDateTime>,
+}
+
+impl BucketPicture {
+    pub(super) fn new(foreign: bool) -> Self {
+        let mut feeds = BTreeMap::from([
+            (Feed::Locks, Phase::default()),
+            (Feed::Sessions, Phase::default()),
+        ]);
+        if foreign {
+            feeds.insert(Feed::Others, Phase::default());
+        }
+        Self {
+            told: Told::default(),
+            before: Told::default(),
+            feeds,
+            absent: HashMap::new(),
+            wanted: BTreeSet::new(),
+            epoch: None,
+            epoch_at_least: None,
+        }
+    }
+
+    pub(super) fn event(&mut self, feed: Feed, event: WatchEvent, now: Duration) {
+        match event {
+            WatchEvent::Entry(entry) => {
+                self.learn_clock(entry.created, self.is_live(feed), now);
+                self.entry(feed, entry, now);
+            }
+            WatchEvent::Ready => {
+                let phase = self.phase(feed);
+                phase.is_ready = true;
+                phase.failed = None;
+                self.forget_before(feed);
+                if feed == Feed::Sessions {
+                    self.restart_absences(now);
+                }
+            }
+            WatchEvent::Interrupted { cause } => {
+                // The first interruption is the one that says since when.
+                let stale = &mut self.phase(feed).stale;
+                stale.get_or_insert_with(|| (now, cause.to_string()));
+                self.epoch = None;
+            }
+            WatchEvent::Resumed { gap } => {
+                self.phase(feed).stale = None;
+                if gap {
+                    self.phase(feed).is_ready = false;
+                    self.set_aside(feed);
+                }
+                if feed == Feed::Sessions {
+                    self.restart_absences(now);
+                    let before = self.before.sessions.values_mut();
+                    before
+                        .chain(self.told.sessions.values_mut())
+                        .for_each(|seen| seen.outage(now));
+                }
+            }
+        }
+    }
+
+    pub(super) fn failed(&mut self, feed: Feed, reason: String) {
+        self.phase(feed).failed = Some(reason);
+    }
+
+    fn phase(&mut self, feed: Feed) -> &mut Phase {
+        self.feeds.entry(feed).or_default()
+    }
+
+    /// What was read of a key, which the watches may know more of already.
+    pub(super) fn read(&mut self, key: &Key, entry: Option<Entry>, now: Duration) {
+        let Some(entry) = entry else {
+            self.told.locks.remove(key);
+            self.told.foreign.remove(key);
+            return;
+        };
+        let known = if let Some(id) = Session::id_of(key.as_str()) {
+            self.told.sessions.get(id).map(|seen| seen.revision)
+        } else {
+            let lock = self.told.locks.get(key).map(|lock| lock.revision);
+            lock.or_else(|| self.told.foreign.get(key).map(|lock| lock.revision))
+        };
+        if known.is_some_and(|known| known > entry.revision) {
+            return;
+        }
+        let feed = match key.as_str() {
+            name if name.starts_with(KEY_PREFIX) => Feed::Locks,
+            name if name.starts_with(SESSION_PREFIX) => Feed::Sessions,
+            _ => Feed::Others,
+        };
+        if feed == Feed::Others {
+            let phase = self.phase(feed);
+            if phase.is_ready {
+                phase.failed = None;
+            }
+            self.foreign(entry);
+        } else if known != Some(entry.revision) {
+            self.entry(feed, entry, now);
+        }
+    }
+
+    fn entry(&mut self, feed: Feed, entry: Entry, now: Duration) {
+        match feed {
+            Feed::Locks => self.lock(&entry, now),
+            Feed::Sessions => self.session(&entry, now),
+            Feed::Others => self.other(&entry),
+        }
+    }
+
+    fn lock(&mut self, entry: &Entry, now: Duration) {
+        let Some(value) = entry.live_value() else {
+            self.told.locks.remove(&entry.key);
+            return;
+        };
+        let record = Record::from_bytes(value);
+        for claim in record.iter().flat_map(Record::claims) {
+            if !self.told.sessions.contains_key(&claim.session) {
+                let begins = Absence {
+                    since: now,
+                    is_confirmed: false,
+                };
+                self.absent.entry(claim.session.clone()).or_insert(begins);
+            }
+        }
+        let resource = || {
+            let key = entry.key.as_str();
+            // A key that none of ours writes is still a lock to somebody who sees it.
+            let rest = || key.strip_prefix(KEY_PREFIX).unwrap_or(key).to_owned();
+            resource_of(key).unwrap_or_else(rest)
+        };
+        let lock = self
+            .told
+            .locks
+            .entry(entry.key.clone())
+            .or_insert_with(|| Stored {
+                resource: resource(),
+                revision: entry.revision,
+                created: entry.created,
+                record: Ok(Record::default()),
+                tracker: Tracker::default(),
+                turns: VecDeque::new(),
+            });
+        lock.revision = entry.revision;
+        lock.created = entry.created;
+        let readable = record.as_ref().ok();
+        for event in lock.tracker.step(entry.revision, entry.created, readable) {
+            if let What::Released { held: Some(held) } = event.what {
+                lock.turns.truncate(TURNS - 1);
+                lock.turns.push_front(held);
+            }
+        }
+        lock.record = record;
+    }
+
+    fn session(&mut self, entry: &Entry, now: Duration) {
+        let Some(id) = Session::id_of(entry.key.as_str()) else {
+            return;
+        };
+        let Some(value) = entry.live_value() else {
+            if self.told.sessions.remove(id).is_some() {
+                let begins = Absence {
+                    since: now,
+                    is_confirmed: false,
+                };
+                self.absent.insert(id.to_owned(), begins);
+            }
+            return;
+        };
+        self.absent.remove(id);
+        let content = Session::from_bytes(value);
+        let (revision, created) = (entry.revision, entry.created);
+        // After a gap it comes again, perhaps as it was: what was seen of it stays true.
+        if let Some(seen) = self.before.sessions.remove(id) {
+            self.told.sessions.insert(id.to_owned(), seen);
+        }
+        match self.told.sessions.get_mut(id) {
+            Some(seen)
+                if !self
+                    .feeds
+                    .get(&Feed::Sessions)
+                    .is_some_and(|feed| feed.is_ready) =>
+            {
+                // Told again, and perhaps with a state from before the one that was seen: not a
+                // beat that we saw.
+                if seen.revision != revision {
+                    *seen = Seen::first(revision, created, content, now);
+                }
+            }
+            Some(seen) => seen.read(revision, created, content, now),
+            None => {
+                let seen = Seen::first(revision, created, content, now);
+                self.told.sessions.insert(id.to_owned(), seen);
+            }
+        }
+    }
+
+    /// Any key, without its value.
+    fn other(&mut self, entry: &Entry) {
+        let name = entry.key.as_str();
+        if name.starts_with(KEY_PREFIX) || name.starts_with(SESSION_PREFIX) {
+            return;
+        }
+        // What was a lock before a gap may be none any more, and that is worth telling.
+        if let Some(lock) = self.before.foreign.remove(&entry.key) {
+            self.told.foreign.insert(entry.key.clone(), lock);
+        }
+        if entry.is_marker() {
+            self.told.foreign.remove(&entry.key);
+            self.wanted.remove(&entry.key);
+        } else if SHIZUKU_SIZES.contains(&entry.size) {
+            self.wanted.insert(entry.key.clone());
+        } else {
+            self.wanted.remove(&entry.key);
+            self.no_lock(entry);
+        }
+    }
+
+    /// A key whose value has the length of a `shizuku` lock.
+    fn foreign(&mut self, entry: Entry) {
+        match entry.live_value().map(|value| Shizuku::from_bytes(value)) {
+            Some(Some(lock)) => {
+                let lock = Foreign {
+                    revision: entry.revision,
+                    created: entry.created,
+                    content: Ok(lock),
+                };
+                self.told.foreign.insert(entry.key, lock);
+            }
+            // Most values are just values.
+            Some(None) => self.no_lock(&entry),
+            None => {
+                self.told.foreign.remove(&entry.key);
+            }
+        }
+    }
+
+    /// A value that is no lock: told only where there was one.
+    fn no_lock(&mut self, entry: &Entry) {
+        if let Some(lock) = self.told.foreign.get_mut(&entry.key) {
+            *lock = Foreign {
+                revision: entry.revision,
+                created: entry.created,
+                content: Err(entry.size),
+            };
+        }
+    }
+
+    pub(super) fn gone(&mut self, session: &str) {
+        if let Some(seen) = self.told.sessions.get_mut(session) {
+            seen.is_gone = true;
+        }
+    }
+
+    pub(super) fn confirm_absent(&mut self, session: &str) {
+        if let Some(absence) = self.absent.get_mut(session) {
+            absence.is_confirmed = true;
+        }
+    }
+
+    pub(super) fn take_wanted(&mut self) -> BTreeSet<Key> {
+        std::mem::take(&mut self.wanted)
+    }
+
+    fn claims(&self) -> impl Iterator<Item = (&Key, &Claim)> {
+        self.told.locks.iter().flat_map(|(key, lock)| {
+            let record = lock.record.iter();
+            record
+                .flat_map(Record::claims)
+                .map(move |claim| (key, claim))
+        })
+    }
+
+    /// The sessions that hold or wait and may be alive.
+    pub(super) fn living(&self) -> impl Iterator<Item = (&str, &Session)> {
+        let ids: BTreeSet<&str> = self
+            .claims()
+            .map(|(_, claim)| claim.session.as_str())
+            .collect();
+        ids.into_iter().filter_map(|id| {
+            let seen = self.told.sessions.get(id).filter(|seen| !seen.is_gone)?;
+            let session = seen.session()?;
+            session.dead.is_none().then_some((id, session))
+        })
+    }
+
+    /// The sessions that hold or wait and have no record, and where.
+    pub(super) fn missing(&self) -> impl Iterator<Item = (String, Vec<Key>)> {
+        let mut missing: BTreeMap<String, Vec<Key>> = BTreeMap::new();
+        for (key, claim) in self.claims() {
+            if self.absent.contains_key(&claim.session) {
+                let keys = missing.entry(claim.session.clone()).or_default();
+                if keys.last() != Some(key) {
+                    keys.push(key.clone());
+                }
+            }
+        }
+        missing.into_iter()
+    }
+
+    /// The sessions whose records say that they are dead.
+    pub(super) fn deaths(&self) -> impl Iterator<Item = (String, Killed)> {
+        self.told.sessions.iter().filter_map(|(id, seen)| {
+            let killed = Killed {
+                death: seen.session()?.dead.clone()?,
+                at: seen.created,
+                revision: seen.revision,
+            };
+            Some((id.clone(), killed))
+        })
+    }
+
+    pub(super) fn is_loaded(&self) -> bool {
+        let mut feeds = self.feeds.values();
+        feeds.all(|phase| phase.is_ready || phase.failed.is_some()) && self.wanted.is_empty()
+    }
+
+    pub(super) fn is_interrupted(&self) -> bool {
+        let mut feeds = self.feeds.values();
+        feeds.any(|phase| phase.stale.is_some())
+    }
+
+    pub(super) fn is_ageing(&self) -> bool {
+        self.claims().next().is_some()
+            || self.told.foreign.values().any(|lock| {
+                lock.content
+                    .is_ok_and(|lock| lock.reset() != lock || lock.writer_waits)
+            })
+    }
+
+    /// What is shown: after a gap that which was told before, until the whole has come again.
+    pub(super) fn shown_locks(&self) -> &BTreeMap<Key, Stored> {
+        if self.before.locks.is_empty() {
+            &self.told.locks
+        } else {
+            &self.before.locks
+        }
+    }
+
+    /// The same for locks of `shizuku` services.
+    pub(super) fn shown_foreign(&self) -> impl Iterator<Item = (&Key, &Foreign)> {
+        let again = self.told.foreign.iter();
+        let rest = self.before.foreign.iter();
+        again.chain(rest)
+    }
+
+    pub(super) fn seen(&self, session: &str) -> Option<&Seen> {
+        let again = self.told.sessions.get(session);
+        again.or_else(|| self.before.sessions.get(session))
+    }
+
+    /// How a session is that holds or waits.
+    pub(super) fn standing(&self, session: &str, times: Times) -> Standing {
+        if let Some(seen) = self.seen(session) {
+            return seen.standing(times);
+        }
+        let is_ready = self
+            .feeds
+            .get(&Feed::Sessions)
+            .is_some_and(|phase| phase.is_ready);
+        match self.absent.get(session) {
+            Some(absence) if is_ready => {
+                let lasts = times.boot.saturating_sub(absence.since);
+                // Its own lease is not known; others wait for the usual one.
+                let is_certain = absence.is_confirmed || lasts >= Lease::default().silence();
+                Standing::Absent { is_certain }
+            }
+            _ => Standing::Unknown,
+        }
+    }
+
+    /// How fresh all of it is: as fresh as the worst of its watches.
+    pub(super) fn freshness(&self) -> Freshness {
+        let mut phases = self.feeds.values();
+        if let Some(reason) = phases.find_map(|phase| phase.failed.clone()) {
+            return Freshness::Failed { reason };
+        }
+        let stale = self.feeds.values().filter_map(|phase| phase.stale.clone());
+        if let Some((since, reason)) = stale.min_by_key(|(since, _)| *since) {
+            return Freshness::Stale { since, reason };
+        }
+        if self.feeds.values().all(|phase| phase.is_ready) {
+            Freshness::Live
+        } else {
+            Freshness::Loading
+        }
+    }
+
+    /// The times to judge by: those of the moment at which the picture was last true.
+    pub(super) fn times(&self, now: Now, trusts_wall: bool) -> Times {
+        let boot = match self.freshness() {
+            Freshness::Stale { since, .. } => now.boot.min(since),
+            _ => now.boot,
+        };
+        let wall = now.wall - now.boot.saturating_sub(boot);
+        let store_at_least = self.epoch_at_least.map(|epoch| epoch + boot);
+        let store = match self.epoch {
+            Some(epoch) => epoch + boot,
+            // An entry can't have been written later than now.
+            None => store_at_least.map_or(wall, |at_least| wall.max(at_least)),
+        };
+        Times {
+            boot,
+            store,
+            store_at_least,
+            trusts_store: trusts_wall,
+        }
+    }
+
+    fn is_live(&self, feed: Feed) -> bool {
+        self.feeds
+            .get(&feed)
+            .is_some_and(|phase| phase.is_ready && phase.stale.is_none())
+    }
+
+    fn learn_clock(&mut self, created: OffsetDateTime, is_live: bool, now: Duration) {
+        let epoch = created - now;
+        let later = |known: Option<OffsetDateTime>| known.map_or(epoch, |known| known.max(epoch));
+        self.epoch_at_least = Some(later(self.epoch_at_least));
+        if is_live {
+            self.epoch = Some(later(self.epoch));
+        }
+    }
+
+    fn restart_absences(&mut self, now: Duration) {
+        let claims = self.told.locks.values().flat_map(|lock| lock.record.iter());
+        let referenced: BTreeSet<&str> = claims
+            .flat_map(Record::claims)
+            .map(|claim| claim.session.as_str())
+            .collect();
+        self.absent.retain(|id, absence| {
+            *absence = Absence {
+                since: now,
+                is_confirmed: false,
+            };
+            referenced.contains(id.as_str())
+        });
+    }
+
+    /// Everything comes again after a gap: what was told stays shown until it has.
+    fn set_aside(&mut self, feed: Feed) {
+        // A store that was rolled back or made anew can have gone back in time.
+        self.epoch_at_least = None;
+        let Told {
+            locks,
+            sessions,
+            foreign,
+        } = &mut self.told;
+        // A second gap before the end of the first: the half that came again is of no use.
+        match feed {
+            Feed::Locks if self.before.locks.is_empty() => {
+                self.before.locks = std::mem::take(locks);
+            }
+            Feed::Locks => locks.clear(),
+            Feed::Sessions => {
+                let again = std::mem::take(sessions);
+                self.before.sessions.extend(again);
+            }
+            Feed::Others => {
+                let again = std::mem::take(foreign);
+                self.before.foreign.extend(again);
+                self.wanted.clear();
+            }
+        }
+    }
+
+    /// What did not come again is gone.
+    fn forget_before(&mut self, feed: Feed) {
+        match feed {
+            Feed::Locks => self.before.locks.clear(),
+            Feed::Sessions => self.before.sessions.clear(),
+            Feed::Others => self.before.foreign.clear(),
+        }
+    }
+}

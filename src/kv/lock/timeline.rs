@@ -1,0 +1,376 @@
+//! A lock's past: what happened to it, from one revision of its record to the next.
+//!
+//! Pure. [`Tracker`] takes the revisions one after another and says what each of them did; it also
+//! knows since when everybody who is there now holds or waits. [`timeline`] runs it over a key's
+//! history. Times are the store's: `asked_ms` in a claim is the asker's own clock, and only stands
+//! in where the write that brought the claim is not kept any more.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+
+use super::record::{Claim, Mode, Record, State};
+use super::session::{Cause, Death};
+use crate::kv::{Entry, Revision};
+
+/// Since when something is so, and how that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Since {
+    /// The time.
+    pub at: OffsetDateTime,
+    /// Whose clock it is of, and what it is the time of.
+    pub basis: Basis,
+}
+
+/// How the time of a [`Since`] is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// The store's clock: the very write that made it so.
+    Write,
+    /// The store's clock: it was so by then. The write that made it so is not kept any more, so it
+    /// has been so for longer.
+    Kept,
+    /// The clock of the one who asked, as it wrote down itself.
+    Asker,
+}
+
+impl Since {
+    /// How long ago that is; zero where clocks disagree, never negative.
+    pub fn age(self, now: OffsetDateTime) -> Duration {
+        Duration::try_from(now - self.at).unwrap_or_default()
+    }
+}
+
+/// Something that happened to a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// When, by the store's clock.
+    pub at: OffsetDateTime,
+    /// The revision that did it: of the lock's record, or for a kill of the session's.
+    pub revision: Revision,
+    /// Who it happened to; nobody, where the record itself was lost.
+    pub who: Option<Who>,
+    /// What.
+    pub what: What,
+}
+
+/// Who a claim is of, as far as its record tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Who {
+    /// The session.
+    pub session: String,
+    /// What people call it.
+    pub label: String,
+    /// What for it has the lock or asked.
+    pub mode: Mode,
+}
+
+/// What happened. Times are `None` where their beginning is not kept any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// It asked, and has to wait.
+    Queued,
+    /// It got the lock.
+    Granted {
+        /// Its fencing token.
+        fence: u64,
+        /// How long it had waited: zero if it got the lock as it asked.
+        waited: Option<Duration>,
+    },
+    /// It wrote, and reads now.
+    Downgraded,
+    /// It let go of the lock.
+    Released {
+        /// How long it had held.
+        held: Option<Duration>,
+    },
+    /// It gave up waiting.
+    Cancelled {
+        /// How long it had waited.
+        waited: Option<Duration>,
+    },
+    /// Its session was killed.
+    Killed(Death),
+    /// It was taken out, for its session was dead.
+    Evicted {
+        /// Whether it held the lock; else it waited.
+        was_held: bool,
+        /// For how long.
+        lasted: Option<Duration>,
+    },
+    /// The record was deleted: everybody in it lost their place.
+    Removed,
+    /// What was written is no lock record.
+    Unreadable,
+}
+
+/// What is known of one claim that is there.
+#[derive(Debug, Clone)]
+struct Open {
+    who: Who,
+    asked: Since,
+    held: Option<Since>,
+}
+
+/// Follows one lock's record through its revisions.
+#[derive(Debug, Clone, Default)]
+pub struct Tracker {
+    open: HashMap<String, Open>,
+    /// Whether the revision before was seen, so that what is new in this one is this one's doing.
+    follows: bool,
+}
+
+impl Tracker {
+    /// Takes the next revision, and tells what it did. `record` is `None` for what can't be read.
+    pub fn step(
+        &mut self,
+        revision: Revision,
+        created: OffsetDateTime,
+        record: Option<&Record>,
+    ) -> Vec<Event> {
+        let event = |who: Option<Who>, what| Event {
+            at: created,
+            revision,
+            who,
+            what,
+        };
+        let Some(record) = record else {
+            *self = Self::default();
+            return vec![event(None, What::Unreadable)];
+        };
+        let mut events = Vec::new();
+        let mut before = std::mem::take(&mut self.open);
+        // In the order of their tickets, whoever left comes first: it made room.
+        let mut left: Vec<Open> = Vec::new();
+        let there: HashSet<&str> = record
+            .claims()
+            .iter()
+            .map(|claim| claim.id.as_str())
+            .collect();
+        before.retain(|id, open| {
+            let stays = there.contains(id.as_str());
+            if !stays {
+                left.push(open.clone());
+            }
+            stays
+        });
+        left.sort_by_key(|open| open.asked.at);
+        events.extend(left.into_iter().map(|open| {
+            let what = match open.held {
+                Some(held) => What::Released {
+                    held: span(held, created),
+                },
+                None => What::Cancelled {
+                    waited: span(open.asked, created),
+                },
+            };
+            event(Some(open.who), what)
+        }));
+        for claim in record.claims() {
+            let known = before.remove(&claim.id);
+            let open = self.seen(claim, known.as_ref(), revision, created);
+            let who = || Some(open.who.clone());
+            let was_held = known.as_ref().is_some_and(|open| open.held.is_some());
+            match (claim.state, open.held) {
+                (State::Held { fence }, Some(held)) if !was_held && held.basis == Basis::Write => {
+                    let waited = span(open.asked, created);
+                    events.push(event(who(), What::Granted { fence, waited }));
+                }
+                (State::Waiting, _) if known.is_none() && open.asked.basis == Basis::Write => {
+                    events.push(event(who(), What::Queued));
+                }
+                _ => {}
+            }
+            let had_mode = known.map(|open| open.who.mode);
+            if had_mode.is_some_and(|mode| mode != claim.mode) {
+                events.push(event(who(), What::Downgraded));
+            }
+            self.open.insert(claim.id.clone(), open);
+        }
+        self.follows = true;
+        events
+    }
+
+    /// The record was deleted.
+    pub fn removed(&mut self, revision: Revision, created: OffsetDateTime) -> Event {
+        // What is written next begins anew: all that is in it is its own doing.
+        self.open.clear();
+        self.follows = true;
+        Event {
+            at: created,
+            revision,
+            who: None,
+            what: What::Removed,
+        }
+    }
+
+    /// Since when a claim waits, or for one that holds, since when it holds.
+    pub fn since(&self, claim: &Claim) -> Option<Since> {
+        let open = self.open.get(&claim.id)?;
+        match claim.state {
+            State::Waiting => Some(open.asked),
+            State::Held { .. } => open.held,
+        }
+    }
+
+    fn seen(
+        &self,
+        claim: &Claim,
+        known: Option<&Open>,
+        revision: Revision,
+        created: OffsetDateTime,
+    ) -> Open {
+        let by_this_write = Since {
+            at: created,
+            basis: Basis::Write,
+        };
+        let asked = match known {
+            Some(open) => open.asked,
+            None if self.follows => by_this_write,
+            None => asked(claim, created),
+        };
+        let held = match (claim.state, known.and_then(|open| open.held)) {
+            (State::Waiting, _) => None,
+            (State::Held { .. }, Some(held)) => Some(held),
+            // A fence is one more than the revision that the granting write was made on.
+            (State::Held { fence }, None) if self.follows || fence == revision.0 => {
+                Some(by_this_write)
+            }
+            (State::Held { .. }, None) => Some(Since {
+                at: created,
+                basis: Basis::Kept,
+            }),
+        };
+        let who = Who {
+            session: claim.session.clone(),
+            label: claim.label.clone(),
+            mode: claim.mode,
+        };
+        Open { who, asked, held }
+    }
+}
+
+/// When a claim says that it asked, but not after the write that it was found in.
+fn asked(claim: &Claim, created: OffsetDateTime) -> Since {
+    let nanos = i128::from(claim.asked_ms) * 1_000_000;
+    let at = OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(created);
+    Since {
+        at: at.min(created),
+        basis: Basis::Asker,
+    }
+}
+
+/// How long it lasted, where both ends are times of writes.
+fn span(since: Since, until: OffsetDateTime) -> Option<Duration> {
+    (since.basis == Basis::Write).then(|| since.age(until))
+}
+
+/// A lock's past, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Timeline {
+    /// What happened.
+    pub events: Vec<Event>,
+}
+
+/// A session's death, and the write that it died by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Killed {
+    /// Why, and by whom.
+    pub death: Death,
+    /// When, by the store's clock.
+    pub at: OffsetDateTime,
+    /// The revision of the session's record.
+    pub revision: Revision,
+}
+
+/// The past of a lock, from the history of its record, oldest first. `deaths` are those sessions
+/// whose records say that they are dead, by id: a record of the lock alone can't tell who left from
+/// who was taken out.
+pub fn timeline<S: std::hash::BuildHasher>(
+    history: &[Entry],
+    deaths: &HashMap<String, Killed, S>,
+) -> Timeline {
+    let mut tracker = Tracker::default();
+    let mut events = Vec::new();
+    for entry in history {
+        if let Some(value) = entry.live_value() {
+            let record = Record::from_bytes(value).ok();
+            events.extend(tracker.step(entry.revision, entry.created, record.as_ref()));
+        } else if entry.is_marker() {
+            events.push(tracker.removed(entry.revision, entry.created));
+        }
+    }
+    let mut told: Vec<&str> = Vec::new();
+    let mut kills = Vec::new();
+    for event in &mut events {
+        let Some(who) = &event.who else { continue };
+        let Some((session, killed)) = deaths.get_key_value(&who.session) else {
+            continue;
+        };
+        if !told.contains(&session.as_str()) {
+            told.push(session);
+            kills.push(Event {
+                at: killed.at,
+                revision: killed.revision,
+                who: Some(who.clone()),
+                what: What::Killed(killed.death.clone()),
+            });
+        }
+        // A session that ended in order has let go of everything itself.
+        if killed.death.why == Cause::Ended || event.revision < killed.revision {
+            continue;
+        }
+        event.what = match event.what {
+            What::Released { held } => What::Evicted {
+                was_held: true,
+                lasted: held,
+            },
+            What::Cancelled { waited } => What::Evicted {
+                was_held: false,
+                lasted: waited,
+            },
+            _ => continue,
+        };
+    }
+    events.extend(kills);
+    events.sort_by_key(|event| event.revision);
+    Timeline { events }
+}
+
+impl Timeline {
+    /// How long each turn lasted that began and ended within what is kept, shortest first.
+    pub fn holds(&self) -> Vec<Duration> {
+        sorted(self.events.iter().filter_map(|event| match event.what {
+            What::Released { held } => held,
+            What::Evicted {
+                was_held: true,
+                lasted,
+            } => lasted,
+            _ => None,
+        }))
+    }
+
+    /// How long everybody waited who got the lock, shortest first; zero for who had not to wait.
+    pub fn waits(&self) -> Vec<Duration> {
+        sorted(self.events.iter().filter_map(|event| match event.what {
+            What::Granted { waited, .. } => waited,
+            _ => None,
+        }))
+    }
+}
+
+fn sorted(times: impl Iterator<Item = Duration>) -> Vec<Duration> {
+    let mut times: Vec<Duration> = times.collect();
+    times.sort_unstable();
+    times
+}
+
+/// The time that so many of a hundred stay within; `None` of nothing. `sorted` is shortest first.
+pub fn percentile(sorted: &[Duration], percent: usize) -> Option<Duration> {
+    let rank = (sorted.len() * percent).div_ceil(100).max(1);
+    sorted.get(rank - 1).copied()
+}
