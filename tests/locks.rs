@@ -1,5 +1,12 @@
 //! The lock as a service meets it, on every backend.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+
 #[path = "locks/cases.rs"]
 mod cases;
 #[path = "support/nats.rs"]

@@ -115,10 +115,8 @@ fn row(lock: &Lock) -> [String; 10] {
         holders(lock),
         waiting(Mode::Write),
         waiting(Mode::Read),
-        lock.longest_waiter()
-            .map_or_else(String::new, |party| lasted(party)),
-        lock.longest_holder()
-            .map_or_else(String::new, |party| lasted(party)),
+        lock.longest_waiter().map_or_else(String::new, lasted),
+        lock.longest_holder().map_or_else(String::new, lasted),
         beat.map_or_else(String::new, |beat| span(beat.ago)),
         lock.verdict.to_string(),
     ]
@@ -147,14 +145,16 @@ async fn look(
     bucket: Option<&BucketName>,
     args: &LookArgs,
 ) -> Result<Observer, CliError> {
-    let mut options = ObserveOptions::default();
-    options.foreign = !args.no_shizuku;
-    options.trusts_wall = args.watch.is_none();
     if let Some(bucket) = bucket {
         // One that is not there is not to be waited for.
         backend.bucket(bucket).await?;
-        options.buckets = Some(vec![bucket.clone()]);
     }
+    let options = ObserveOptions {
+        buckets: bucket.map(|bucket| vec![bucket.clone()]),
+        foreign: !args.no_shizuku,
+        trusts_wall: args.watch.is_none(),
+        ..ObserveOptions::default()
+    };
     let mut observer = observe(Arc::clone(backend), options).await?;
     if bucket.is_some() {
         // Who may not list the buckets may still look at one.

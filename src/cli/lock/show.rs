@@ -1,7 +1,7 @@
 //! `lock show`: one lock with its queue as a tree, its clocks, and its past.
 
 use crate::kv::lock::diagnosis::span;
-use crate::kv::lock::observer::{Clock, Content, Lock, LockMode, Party};
+use crate::kv::lock::observer::{ClockOf, Content, Lock, LockMode, Party};
 use crate::kv::lock::record::Mode;
 use crate::kv::lock::session::Cause;
 use crate::kv::lock::timeline::{Event, Timeline, What, percentile, timeline};
@@ -98,7 +98,7 @@ fn queue(lock: &Lock, output: &mut Output) -> Result<(), CliError> {
     )?;
     let parties = lock.holders.iter().chain(&lock.waiters);
     let mut beats = parties.filter_map(|party| party.last_beat);
-    if beats.any(|beat| beat.clock == Clock::Store) {
+    if beats.any(|beat| beat.clock == ClockOf::Store) {
         output.line("~ by the store's clock: it was before this look")?;
     }
     Ok(())
@@ -111,8 +111,8 @@ fn row(place: &str, party: &Party) -> [String; 8] {
     };
     let renewed = party.last_beat.map(|beat| {
         let sign = match beat.clock {
-            Clock::Ours => "",
-            Clock::Store => "~ ",
+            ClockOf::Ours => "",
+            ClockOf::Store => "~ ",
         };
         format!("{sign}{}", span(beat.ago))
     });

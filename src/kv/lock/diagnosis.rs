@@ -9,8 +9,6 @@
 mod checks;
 mod circles;
 pub(in crate::kv::lock) mod cycles;
-#[cfg(test)]
-mod tests;
 mod words;
 
 use std::collections::BTreeMap;

@@ -163,8 +163,12 @@ impl Lane {
             self.look_around().await;
             if self.line.is_idle() {
                 let is_over = self.is_orphan || self.idle_since.elapsed() >= LINGER;
-                if is_over && self.leave() {
-                    break;
+                if is_over {
+                    if self.leave() {
+                        break;
+                    }
+                    // A guard whose claim is gone is still there, or somebody is about to ask.
+                    self.idle_since = Instant::now();
                 }
             } else {
                 self.idle_since = Instant::now();

@@ -29,7 +29,9 @@ use time::OffsetDateTime;
 
 pub use self::bucket::Feed;
 pub use self::picture::Picture;
-pub use self::view::{Content, Freshness, LastBeat, Lock, LockMode, Now, Party, Report, Standing};
+pub use self::view::{
+    ClockOf, Content, Freshness, LastBeat, Lock, LockMode, Now, Party, Report, Standing,
+};
 use super::clock::Clock;
 use super::diagnosis::Thresholds;
 use super::name::KEY_PREFIX;

@@ -83,7 +83,8 @@ fn stat_of(pid: u32) -> io::Result<Stat> {
     Ok(Stat { start, is_over })
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use super::*;
     use crate::kv::lock::lease::Lease;

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::circles::Circle;
 use super::words::{capital, count, moment, span};
 use super::{Subject, Verdict};
-use crate::kv::lock::observer::{Clock, Content, LastBeat, Lock, Party, Standing};
+use crate::kv::lock::observer::{ClockOf, Content, LastBeat, Lock, Party, Standing};
 use crate::kv::lock::record::Mode;
 use crate::kv::lock::session::Cause;
 use crate::kv::lock::shizuku::{Shizuku, ShizukuFault, ShizukuMode};
@@ -170,8 +170,8 @@ fn suspect_holder(subject: &Subject<'_>) -> Option<String> {
         return recently_dead(subject);
     };
     let clock = match beat.clock {
-        Clock::Ours => "",
-        Clock::Store => ", by the store's clock",
+        ClockOf::Ours => "",
+        ClockOf::Store => ", by the store's clock",
     };
     let next = match lock.waiters.iter().find(|party| !party.standing.is_dead()) {
         Some(waiter) => format!(
@@ -282,11 +282,12 @@ fn long_held(subject: &Subject<'_>) -> Option<String> {
                 Some(turn) => format!(", about {} each", span(turn)),
                 None => String::new(),
             };
-            sentence += &format!(
+            let queue = format!(
                 ": holders take turns{turns}, and {} are in line; now {}",
                 lock.waiters.len(),
                 holding(holder, subject.now)
             );
+            sentence.push_str(&queue);
         }
         None => sentence.push_str(", and nobody holds it"),
     }
@@ -465,10 +466,11 @@ fn push_readers(sentence: &mut String, lock: &Lock) {
         .is_some_and(|holder| holder.mode == Mode::Read);
     if readers > 0 && is_read && lock.waiting(Mode::Write).next().is_some() {
         let verb = if readers == 1 { "waits" } else { "wait" };
-        sentence += &format!(
+        let why = format!(
             " {} {verb} because a writer is queued.",
             capital(&count(readers, "reader"))
         );
+        sentence.push_str(&why);
     }
 }
 

@@ -126,7 +126,7 @@ impl BucketPicture {
         match event {
             WatchEvent::Entry(entry) => {
                 self.learn_clock(entry.created, self.is_live(feed), now);
-                self.entry(feed, entry, now);
+                self.entry(feed, &entry, now);
             }
             WatchEvent::Ready => {
                 let phase = self.phase(feed);
@@ -196,15 +196,15 @@ impl BucketPicture {
             }
             self.foreign(entry);
         } else if known != Some(entry.revision) {
-            self.entry(feed, entry, now);
+            self.entry(feed, &entry, now);
         }
     }
 
-    fn entry(&mut self, feed: Feed, entry: Entry, now: Duration) {
+    fn entry(&mut self, feed: Feed, entry: &Entry, now: Duration) {
         match feed {
-            Feed::Locks => self.lock(&entry, now),
-            Feed::Sessions => self.session(&entry, now),
-            Feed::Others => self.other(&entry),
+            Feed::Locks => self.lock(entry, now),
+            Feed::Sessions => self.session(entry, now),
+            Feed::Others => self.other(entry),
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::view::{Clock, LastBeat, Standing};
+use super::view::{ClockOf, LastBeat, Standing};
 use crate::kv::Revision;
 use crate::kv::lock::lease::{Lease, Silence};
 use crate::kv::lock::record::DecodeError;
@@ -112,11 +112,11 @@ impl Seen {
         match self.beat {
             Some(beat) => LastBeat {
                 ago: times.boot.saturating_sub(beat),
-                clock: Clock::Ours,
+                clock: ClockOf::Ours,
             },
             None => LastBeat {
                 ago: age(self.created, times.store),
-                clock: Clock::Store,
+                clock: ClockOf::Store,
             },
         }
     }
@@ -165,13 +165,13 @@ impl Seen {
         let by_store = |at| age(self.created, at);
         let store = LastBeat {
             ago: by_store(times.store),
-            clock: Clock::Store,
+            clock: ClockOf::Store,
         };
         if watched > valid {
             // What was written before we looked may be older still.
             let ours = LastBeat {
                 ago: watched,
-                clock: Clock::Ours,
+                clock: ClockOf::Ours,
             };
             let begun_before = self.beat.is_none() && store.ago > ours.ago;
             return Some(if begun_before { store } else { ours });

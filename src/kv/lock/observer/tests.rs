@@ -1,1 +1,739 @@
-//! Scenarios.
+//! Scenarios as plain data: what the store tells and when, and what a person must read then.
+
+mod live;
+mod scene;
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use self::scene::{Scene, held, waits};
+use super::Freshness;
+use crate::kv::Interruption;
+use crate::kv::lock::diagnosis::Verdict;
+use crate::kv::lock::record::Mode::{Read, Write};
+use crate::kv::lock::session::Cause;
+use crate::kv::lock::shizuku::{Shizuku, ShizukuMode};
+use crate::kv::lock::timeline::Basis;
+
+type Script = fn(&mut Scene);
+
+/// The script, the verdict on the lock `a` when it has run, and words of the reason.
+const SCENARIOS: &[(&str, Script, Verdict, &[&str])] = &[
+    (
+        "nobody holds",
+        |scene| {
+            scene.lock("a", &[]);
+            scene.ready();
+        },
+        Verdict::Idle,
+        &["Nobody holds it and nobody waits; last let go at 00:00:00Z"],
+    ),
+    (
+        "one holds and beats",
+        |scene| {
+            scene.session("s1").lock("a", &[held("s1", Write)]);
+            scene.ready();
+            scene.pass_beating(300, &["s1"]);
+        },
+        Verdict::Healthy,
+        &[
+            "Writer job@host-s1 (pid 1) holds since 00:00:00Z, its session beat",
+            "alive",
+        ],
+    ),
+    (
+        "between two beats",
+        |scene| {
+            scene.session("s1").lock("a", &[held("s1", Write)]);
+            scene.ready();
+            scene.pass(13);
+        },
+        Verdict::Healthy,
+        &[],
+    ),
+    (
+        "a lock is told before the session that holds it",
+        |scene| {
+            scene.lock("a", &[held("s1", Write), waits("s2", Read)]);
+            scene.ready();
+            scene.pass(5);
+        },
+        Verdict::Contended,
+        &["its session is not known yet"],
+    ),
+    (
+        "a short queue",
+        |scene| {
+            scene.sessions(&["s1", "s2", "s3"]);
+            scene.lock(
+                "a",
+                &[held("s1", Write), waits("s2", Write), waits("s3", Write)],
+            );
+            scene.ready();
+            scene.pass_beating(31, &["s1", "s2", "s3"]);
+        },
+        Verdict::Contended,
+        &["2 in line, the longest for 31 s"],
+    ),
+    (
+        "a writer starves behind a slow reader, and readers behind the writer",
+        |scene| {
+            scene.sessions(&["s1", "s2", "s3", "s4"]);
+            scene.lock("a", &[held("s1", Read)]);
+            scene.ready();
+            scene.pass_beating(60, &["s1", "s2", "s3", "s4"]);
+            let queue = [
+                held("s1", Read),
+                waits("s2", Write),
+                waits("s3", Read),
+                waits("s4", Read),
+            ];
+            scene.lock("a", &queue);
+            scene.pass_beating(252, &["s1", "s2", "s3", "s4"]);
+        },
+        Verdict::LongHeld,
+        &[
+            "Writer job@host-s2 has waited 4 m 12 s: reader job@host-s1 (pid 1) holds since 00:00:00Z, its session beat",
+            "alive, slow. 2 readers wait because a writer is queued.",
+        ],
+    ),
+    (
+        "a long queue that moves",
+        |scene| {
+            let all = ["s1", "s2", "s3"];
+            scene.sessions(&all);
+            scene.lock("a", &[held("s1", Write), waits("s3", Write)]);
+            scene.ready();
+            for _ in 0..40 {
+                scene.pass_beating(2, &all);
+                scene.lock("a", &[held("s2", Write).id("x"), waits("s3", Write)]);
+                scene.pass_beating(2, &all);
+                scene.lock("a", &[held("s1", Write), waits("s3", Write)]);
+            }
+        },
+        Verdict::LongHeld,
+        &["holders take turns, about 2 s each"],
+    ),
+    (
+        "a holder falls silent",
+        |scene| {
+            scene.sessions(&["s1", "s2"]);
+            scene.lock("a", &[held("s1", Write), waits("s2", Write)]);
+            scene.ready();
+            scene.pass_beating(14, &["s2"]);
+        },
+        Verdict::SuspectHolder,
+        &[
+            "has not beaten for 14 s: paused, cut off or dead; unless it beats, writer job@host-s2 takes over",
+        ],
+    ),
+    (
+        "a holder was silent long before anybody looked",
+        |scene| {
+            scene.sessions(&["s1", "s2"]);
+            scene.lock("a", &[held("s1", Write), waits("s2", Write)]);
+            scene.pass_untold(40);
+            scene.beat("s2");
+            scene.ready();
+        },
+        Verdict::SuspectHolder,
+        &["has not beaten for 40 s, by the store's clock"],
+    ),
+    (
+        "a silent one beats again",
+        |scene| {
+            scene.session("s1").lock("a", &[held("s1", Write)]);
+            scene.ready();
+            scene.pass(40);
+            scene.beat("s1");
+        },
+        Verdict::Healthy,
+        &[],
+    ),
+    (
+        "a killed holder that nobody took out",
+        |scene| {
+            scene.sessions(&["s1", "s2"]);
+            scene.lock("a", &[held("s1", Write), waits("s2", Write)]);
+            scene.ready();
+            scene.kill("s1", Cause::Silent);
+            scene.pass_beating(5, &["s2"]);
+        },
+        Verdict::DeadHolder,
+        &[
+            "was killed by killer 5 s ago: writer job@host-s2, the first in line, should have taken it out",
+        ],
+    ),
+    (
+        "a holder that was killed a moment ago",
+        |scene| {
+            scene.sessions(&["s1", "s2"]);
+            scene.lock("a", &[held("s1", Write), waits("s2", Write)]);
+            scene.ready();
+            scene.kill("s1", Cause::Silent);
+            scene.pass(1);
+        },
+        Verdict::SuspectHolder,
+        &["is about to be taken out"],
+    ),
+    (
+        "a holder whose process is gone",
+        |scene| {
+            scene.session("s1").lock("a", &[held("s1", Write)]);
+            scene.ready();
+            scene.gone("s1");
+        },
+        Verdict::DeadHolder,
+        &["its process is not on this machine any more: nobody waits who would take it out"],
+    ),
+    (
+        "a holder without a session",
+        |scene| {
+            scene.lock("a", &[held("s1", Write)]);
+            scene.ready();
+            scene.pass(17);
+        },
+        Verdict::DeadHolder,
+        &["(session s1)", "there is no record of its session"],
+    ),
+    (
+        "a broken holder in its quarantine",
+        |scene| {
+            scene.sessions(&["s1", "s2"]);
+            scene.lock("a", &[held("s1", Write), waits("s2", Write)]);
+            scene.ready();
+            scene.kill("s1", Cause::Broken);
+            scene.pass_beating(5, &["s2"]);
+        },
+        Verdict::Quarantined,
+        &[
+            "was broken by killer: 11 s more",
+            "then writer job@host-s2 is next",
+        ],
+    ),
+    (
+        "a broken holder after its quarantine",
+        |scene| {
+            scene.sessions(&["s1", "s2"]);
+            scene.lock("a", &[held("s1", Write), waits("s2", Write)]);
+            scene.ready();
+            scene.kill("s1", Cause::Broken);
+            scene.pass_beating(18, &["s2"]);
+        },
+        Verdict::DeadHolder,
+        &["was broken by killer 18 s ago"],
+    ),
+    (
+        "a crashed waiter at the head",
+        |scene| {
+            scene.sessions(&["s1", "s2", "s3"]);
+            scene.lock(
+                "a",
+                &[held("s1", Write), waits("s2", Write), waits("s3", Write)],
+            );
+            scene.ready();
+            scene.kill("s2", Cause::Silent);
+            scene.pass_beating(3, &["s1", "s3"]);
+        },
+        Verdict::GhostWaiter,
+        &["is in line at place 1", "1 other waits behind it"],
+    ),
+    (
+        "a deadlock of two",
+        |scene| {
+            scene.sessions(&["s1", "s2"]);
+            scene.lock("a", &[held("s1", Write), waits("s2", Write).label("two")]);
+            scene.lock("b", &[held("s2", Write).label("two"), waits("s1", Write)]);
+            scene.ready();
+        },
+        Verdict::Deadlock,
+        &[
+            "job@host-s1 waits for b, held by two@host-s2; two@host-s2 waits for a, held by job@host-s1. None of them can go on. Breaking ",
+        ],
+    ),
+    (
+        "a deadlock of three",
+        |scene| {
+            scene.sessions(&["s1", "s2", "s3"]);
+            scene.lock("a", &[held("s1", Write), waits("s3", Read)]);
+            scene.lock("b", &[held("s2", Read), waits("s1", Write)]);
+            scene.lock("c", &[held("s3", Write), waits("s2", Write)]);
+            scene.ready();
+        },
+        Verdict::Deadlock,
+        &[
+            "job@host-s1 waits for b",
+            "job@host-s2 waits for c",
+            "job@host-s3 waits for a",
+        ],
+    ),
+    (
+        "two tasks of one process are no deadlock",
+        |scene| {
+            scene.sessions(&["s1", "s2"]);
+            scene.lock("a", &[held("s1", Write), waits("s2", Write).owner("other")]);
+            scene.lock("b", &[held("s2", Write), waits("s1", Write).owner("other")]);
+            scene.ready();
+        },
+        Verdict::Contended,
+        &[
+            "Possibly a deadlock, if these processes wait with what they hold: job@host-s1 waits for b",
+        ],
+    ),
+    (
+        "a task that nobody names is no deadlock",
+        |scene| {
+            scene.sessions(&["s1", "s2"]);
+            scene.lock(
+                "a",
+                &[held("s1", Write).owner(""), waits("s2", Write).owner("")],
+            );
+            scene.lock(
+                "b",
+                &[held("s2", Write).owner(""), waits("s1", Write).owner("")],
+            );
+            scene.ready();
+        },
+        Verdict::Contended,
+        &["Possibly"],
+    ),
+    (
+        "a circle with a dead one in it ends by itself",
+        |scene| {
+            scene.sessions(&["s1", "s2"]);
+            scene.lock("a", &[held("s1", Write), waits("s2", Write)]);
+            scene.lock("b", &[held("s2", Write), waits("s1", Write)]);
+            scene.ready();
+            scene.kill("s2", Cause::Silent);
+            scene.pass_beating(1, &["s1"]);
+        },
+        Verdict::Contended,
+        &[],
+    ),
+    (
+        "other tasks of the same process hold and wait elsewhere",
+        |scene| {
+            scene.session("s1");
+            scene.lock("a", &[held("s1", Write), waits("s1", Write).owner("other")]);
+            scene.lock(
+                "b",
+                &[
+                    held("s1", Write).owner("third"),
+                    waits("s1", Write).owner("fourth"),
+                ],
+            );
+            scene.ready();
+        },
+        Verdict::Contended,
+        &[],
+    ),
+    (
+        "no lock record",
+        |scene| {
+            scene.text("a", "{\"v\":1,");
+            scene.ready();
+        },
+        Verdict::Malformed,
+        &["_lock.a is no lock record", "left alone"],
+    ),
+    (
+        "a record of a version to come",
+        |scene| {
+            scene.text("a", "{\"v\":2}");
+            scene.ready();
+        },
+        Verdict::Malformed,
+        &["version 2"],
+    ),
+    (
+        "the host's clock is an hour behind",
+        |scene| {
+            scene.skew(-3600);
+            scene.sessions(&["s1", "s2"]);
+            scene.lock("a", &[held("s1", Write), waits("s2", Write)]);
+            scene.ready();
+            scene.pass_beating(10, &["s1", "s2"]);
+        },
+        Verdict::Contended,
+        &["the longest for 10 s"],
+    ),
+    (
+        "the host's clock is an hour ahead",
+        |scene| {
+            scene.skew(3600);
+            scene.sessions(&["s1", "s2"]);
+            scene.lock("a", &[held("s1", Write), waits("s2", Write)]);
+            scene.ready();
+            scene.pass_beating(10, &["s1", "s2"]);
+        },
+        Verdict::Contended,
+        &["the longest for 10 s"],
+    ),
+    (
+        "a server's outage is just over",
+        |scene| {
+            scene.sessions(&["s1", "s2"]);
+            scene.lock("a", &[held("s1", Write), waits("s2", Write)]);
+            scene.ready();
+            scene.interrupt(&Interruption::Disconnected);
+            scene.pass(40);
+            scene.resume(false);
+            scene.beat("s2");
+            scene.pass(10);
+        },
+        Verdict::Contended,
+        &[],
+    ),
+    (
+        "a store was rolled back",
+        |scene| {
+            scene.sessions(&["s1", "s2"]);
+            scene.lock("a", &[held("s1", Write), waits("s2", Write)]);
+            scene.ready();
+            scene.pass(12);
+            scene.interrupt(&Interruption::BucketReplaced);
+            scene.resume(true);
+            scene.roll_back();
+            scene.sessions(&["s1", "s2"]);
+            scene.lock("a", &[held("s1", Write)]);
+            scene.ready();
+            scene.pass(12);
+        },
+        Verdict::Healthy,
+        &[],
+    ),
+    (
+        "a shizuku writer",
+        |scene| scene.shizuku(ShizukuMode::Write, 0, false, 10, 0),
+        Verdict::Healthy,
+        &["A writer is inside since 00:00:00Z. It expires in 50 s."],
+    ),
+    (
+        "shizuku readers, and a writer that waits",
+        |scene| scene.shizuku(ShizukuMode::Read, 3, true, 10, 0),
+        Verdict::Contended,
+        &["3 readers are inside, and a writer's flag is up"],
+    ),
+    (
+        "a shizuku writer over its time",
+        |scene| scene.shizuku(ShizukuMode::Write, 0, false, 61, 0),
+        Verdict::Expired,
+        &["A writer is inside since 00:00:00Z, over the 60 s"],
+    ),
+    (
+        "shizuku readers with a zeroed time",
+        |scene| scene.shizuku(ShizukuMode::Read, 2, false, 5, -1_000_000),
+        Verdict::Expired,
+        &["2 readers are inside", "zeroed acquired_at"],
+    ),
+    (
+        "a shizuku flag that was just set",
+        |scene| scene.shizuku(ShizukuMode::Idle, 0, true, 5, 0),
+        Verdict::Contended,
+        &["writer's flag is up"],
+    ),
+    (
+        "a stale shizuku flag",
+        |scene| scene.shizuku(ShizukuMode::Idle, 0, true, 61, 0),
+        Verdict::GhostWaiter,
+        &["stale writer_waiting", "No reader gets in"],
+    ),
+    (
+        "an idle shizuku lock",
+        |scene| scene.shizuku(ShizukuMode::Idle, 0, false, 90, 0),
+        Verdict::Idle,
+        &["Nobody is inside; last written at 00:00:00Z"],
+    ),
+    (
+        "a shizuku lock that contradicts itself",
+        |scene| scene.shizuku(ShizukuMode::Idle, 2, false, 1, 0),
+        Verdict::Malformed,
+        &["its mode is idle, and it counts 2 readers"],
+    ),
+    (
+        "what was a shizuku lock is none any more",
+        |scene| {
+            scene.shizuku(ShizukuMode::Idle, 0, false, 1, 0);
+            scene.foreign("a", b"just some text");
+        },
+        Verdict::Malformed,
+        &["A shizuku lock was kept here, and its 14 bytes of now are none"],
+    ),
+];
+
+#[test]
+fn each_scenario_has_its_verdict_and_its_reason() {
+    let mut wrong = Vec::new();
+    for (name, script, verdict, words) in SCENARIOS {
+        let mut scene = Scene::new();
+        script(&mut scene);
+        let lock = scene.lock_named("a");
+        let has_words = words.iter().all(|words| lock.reason.contains(words));
+        if lock.verdict != *verdict || !has_words {
+            wrong.push(format!("{name}: {}: {}", lock.verdict, lock.reason));
+        }
+    }
+    println!(
+        "{} of {} verdicts right",
+        SCENARIOS.len() - wrong.len(),
+        SCENARIOS.len()
+    );
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_verdict_has_a_scenario() {
+    let all = [
+        Verdict::Malformed,
+        Verdict::Deadlock,
+        Verdict::DeadHolder,
+        Verdict::Quarantined,
+        Verdict::SuspectHolder,
+        Verdict::GhostWaiter,
+        Verdict::Expired,
+        Verdict::LongHeld,
+        Verdict::Contended,
+        Verdict::Healthy,
+        Verdict::Idle,
+    ];
+    for verdict in all {
+        let mut verdicts = SCENARIOS.iter().map(|(_, _, verdict, _)| *verdict);
+        assert!(verdicts.any(|known| known == verdict), "{verdict}");
+        assert_eq!(verdict.is_fault(), verdict <= Verdict::LongHeld);
+    }
+}
+
+#[test]
+fn times_are_those_of_the_writes_and_say_where_they_are_not() {
+    let mut scene = Scene::new();
+    scene.sessions(&["s1", "s2"]);
+    scene.pass_untold(100);
+    // The first that is kept: who holds has for at least as long, who waits says since when.
+    scene.lock("a", &[held("s1", Write), waits("s2", Write).asked(70)]);
+    scene.ready();
+    scene.pass(10);
+    let lock = scene.lock_named("a");
+    let (holder, waiter) = (&lock.holders[0], &lock.waiters[0]);
+    assert_eq!(holder.since.basis, Basis::Kept);
+    assert_eq!(holder.lasted, Duration::from_secs(10));
+    assert_eq!(waiter.since.basis, Basis::Asker);
+    assert_eq!(waiter.lasted, Duration::from_secs(40));
+    assert_eq!((waiter.position, holder.position), (Some(1), None));
+    // A clock that is ahead: never negative.
+    scene.lock("b", &[held("s1", Write), waits("s2", Write).asked(9_000)]);
+    assert_eq!(scene.lock_named("b").waiters[0].lasted, Duration::ZERO);
+    // What is seen to change is known.
+    scene.lock("a", &[held("s2", Write).id("s2-wait")]);
+    scene.pass(5);
+    let lock = scene.lock_named("a");
+    assert_eq!(lock.holders[0].since.basis, Basis::Write);
+    assert_eq!(lock.holders[0].lasted, Duration::from_secs(5));
+}
+
+#[test]
+fn a_grant_by_the_very_revision_is_known_without_what_came_before() {
+    let mut scene = Scene::new();
+    scene.session("s1");
+    scene.lock("a", &[held("s1", Write).fence_of_this_write()]);
+    scene.ready();
+    let lock = scene.lock_named("a");
+    assert_eq!(lock.holders[0].since.basis, Basis::Write);
+}
+
+#[test]
+fn while_a_watch_is_interrupted_everything_stays_as_it_was() {
+    let mut scene = Scene::new();
+    scene.session("s1").lock("a", &[held("s1", Write)]);
+    assert_eq!(scene.lock_named("a").freshness, Freshness::Loading);
+    scene.ready();
+    scene.pass(10);
+    scene.interrupt(&Interruption::Disconnected);
+    scene.pass(100);
+    let lock = scene.lock_named("a");
+    assert_eq!(lock.verdict, Verdict::Healthy);
+    assert_eq!(lock.holders[0].lasted, Duration::from_secs(10));
+    assert!(
+        matches!(&lock.freshness, Freshness::Stale { since, .. } if *since == Duration::from_secs(10))
+    );
+    scene.resume(false);
+    let lock = scene.lock_named("a");
+    assert_eq!(
+        (lock.freshness, lock.verdict),
+        (Freshness::Live, Verdict::Healthy)
+    );
+    scene.pass(14);
+    assert_eq!(scene.lock_named("a").verdict, Verdict::SuspectHolder);
+}
+
+#[test]
+fn after_a_gap_what_does_not_come_again_is_gone() {
+    let mut scene = Scene::new();
+    scene.session("s1").lock("a", &[held("s1", Write)]);
+    scene.lock("b", &[]);
+    scene.ready();
+    scene.interrupt(&Interruption::BucketReplaced);
+    scene.resume(true);
+    scene.session("s1");
+    assert_eq!(
+        scene.report().locks.len(),
+        2,
+        "shown until the whole has come"
+    );
+    assert!(!scene.picture.is_loaded());
+    scene.lock("b", &[]);
+    scene.ready();
+    assert_eq!(scene.report().locks.len(), 1);
+    scene.remove("b");
+    assert_eq!(scene.report().locks.len(), 0);
+}
+
+#[test]
+fn faults_come_first_and_are_counted() {
+    let mut scene = Scene::new();
+    scene.sessions(&["s1", "s2"]);
+    scene.lock("a", &[]);
+    scene.lock("b", &[held("s1", Write), waits("s2", Write)]);
+    scene.text("c", "?");
+    scene.ready();
+    scene.pass_beating(61, &["s1", "s2"]);
+    let report = scene.report();
+    let order: Vec<&str> = report.locks.iter().map(|lock| &*lock.resource).collect();
+    assert_eq!(order, ["c", "b", "a"]);
+    assert_eq!(
+        report.summary.to_string(),
+        "3 locks, 2 at fault (1 malformed, 1 long-held), 1 waiting"
+    );
+    assert_eq!(report.summary.longest_wait(), Duration::from_secs(61));
+}
+
+#[test]
+fn a_circle_across_buckets_must_have_stood_for_a_while() {
+    let mut scene = Scene::new();
+    scene.sessions(&["s1", "s2"]);
+    scene.lock("a", &[held("s1", Write), waits("s2", Write)]);
+    scene.ready();
+    scene.in_bucket("other");
+    scene.sessions(&["s1", "s2"]);
+    scene.lock("b", &[held("s2", Write), waits("s1", Write)]);
+    scene.ready();
+    assert_eq!(scene.lock_named("b").verdict, Verdict::Contended);
+    scene.pass(1);
+    let lock = scene.lock_named("b");
+    assert_eq!(lock.verdict, Verdict::Deadlock);
+    assert!(
+        lock.reason.contains("waits for a (in test), held by"),
+        "{}",
+        lock.reason
+    );
+}
+
+#[test]
+fn values_of_the_length_of_a_foreign_lock_are_mostly_just_values() {
+    let mut scene = Scene::new();
+    scene.foreign("text", b"nine byte");
+    scene.foreign("longer", b"seventeen bytes..");
+    let idle = Shizuku {
+        mode: ShizukuMode::Idle,
+        writer_waits: false,
+        readers: 0,
+        acquired_at: None,
+    };
+    scene.foreign("lock", &idle.to_bytes());
+    scene.ready();
+    let report = scene.report();
+    let names: Vec<&str> = report.locks.iter().map(|lock| &*lock.resource).collect();
+    assert_eq!(names, ["lock"]);
+    assert_eq!(report.locks[0].format(), "shizuku");
+}
+
+/// What can happen to a picture, in any order.
+#[derive(Debug, Clone)]
+enum Happens {
+    Lock(u8, u8),
+    Beat(u8),
+    Kill(u8),
+    Forget(u8),
+    Pass(u16),
+    Interrupt,
+    Resume(bool),
+    Ready,
+}
+
+fn happens() -> impl Strategy<Value = Happens> {
+    prop_oneof![
+        (0..3_u8, 0..6_u8).prop_map(|(lock, queue)| Happens::Lock(lock, queue)),
+        (0..4_u8).prop_map(Happens::Beat),
+        (0..4_u8).prop_map(Happens::Kill),
+        (0..4_u8).prop_map(Happens::Forget),
+        (0..40_u16).prop_map(Happens::Pass),
+        Just(Happens::Interrupt),
+        any::<bool>().prop_map(Happens::Resume),
+        Just(Happens::Ready),
+    ]
+}
+
+proptest! {
+    /// Whatever happens: an answer, no age below zero or from before the beginning, and nobody
+    /// dead who was not killed, gone, or missing for long.
+    #[test]
+    fn nobody_is_declared_dead_lightly(script in prop::collection::vec(happens(), 0..60)) {
+        let mut scene = Scene::new();
+        let name = |number: u8| ["s0", "s1", "s2", "s3"][usize::from(number)];
+        let mut killed = Vec::new();
+        let mut forgotten = Vec::new();
+        for happens in script {
+            match happens {
+                Happens::Lock(lock, queue) => {
+                    let lock = ["a", "b", "c"][usize::from(lock)];
+                    let queue = match queue {
+                        0 => vec![],
+                        1 => vec![held("s0", Write)],
+                        2 => vec![held("s1", Read), held("s2", Read)],
+                        3 => vec![held("s1", Write), waits("s0", Write), waits("s3", Read)],
+                        4 => vec![held("s0", Write), waits("s1", Write)],
+                        _ => vec![held("s2", Read), waits("s3", Write), waits("s1", Read)],
+                    };
+                    scene.lock(lock, &queue);
+                }
+                Happens::Beat(session) if !killed.contains(&session) => {
+                    forgotten.retain(|known| *known != session);
+                    scene.beat(name(session));
+                }
+                Happens::Beat(_) => {}
+                Happens::Kill(session) => {
+                    killed.push(session);
+                    scene.kill(name(session), Cause::Silent);
+                }
+                Happens::Forget(session) => {
+                    killed.retain(|known| *known != session);
+                    forgotten.push(session);
+                    scene.forget(name(session));
+                }
+                Happens::Pass(seconds) => scene.pass(u64::from(seconds)),
+                Happens::Interrupt => scene.interrupt(&Interruption::Stalled),
+                Happens::Resume(gap) => {
+                    scene.resume(gap);
+                    if gap {
+                        // Everything comes again, and who does not is not there.
+                        killed.clear();
+                        forgotten = vec![0, 1, 2, 3];
+                    }
+                }
+                Happens::Ready => scene.ready(),
+            }
+            let report = scene.report();
+            for lock in report.locks {
+                prop_assert!(!lock.reason.is_empty());
+                for party in lock.holders.iter().chain(&lock.waiters) {
+                    prop_assert!(party.lasted <= scene.boot + Duration::from_secs(1));
+                    let number = (0..4).find(|number| name(*number) == party.session).unwrap();
+                    let may_be_dead = killed.contains(&number)
+                        || forgotten.contains(&number)
+                        || !scene.was_told(&party.session);
+                    prop_assert!(!party.standing.is_dead() || may_be_dead, "{party:?}");
+                }
+            }
+        }
+    }
+}

@@ -225,12 +225,12 @@ pub struct LastBeat {
     /// How long ago.
     pub ago: Duration,
     /// By whose clock.
-    pub clock: Clock,
+    pub clock: ClockOf,
 }
 
 /// Whose clock a time was measured by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Clock {
+pub enum ClockOf {
     /// Ours: we saw it happen.
     Ours,
     /// The store's: it happened before we looked.
