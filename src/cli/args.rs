@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::connection::ConnectionArgs;
 
-pub use lock::{LockBreakArgs, LockExecArgs, LockRunArgs};
+pub(super) use lock::{LockBreakArgs, LockExecArgs, LockRunArgs};
 
 const EXAMPLES: &str = "\
 Examples:
