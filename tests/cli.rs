@@ -10,6 +10,8 @@
 
 #[path = "cli/cases.rs"]
 mod cases;
+#[path = "cli/locks.rs"]
+mod locks;
 #[path = "cli/program.rs"]
 mod program;
 #[path = "support/nats.rs"]

@@ -67,7 +67,7 @@ pub enum CliError {
     #[error(transparent)]
     Lock(LockError),
     /// The lock was not granted in the time that was given.
-    #[error("{resource} was not granted within {}", span(*.waited))]
+    #[error("{resource} {}", not_granted(*.waited))]
     LockWait {
         /// The bucket.
         bucket: String,
@@ -234,6 +234,14 @@ impl CliError {
             }
             _ => return None,
         })
+    }
+}
+
+fn not_granted(waited: Duration) -> String {
+    if waited.is_zero() {
+        "is not free".to_owned()
+    } else {
+        format!("was not granted within {}", span(waited))
     }
 }
 

@@ -4,6 +4,7 @@ use std::io::Read as _;
 
 use serde_json::{Value, json};
 
+use crate::locks;
 use crate::program::{Place, Watching, on_terminal};
 
 type Case = (&'static str, fn(&Place));
@@ -22,6 +23,14 @@ const CASES: &[Case] = &[
     ("a closed pipe", closed_pipe),
     ("watch", watch),
     ("nothing raw on a terminal", terminal),
+    ("a command under a lock", locks::run),
+    ("a lock that is waited for", locks::wait),
+    ("signals are passed on", locks::signals),
+    ("a holder that is killed", locks::killed),
+    ("a lock that is lost", locks::lost),
+    ("a lock that is broken", locks::broken),
+    ("a lock that is broken by force", locks::forced),
+    ("a foreign lock is reset", locks::reset),
 ];
 
 /// Runs every case on this place.
