@@ -10,6 +10,8 @@
 
 #[path = "cli/cases.rs"]
 mod cases;
+#[path = "cli/examples.rs"]
+mod examples;
 #[path = "cli/locks.rs"]
 mod locks;
 #[path = "cli/program.rs"]

@@ -4,8 +4,8 @@ use std::io::Read as _;
 
 use serde_json::{Value, json};
 
-use crate::locks;
 use crate::program::{Place, Watching, on_terminal};
+use crate::{examples, locks};
 
 type Case = (&'static str, fn(&Place));
 
@@ -31,6 +31,11 @@ const CASES: &[Case] = &[
     ("a lock that is broken", locks::broken),
     ("a lock that is broken by force", locks::forced),
     ("a foreign lock is reset", locks::reset),
+    (
+        "two processes that exclude each other",
+        examples::mutual_exclusion,
+    ),
+    ("a write that comes too late", examples::fenced_write),
 ];
 
 /// Runs every case on this place.

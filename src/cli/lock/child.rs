@@ -114,9 +114,7 @@ impl Running {
             if Instant::now() >= until {
                 return false;
             }
-            if tree.grow() {
-                tree.signal(signal);
-            }
+            tree.signal_new(signal);
             if has_ended {
                 tokio::time::sleep(PACE).await;
             }

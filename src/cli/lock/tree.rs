@@ -31,23 +31,21 @@ impl Tree {
         }
     }
 
-    /// Sends a signal to all that are there, and to those that have come since.
+    /// Sends a signal to all that are there.
     pub(super) fn signal(&mut self, signal: Signal) {
         self.grow();
         // One that is gone needs none.
         let _ = kill_process(self.root, signal);
-        let alive = Processes::read();
-        for member in &self.known {
-            if alive.has(*member)
-                && let Some(pid) = Pid::from_raw(member.pid)
-            {
-                let _ = kill_process(pid, signal);
-            }
-        }
+        send(&self.known, signal);
     }
 
-    /// Looks for new ones. Whether there are any.
-    pub(super) fn grow(&mut self) -> bool {
+    /// Sends a signal to those that have come since the last look.
+    pub(super) fn signal_new(&mut self, signal: Signal) {
+        send(&self.grow(), signal);
+    }
+
+    /// Looks for new ones.
+    fn grow(&mut self) -> Vec<Member> {
         let processes = Processes::read();
         let mut found = Vec::new();
         let mut parents = vec![self.root.as_raw_nonzero().get()];
@@ -61,15 +59,26 @@ impl Tree {
                 }
             }
         }
-        let has_grown = !found.is_empty();
-        self.known.extend(found);
-        has_grown
+        self.known.extend(&found);
+        found
     }
 
     /// Whether any of those below is there still.
     pub(super) fn has_rest(&self) -> bool {
         let alive = Processes::read();
         self.known.iter().any(|member| alive.has(*member))
+    }
+}
+
+fn send(members: &[Member], signal: Signal) {
+    if members.is_empty() {
+        return;
+    }
+    let alive = Processes::read();
+    for member in members.iter().filter(|member| alive.has(**member)) {
+        if let Some(pid) = Pid::from_raw(member.pid) {
+            let _ = kill_process(pid, signal);
+        }
     }
 }
 
