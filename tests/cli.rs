@@ -12,6 +12,8 @@
 mod cases;
 #[path = "cli/examples.rs"]
 mod examples;
+#[path = "cli/locking.rs"]
+mod locking;
 #[path = "cli/locks.rs"]
 mod locks;
 #[path = "cli/program.rs"]

@@ -9,6 +9,8 @@
 
 #[path = "locks/cases.rs"]
 mod cases;
+#[path = "locks/observed.rs"]
+mod observed;
 #[path = "support/nats.rs"]
 mod support;
 
@@ -22,25 +24,28 @@ use kvscope::kv::nats::{NatsBackend, NatsOptions};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory() {
     cases::run(async || Arc::new(Memory::new()) as Arc<dyn Backend>).await;
+    observed::run(async || Arc::new(Memory::new()) as Arc<dyn Backend>).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn local() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("locks.kvs");
-    cases::run(async || {
+    let connect = async || {
         let backend = LocalBackend::open(&file, OpenOptions::create()).await;
         backend.unwrap() as Arc<dyn Backend>
-    })
-    .await;
+    };
+    cases::run(connect).await;
+    observed::run(connect).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nats() {
     let server = support::NatsServer::start();
-    cases::run(async || {
+    let connect = async || {
         let backend = NatsBackend::connect(NatsOptions::new(server.url())).await;
         backend.unwrap() as Arc<dyn Backend>
-    })
-    .await;
+    };
+    cases::run(connect).await;
+    observed::run(connect).await;
 }

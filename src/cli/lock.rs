@@ -35,8 +35,8 @@ use record::LockRecord;
 pub(super) use child::become_command;
 pub(super) use run::run as command;
 
-/// How long a look waits for more before it gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a look may take.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(super) async fn run(
     connection: &Connection,
@@ -162,10 +162,11 @@ async fn look(
             observer.add_without_foreign(&other.config.name);
         }
     }
+    let begun = Instant::now();
     let mut interrupted: Option<Instant> = None;
     while !observer.is_loaded() {
         let limit = interrupted.map_or(PATIENCE, |_| connection.timeout());
-        let deadline = interrupted.unwrap_or_else(Instant::now) + limit;
+        let deadline = interrupted.unwrap_or(begun) + limit;
         let news = tokio::time::timeout_at(deadline, observer.changed()).await;
         let is_open = news.map_err(|_| Error::NoAnswer {
             what: "looking at the locks".to_owned(),

@@ -49,6 +49,8 @@ mod lane;
 pub mod lease;
 mod line;
 mod locks;
+#[cfg(test)]
+mod model;
 mod name;
 pub mod observer;
 mod overseer;

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use serde_json::{Value, json};
 
 use crate::program::{Place, Watching, on_terminal};
-use crate::{examples, locks};
+use crate::{examples, locking, locks};
 
 type Case = (&'static str, fn(&Place));
 
@@ -23,14 +23,20 @@ const CASES: &[Case] = &[
     ("a closed pipe", closed_pipe),
     ("watch", watch),
     ("nothing raw on a terminal", terminal),
-    ("a command under a lock", locks::run),
-    ("a lock that is waited for", locks::wait),
-    ("signals are passed on", locks::signals),
-    ("a holder that is killed", locks::killed),
-    ("a lock that is lost", locks::lost),
-    ("a lock that is broken", locks::broken),
-    ("a lock that is broken by force", locks::forced),
-    ("a foreign lock is reset", locks::reset),
+    ("locks are listed with their verdicts", locks::listing),
+    (
+        "a lock is shown with its queue and its past",
+        locks::showing,
+    ),
+    ("nothing raw of a lock's names", locks::nothing_raw),
+    ("a command under a lock", locking::run),
+    ("a lock that is waited for", locking::wait),
+    ("signals are passed on", locking::signals),
+    ("a holder that is killed", locking::killed),
+    ("a lock that is lost", locking::lost),
+    ("a lock that is broken", locking::broken),
+    ("a lock that is broken by force", locking::forced),
+    ("a foreign lock is reset", locking::reset),
     (
         "two processes that exclude each other",
         examples::mutual_exclusion,

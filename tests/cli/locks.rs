@@ -1,387 +1,269 @@
-//! `lock run` and `lock break`, on whatever place. Leases are as short as they can be.
-
-use std::io::Write as _;
-use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::time::{Duration, Instant};
+//! `lock ls` and `lock show`, over records that were written by hand.
 
 use serde_json::{Value, json};
 
-use crate::program::{Place, Run, Watching};
+use crate::program::{Place, on_terminal};
 
-/// How long a condition may take. Far more than it needs on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(40);
-
-/// `lock run` with these options. The place comes first: what is behind `--` is the command's.
-fn lock_run(place: &Place, options: &[&str], command: &[&str]) -> Command {
-    let mut words: Vec<&str> = place.flags.iter().map(String::as_str).collect();
-    words.extend(["lock", "run"]);
-    words.extend(options);
-    words.push("--");
-    words.extend(command);
-    let mut run = place.bare_command();
-    run.args(words);
-    run
-}
-
-fn ends(mut command: Command, code: i32) -> Run {
-    Run::of(&command.output().expect("the program ends")).ends(code)
-}
-
-/// A lock that is held by a shell until its input closes. `script` runs first.
-struct Holder {
-    input: Option<ChildStdin>,
-    running: Watching,
-}
-
-impl Holder {
-    fn start(place: &Place, options: &[&str], script: &str) -> Self {
-        let script = format!("{script}\necho held by $$ fence $KVSCOPE_FENCE\nread line; exit 4");
-        let mut run = lock_run(place, options, &["sh", "-c", &script]);
-        let mut running = Watching::of(run.stdin(Stdio::piped()));
-        let input = running.child.stdin.take();
-        Self { input, running }
-    }
-
-    /// Waits until it holds. The process and the fence.
-    fn holds(&mut self) -> (u32, u64) {
-        let line = self.running.line();
-        let words: Vec<&str> = line.split_whitespace().collect();
-        let [.., "by", pid, "fence", fence] = words.as_slice() else {
-            panic!("{line:?}");
-        };
-        (pid.parse().expect("a pid"), fence.parse().expect("a fence"))
-    }
-
-    /// Closes the input and gives the end.
-    fn lets_go(mut self) -> Run {
-        drop(self.input.take());
-        self.running.end()
-    }
-
-    fn signal(&self, signal: &str) {
-        send(self.running.child.id(), signal);
-    }
-}
-
-fn send(pid: u32, signal: &str) {
-    let status = Command::new("kill")
-        .args([signal, &pid.to_string()])
-        .status();
-    assert!(status.expect("kill runs").success(), "{signal}");
-}
-
-#[track_caller]
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < until, "never {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// Whether a process is there and not only left to be asked how it ended.
-fn runs(pid: u32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
-    !matches!(state.chars().next(), None | Some('Z' | 'X'))
-}
-
-/// The lock as `lock show --json` has it.
-fn shown(place: &Place, bucket: &str, resource: &str) -> Value {
-    let words = ["lock", "show", bucket, resource, "--no-shizuku", "--json"];
-    place.run(&words).ends(0).record()
-}
-
-fn session_of(place: &Place, bucket: &str, resource: &str) -> String {
-    let lock = shown(place, bucket, resource);
-    let session = lock["holders"][0]["session"].as_str().expect("a holder");
-    session.to_owned()
-}
-
-#[track_caller]
-fn is_free(place: &Place, bucket: &str, resource: &str) {
-    let lock = shown(place, bucket, resource);
-    assert_eq!(
-        (&lock["holders"], &lock["waiters"]),
-        (&json!([]), &json!([]))
-    );
-}
-
-fn waits(place: &Place, bucket: &str, resource: &str) {
-    until("somebody waits", || {
-        shown(place, bucket, resource)["waiters"] != json!([])
+/// A claim; `state` is `"held"` with a fence or `"wait"`.
+fn claim(ticket: u64, session: &str, mode: &str, held: bool) -> Value {
+    let mut claim = json!({
+        "id": format!("c{ticket}-{session}"), "sid": session, "k": mode,
+        "s": if held { "held" } else { "wait" },
+        "tkt": ticket, "own": format!("task-{session}"), "label": "job", "t_ms": 1,
     });
-}
-
-pub(crate) fn run(place: &Place) {
-    place.add("run", "8");
-    let told = "echo $KVSCOPE_LOCK_BUCKET $KVSCOPE_LOCK_RESOURCE $KVSCOPE_FENCE; exit 7";
-    let command = lock_run(place, &["run", "a b"], &["sh", "-c", told]);
-    let first = ends(command, 7).text();
-    assert!(first.starts_with("run a b "), "{first}");
-    let command = lock_run(place, &["--read", "run", "a b"], &["sh", "-c", told]);
-    let second = ends(command, 7).text();
-    let fence = |text: &str| -> u64 {
-        let word = text.split_whitespace().last();
-        word.expect("a word").parse().expect("a fence")
-    };
-    assert!(fence(&second) > fence(&first), "{first} {second}");
-    is_free(place, "run", "a b");
-    let sessions = place.run(&["ls", "run", "_session.>", "--names"]).ends(0);
-    assert_eq!(sessions.text(), "", "no session is left");
-
-    let mut holder = Holder::start(place, &["run", "r"], "");
-    holder.holds();
-    let lock = shown(place, "run", "r");
-    assert_eq!(lock["holders"][0]["label"], "sh");
-    assert_eq!(holder.lets_go().code, 4);
-
-    for (command, code, told) in [
-        (&["sh", "-c", "kill -9 $$"][..], 137, ""),
-        (&["no-such-command"], 127, "no-such-command can't be run"),
-        (&["/"], 126, "/ can't be run"),
-    ] {
-        let run = ends(lock_run(place, &["run", "r"], command), code);
-        assert!(run.stderr.contains(told), "{}", run.stderr);
-        is_free(place, "run", "r");
+    if held {
+        claim["fence"] = json!(1);
     }
-    let mut pipe = lock_run(place, &["run", "r"], &["cat"]);
-    let mut pipe = pipe.stdin(Stdio::piped()).spawn().expect("it starts");
-    let mut input = pipe.stdin.take().expect("a pipe");
-    input.write_all(b"through").expect("it is read");
-    drop(input);
-    assert_eq!(Run::of(&output(pipe)).ends(0).text(), "through");
-
-    ends(
-        lock_run(place, &["run", "r", "--lease", "1ms"], &["true"]),
-        2,
-    );
-    ends(lock_run(place, &["none", "r"], &["true"]), 3);
-    place.run(&["lock", "run", "run", "r", "true"]).ends(2);
-    let refused = ends(lock_run(place, &["--read-only", "run", "r"], &["true"]), 6);
-    assert!(refused.stderr.contains("read-only"), "{}", refused.stderr);
-    // It is not touched: somebody wrote it who knows more than we do.
-    place.put("run", "_lock.foreign", r#"{"v":9}"#);
-    let run = ends(lock_run(place, &["run", "foreign"], &["true"]), 1);
-    assert!(run.stderr.contains("version 9"), "{}", run.stderr);
+    claim
 }
 
-fn output(child: Child) -> std::process::Output {
-    child.wait_with_output().expect("the program ends")
+fn lock(place: &Place, bucket: &str, resource: &str, claims: &[Value]) -> u64 {
+    let record = json!({"v": 1, "next": claims.len(), "q": claims});
+    place.put(bucket, &format!("_lock.{resource}"), &record.to_string())
 }
 
-pub(crate) fn wait(place: &Place) {
-    place.add("wait", "8");
-    let mut reader = Holder::start(place, &["--read", "wait", "r"], "");
-    reader.holds();
-    let shares = ["--read", "--wait", "0s", "wait", "r"];
-    ends(lock_run(place, &shares, &["true"]), 0);
-    for time in ["0s", "300ms"] {
-        let writes = ["--wait", time, "wait", "r"];
-        let run = ends(lock_run(place, &writes, &["echo", "never"]), 5);
-        assert_eq!(run.text(), "");
-        assert!(
-            run.stderr.contains("kvscope lock show wait r"),
-            "{}",
-            run.stderr
-        );
+fn session(place: &Place, bucket: &str, id: &str, dead: Option<&str>) {
+    let mut session = json!({
+        "v": 1, "host": format!("host-{id}"), "boot_id": "another machine", "pid": 4711,
+        "pidns": 1, "start": id.len(), "lease_ms": 15_000, "beat": 3,
+    });
+    if let Some(why) = dead {
+        session["dead"] = json!({"why": why, "by": "ops"});
     }
-    assert_eq!(shown(place, "wait", "r")["waiters"], json!([]));
-
-    // A signal gives up the place in the queue.
-    let waiting = Watching::of(&mut lock_run(place, &["wait", "r"], &["echo", "never"]));
-    waits(place, "wait", "r");
-    send(waiting.child.id(), "-TERM");
-    assert_eq!(waiting.end().code, 128 + 15);
-    assert_eq!(shown(place, "wait", "r")["waiters"], json!([]));
-
-    let mut writer = Holder::start(place, &["--wait", "40s", "wait", "r"], "");
-    waits(place, "wait", "r");
-    assert_eq!(reader.lets_go().code, 4);
-    writer.holds();
-    assert_eq!(writer.lets_go().code, 4);
-    is_free(place, "wait", "r");
+    place.put(bucket, &format!("_session.{id}"), &session.to_string());
 }
 
-pub(crate) fn signals(place: &Place) {
-    place.add("signals", "8");
-    for signal in ["INT", "TERM", "HUP", "QUIT", "USR1", "USR2"] {
-        let script = format!(
-            "trap 'echo got {signal}; exit 9' {signal}; echo held by $$ fence 0; \
-             while :; do sleep 0.02; done"
-        );
-        let mut holder = Holder::start(place, &["signals", "r"], &script);
-        holder.holds();
-        holder.signal(&format!("-{signal}"));
-        let run = holder.running.end().ends(9);
-        assert_eq!(run.text(), format!("got {signal}\n"));
+/// The lock of that name among those listed.
+#[track_caller]
+fn named<'a>(locks: &'a [Value], resource: &str) -> &'a Value {
+    let mut locks = locks.iter();
+    locks
+        .find(|lock| lock["resource"] == resource)
+        .expect("the lock")
+}
+
+fn fields(object: &Value) -> Vec<&str> {
+    let fields = object.as_object().expect("an object");
+    fields.keys().map(String::as_str).collect()
+}
+
+/// One lock of every kind. Returns the revision of the one that is queued for.
+fn one_of_each(place: &Place) -> u64 {
+    place.add("locks", "5");
+    for id in ["s1", "s2", "s3"] {
+        session(place, "locks", id, None);
     }
-    is_free(place, "signals", "r");
-}
-
-/// Who is killed can't let go: what it started goes with it, and the lock is free for others.
-pub(crate) fn killed(place: &Place) {
-    place.add("killed", "8");
-    let mut holder = Holder::start(place, &["killed", "r"], "");
-    let (pid, fence) = holder.holds();
-    assert!(runs(pid));
-    holder.signal("-KILL");
-    until("the command is killed with it", || !runs(pid));
-    let begun = Instant::now();
-    let mut next = Holder::start(place, &["killed", "r"], "");
-    assert!(next.holds().1 > fence);
-    let took = begun.elapsed();
-    assert!(
-        took < Duration::from_secs(5),
-        "no lease is waited for: {took:?}"
-    );
-    next.lets_go().ends(4);
-    drop(holder.input.take());
-    holder.running.child.wait().expect("it was killed");
-}
-
-/// A holder is stopped for longer than its lease, and another one takes over. When it goes on, its
-/// command and all below it are stopped, and it says so.
-pub(crate) fn lost(place: &Place) {
-    place.add("lost", "8");
-    let lease = ["--lease", "1s", "lost", "r"];
-    let mut holder = Holder::start(place, &lease, "sleep 300 & echo sleep $!");
-    let line = holder.running.line();
-    let sleep = line.trim().strip_prefix("sleep ").expect("a pid");
-    let sleep: u32 = sleep.parse().expect("a pid");
-    let (pid, fence) = holder.holds();
-    holder.signal("-STOP");
-    let mut rival = Holder::start(place, &lease, "");
-    assert!(rival.holds().1 > fence);
-    assert!(runs(pid), "nobody could stop it meanwhile");
-    holder.signal("-CONT");
-    let run = holder.running.end().ends(5);
-    assert!(run.stderr.contains("was lost"), "{}", run.stderr);
-    assert!(run.stderr.contains("command was stopped"), "{}", run.stderr);
-    assert!(!runs(pid) && !runs(sleep), "all of it is gone");
-    // The rival's lock is not touched by it.
-    assert_eq!(shown(place, "lost", "r")["holders"][0]["state"], "live");
-    rival.lets_go().ends(4);
-    is_free(place, "lost", "r");
-}
-
-/// The command of a broken session has ended before the next one's begins, even if it does not
-/// want to.
-pub(crate) fn broken(place: &Place) {
-    place.add("broken", "16");
-    let log = place.home.path().join("log");
-    let log_of = |log: &Path| std::fs::read_to_string(log).unwrap_or_default();
-    let stubborn = format!(
-        "echo x >{0}; trap 'echo asked >>{0}' TERM; \
-         echo held by $$ fence 0; while :; do sleep 0.02; done",
-        log.display()
-    );
-    let lease = ["--lease", "1s", "broken", "r"];
-    let mut holder = Holder::start(place, &lease, &stubborn);
-    let (pid, _) = holder.holds();
-    let session = session_of(place, "broken", "r");
-    let next = format!(
-        "echo next $(test -d /proc/{pid} && echo early) >>{}",
-        log.display()
-    );
-    let waiter = Watching::of(&mut lock_run(place, &lease, &["sh", "-c", &next]));
-    waits(place, "broken", "r");
-    let words = [
-        "lock",
-        "break",
-        "broken",
-        "r",
-        "--session",
-        &session,
-        "--json",
+    session(place, "locks", "s9", Some("broken"));
+    lock(place, "locks", "idle", &[]);
+    lock(place, "locks", "healthy", &[claim(0, "s3", "r", true)]);
+    let queue = [
+        claim(0, "s3", "r", true),
+        claim(1, "s3", "w", false),
+        claim(2, "s2", "r", false),
     ];
-    let steps = place.run(&words).ends(0).records();
-    assert_eq!(steps[0]["step"], "killed");
-    let left = steps[0]["left_ms"].as_u64().expect("a time");
-    assert!((1..=1125).contains(&left), "{left}");
-    assert_eq!(steps[1]["step"], "quarantine");
-    let end = steps.last().expect("an end");
-    assert_eq!(end["step"], "broken");
-    assert_eq!(end["freed"][0]["resource"], "r");
-    let run = holder.running.end().ends(5);
-    assert!(run.stderr.contains("was broken"), "{}", run.stderr);
-    waiter.end().ends(0);
-    assert_eq!(log_of(&log), "x\nasked\nnext\n");
-    is_free(place, "broken", "r");
-    let gone = place.run(&words).ends(3);
-    assert!(gone.stderr.contains("neither holds"), "{}", gone.stderr);
+    let mut queue = queue.to_vec();
+    queue[1]["own"] = json!("another");
+    queue[2]["own"] = json!("another");
+    let revision = lock(place, "locks", "queued", &queue);
+    lock(
+        place,
+        "locks",
+        "one",
+        &[claim(0, "s1", "w", true), claim(1, "s2", "w", false)],
+    );
+    lock(
+        place,
+        "locks",
+        "two",
+        &[claim(0, "s2", "w", true), claim(1, "s1", "w", false)],
+    );
+    lock(place, "locks", "orphan", &[claim(0, "s_nobody", "w", true)]);
+    lock(
+        place,
+        "locks",
+        "ghost",
+        &[claim(0, "s3", "w", true), claim(1, "s_nobody", "w", false)],
+    );
+    lock(
+        place,
+        "locks",
+        "broken",
+        &[claim(0, "s9", "w", true), claim(1, "s3", "r", false)],
+    );
+    place.put("locks", "_lock.newer", r#"{"v":2}"#);
+    let mut expired = vec![2; 1];
+    expired.extend([0; 8]);
+    expired.extend(1_700_000_000_u64.to_be_bytes());
+    place
+        .run_with(&["put", "locks", "theirs"], &expired, &[])
+        .ends(0);
+    place.put("locks", "a-value", "nine byte");
+    revision
 }
 
-/// What a break refuses, and what it does at once.
-pub(crate) fn forced(place: &Place) {
-    place.add("forced", "16");
-    let mut holder = Holder::start(place, &["forced", "r"], "");
-    holder.holds();
-    let session = session_of(place, "forced", "r");
-    let revision = shown(place, "forced", "r")["revision"]
-        .as_u64()
-        .expect("one");
-    let broken = |more: &[&str]| {
-        let words = ["lock", "break", "forced", "r", "--session", &session];
-        place.run(&[&words, more].concat())
-    };
-    let old = (revision - 1).to_string();
-    let moved = broken(&["--revision", &old, "--json"]).ends(4);
-    let conflict = json!({"error": "conflict", "bucket": "forced", "key": "_lock.r",
-        "expected": revision - 1, "current": revision});
-    assert_eq!(moved.record(), conflict);
-    assert!(
-        moved.stderr.contains("held by writer sh"),
-        "{}",
-        moved.stderr
-    );
-    broken(&["--read-only"]).ends(6);
-    broken(&["--force"]).ends(2);
-    broken(&["--force", "--yes-resource", "s"]).ends(2);
-    let other = ["lock", "break", "forced", "r", "--session", "s_none"];
-    place.run(&other).ends(3);
-    place.run(&["lock", "break", "forced", "r"]).ends(2);
-    assert_eq!(shown(place, "forced", "r")["holders"][0]["state"], "live");
+pub(crate) fn listing(place: &Place) {
+    let revision = one_of_each(place);
+    let locks = place
+        .run(&["lock", "ls", "locks", "--json"])
+        .ends(0)
+        .records();
+    let verdicts = [
+        ("idle", "idle"),
+        ("healthy", "healthy"),
+        ("one", "deadlock"),
+        ("two", "deadlock"),
+        ("orphan", "dead-holder"),
+        ("ghost", "ghost-waiter"),
+        ("broken", "quarantined"),
+        ("newer", "malformed"),
+        ("theirs", "expired"),
+    ];
+    for (resource, verdict) in verdicts {
+        let found = named(&locks, resource);
+        assert_eq!(found["verdict"], verdict, "{found}");
+    }
+    assert_eq!(locks.len(), verdicts.len() + 1, "a value is no lock");
+    assert_eq!(named(&locks, "theirs")["format"], "shizuku");
+    assert_eq!(named(&locks, "newer")["mode"], Value::Null);
 
-    let begun = Instant::now();
-    let now = revision.to_string();
-    let done = broken(&["--force", "--yes-resource", "r", "--revision", &now]).ends(0);
+    check_shape(&locks, revision);
+
+    // All buckets, faults first, and why.
+    let all = place.run(&["lock", "ls", "--no-shizuku"]).ends(0).text();
+    assert!(all.starts_with("RESOURCE"), "{all}");
+    let at = |text: &str| all.find(text).expect(text);
+    assert!(at("malformed") < at("deadlock") && at("deadlock") < at("\nidle "));
     assert!(
-        begun.elapsed() < Duration::from_secs(10),
-        "there is no quarantine"
+        all.contains("job@host-s2 waits for one, held by job@host-s1"),
+        "{all}"
     );
-    assert!(
-        done.text().contains("r: nobody holds it"),
-        "{}",
-        done.text()
-    );
-    is_free(place, "forced", "r");
-    // It hears of it at its next beat.
-    holder.running.end().ends(5);
+    assert!(!all.contains("theirs"));
+    let one = place
+        .run(&["lock", "show", "locks", "one", "--json"])
+        .ends(0)
+        .record();
+    assert_eq!(one["verdict"], "deadlock");
+    place
+        .run(&["lock", "ls", "locks", "--read-only", "--for", "200ms"])
+        .ends(0);
 }
 
-pub(crate) fn reset(place: &Place) {
-    place.add("reset", "8");
-    let stale: [u8; 17] = [4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9];
-    let put = ["put", "reset", "legacy", "-", "--json"];
-    let revision = place.run_with(&put, &stale, &[]).ends(0).revision();
-    let words = ["lock", "break", "reset", "legacy", "--reset", "--json"];
-    let old = (revision + 1).to_string();
-    place
-        .run(&[&words[..], &["--revision", &old]].concat())
-        .ends(4);
-    place.run(&[&words[..], &["--read-only"]].concat()).ends(6);
-    let kept = place.run(&["get", "reset", "legacy"]).ends(0);
-    assert_eq!(kept.stdout, stale);
-    assert!(place.run(&words).ends(0).revision() > revision);
-    let now = place.run(&["get", "reset", "legacy"]).ends(0);
-    assert_eq!(now.stdout, [0; 17]);
-    place.put("reset", "other", "no lock");
-    place
-        .run(&["lock", "break", "reset", "other", "--reset"])
-        .ends(1);
-    place
-        .run(&["lock", "break", "reset", "none", "--reset"])
-        .ends(3);
+/// The fields, in their order, are a promise.
+fn check_shape(locks: &[Value], revision: u64) {
+    let queued = named(locks, "queued");
+    let promised = [
+        "bucket", "resource", "revision", "format", "mode", "holders", "waiters", "verdict",
+        "reason",
+    ];
+    assert_eq!(fields(queued), promised);
+    assert_eq!(queued["revision"], revision);
+    assert_eq!(queued["mode"], "read");
+    let holder = &queued["holders"][0];
+    let promised = [
+        "session", "label", "host", "pid", "mode", "held_ms", "fence", "state",
+    ];
+    assert_eq!(fields(holder), promised);
+    assert_eq!(
+        (&holder["host"], &holder["pid"]),
+        (&json!("host-s3"), &json!(4711))
+    );
+    assert_eq!(
+        (&holder["fence"], &holder["state"]),
+        (&json!(1), &json!("live"))
+    );
+    let waiter = &queued["waiters"][1];
+    let promised = [
+        "session",
+        "label",
+        "host",
+        "pid",
+        "mode",
+        "position",
+        "waiting_ms",
+        "state",
+    ];
+    assert_eq!(fields(waiter), promised);
+    assert_eq!(
+        (&waiter["position"], &waiter["mode"]),
+        (&json!(2), &json!("read"))
+    );
+    let orphan = &named(locks, "orphan")["holders"][0];
+    assert_eq!(
+        (&orphan["host"], &orphan["state"]),
+        (&Value::Null, &json!("dead"))
+    );
+}
+
+pub(crate) fn showing(place: &Place) {
+    place.add("showing", "9");
+    session(place, "showing", "s1", None);
+    session(place, "showing", "s2", Some("silent"));
+    lock(place, "showing", "ledger", &[claim(0, "s1", "r", true)]);
+    lock(
+        place,
+        "showing",
+        "ledger",
+        &[claim(0, "s1", "r", true), claim(1, "s2", "w", false)],
+    );
+    let shown = place
+        .run(&["lock", "show", "showing", "ledger"])
+        .ends(0)
+        .text();
+    for words in [
+        "ledger in showing, revision ",
+        "■ reader job@host-s1",
+        "└─ 1 writer job@host-s2",
+        "TIMELINE",
+        "reader job acquires, fence 1",
+        "writer job waits",
+        "writer job's session is killed, for it was silent, by ops",
+    ] {
+        assert!(shown.contains(words), "{words}: {shown}");
+    }
+    for words in [
+        &["lock", "show", "showing", "nothing"][..],
+        &["lock", "show", "nowhere", "ledger"],
+        &["lock", "ls", "nowhere"],
+    ] {
+        let run = place.run(words).ends(3);
+        assert_eq!(run.stdout, b"", "{words:?}");
+        assert!(run.stderr.starts_with("kvscope: "), "{}", run.stderr);
+    }
+    place.run(&["lock", "ls", "no.name"]).ends(2);
+    place.run(&["lock"]).ends(2);
+    assert_eq!(place.run(&["lock", "ls", "--help"]).ends(0).stderr, "");
+}
+
+pub(crate) fn nothing_raw(place: &Place) {
+    place.add("raw-locks", "5");
+    let nasty = "x\u{1b}[2J\u{202e}y\u{9b}";
+    let mut bad = claim(0, "s1", "w", true);
+    bad["label"] = json!(nasty);
+    let mut session = json!({
+        "v": 1, "boot_id": "b", "pid": 1, "pidns": 1, "start": 1, "lease_ms": 15_000, "beat": 1,
+    });
+    session["host"] = json!(nasty);
+    place.put("raw-locks", "_session.s1", &session.to_string());
+    let mut waiter = claim(1, "s1\u{7}", "w", false);
+    waiter["label"] = json!("");
+    lock(place, "raw-locks", "a=1B=5B2J", &[bad, waiter]);
+    let acts = |c: char| (c.is_control() && c != '\r' && c != '\n') || c == '\u{202e}';
+    for words in [
+        &["lock", "ls", "raw-locks"][..],
+        &["lock", "ls", "raw-locks", "--json"],
+        &["lock", "show", "raw-locks", "a\u{1b}[2J"],
+        &["lock", "show", "raw-locks", "a\u{1b}[2J", "--json"],
+    ] {
+        let shown = on_terminal(place, words);
+        assert!(
+            !shown.is_empty() && !shown.contains(acts),
+            "{words:?}: {shown:?}"
+        );
+    }
+    let record = place
+        .run(&["lock", "ls", "raw-locks", "--json"])
+        .ends(0)
+        .record();
+    assert_eq!(record["holders"][0]["label"], nasty);
+    assert_eq!(record["resource"], "a\u{1b}[2J");
 }

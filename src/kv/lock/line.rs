@@ -12,6 +12,8 @@
 //! write that comes late would otherwise leave a claim that blocks for ever.
 
 #[cfg(test)]
+mod renumber;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{HashMap, HashSet};
@@ -30,8 +32,10 @@ pub(crate) struct Line {
     /// The newest revision that was heard of.
     newest: Revision,
     /// The revision that something has to be written over: a write that expected it may still
-    /// land, or it is older than one that was there already, and only a write proves it.
+    /// land.
     doubt: Option<Revision>,
+    /// The revision that was read although a newer one was there already. Only a write proves it.
+    rewound: Option<Revision>,
     /// How many reads and writes were begun.
     steps: u64,
     /// What was begun and has not ended.
@@ -120,6 +124,7 @@ impl Line {
             known: None,
             newest: Revision::ABSENT,
             doubt: None,
+            rewound: None,
             steps: 0,
             under_way: None,
         }
@@ -164,7 +169,12 @@ impl Line {
 
     /// Whether nothing is wanted, nothing in doubt and nothing under way.
     pub(crate) fn is_idle(&self) -> bool {
-        self.attempts.is_empty() && self.doubt.is_none() && self.under_way.is_none()
+        self.attempts.is_empty() && !self.is_in_doubt() && self.under_way.is_none()
+    }
+
+    /// Whether the record may not be, or not stay, as it was read.
+    fn is_in_doubt(&self) -> bool {
+        self.doubt.is_some() || self.rewound.is_some()
     }
 
     /// Whether an attempt waits in the queue.
@@ -197,7 +207,7 @@ impl Line {
             return Next::Rest;
         }
         let Some(known) = &self.known else {
-            if self.attempts.is_empty() && self.doubt.is_none() && self.evictions.is_empty() {
+            if self.attempts.is_empty() && !self.is_in_doubt() && self.evictions.is_empty() {
                 return Next::Rest;
             }
             return self.begin(UnderWay::Read);
@@ -207,7 +217,8 @@ impl Line {
         if !planned.is_certain {
             return self.begin(UnderWay::Read);
         }
-        if planned.record != known.record || self.doubt == Some(base) {
+        let must_write = [self.doubt, self.rewound].contains(&Some(base));
+        if planned.record != known.record || must_write {
             let after = planned.record;
             return self.begin(UnderWay::Write { after, base });
         }
@@ -282,11 +293,10 @@ impl Line {
     /// The leader has the record at this revision; [`Revision::ABSENT`] and an empty one for none.
     pub(crate) fn read(&mut self, record: Record, revision: Revision) {
         self.under_way = None;
-        if revision < self.newest {
-            // A leader that does not know yet that it is none any more, or a store that was rolled
-            // back.
-            self.doubt = Some(revision);
-        } else if self.doubt.is_some_and(|base| base != revision) {
+        // A leader that does not know yet that it is none any more, or a store that was rolled
+        // back. The first says nothing of a write that is in doubt.
+        self.rewound = (revision < self.newest).then_some(revision);
+        if self.rewound.is_none() && self.doubt.is_some_and(|base| base != revision) {
             self.doubt = None;
         }
         self.learn(record, revision, self.steps);
@@ -299,6 +309,7 @@ impl Line {
             return;
         }
         self.doubt = None;
+        self.rewound = None;
         let step = self.known.as_ref().map_or(0, |known| known.step);
         self.learn(record, revision, step);
     }
@@ -315,6 +326,7 @@ impl Line {
             .is_some_and(|known| known.revision > base);
         if !is_overtaken {
             self.doubt = None;
+            self.rewound = None;
             self.newest = revision;
             self.learn(after, revision, self.steps);
         }
@@ -331,21 +343,19 @@ impl Line {
 
     /// The write did not land: the record is at another revision.
     pub(crate) fn conflict(&mut self) {
-        let base = self.end_write();
-        if base.is_some() && self.doubt == base {
-            // The record is elsewhere, perhaps by the very write that was in doubt.
-            self.doubt = None;
-        }
-        self.known = self
-            .known
-            .take()
-            .filter(|known| base.is_none_or(|base| known.revision > base));
+        let Some(base) = self.end_write() else {
+            return;
+        };
+        // Perhaps by the very write that was in doubt: that stays so until the record is read, and
+        // an answer that still has it at this revision is out of date.
+        self.newest = self.newest.max(Revision(base.0.saturating_add(1)));
+        self.known = self.known.take().filter(|known| known.revision > base);
     }
 
     /// Nobody knows whether the write landed, or will.
     pub(crate) fn unknown(&mut self) {
         if let Some(base) = self.end_write() {
-            self.doubt = Some(base);
+            self.doubt = self.doubt.max(Some(base));
         }
         self.known = None;
     }
@@ -365,7 +375,7 @@ impl Line {
     /// Fails every attempt that has no claim in the record and can't get one by a write that is in
     /// doubt. Their ids.
     pub(crate) fn abandon(&mut self) -> Vec<String> {
-        if self.doubt.is_some() || self.under_way.is_some() {
+        if self.is_in_doubt() || self.under_way.is_some() {
             return Vec::new();
         }
         let mut abandoned = Vec::new();
@@ -385,7 +395,7 @@ impl Line {
             return outcomes;
         };
         // A claim that is missing says something only when no write may still bring it.
-        let is_settled = self.doubt.is_none() && self.under_way.is_none();
+        let is_settled = !self.is_in_doubt() && self.under_way.is_none();
         let refused: HashMap<String, Refusal> = if is_settled {
             self.planned(known).refused.into_iter().collect()
         } else {

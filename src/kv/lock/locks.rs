@@ -196,6 +196,7 @@ impl<'a, K: Kind> Acquire<'a, K> {
             owner: self.owner.unwrap_or_else(running_task),
             label: self.label.unwrap_or_else(|| settings.label.clone()),
             asked_ms: now_ms(),
+            max_writer_streak: settings.max_writer_streak,
         };
         let (tell, told) = oneshot::channel();
         let lane = session.lane(&key, &self.resource);

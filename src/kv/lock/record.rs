@@ -8,15 +8,23 @@
 //!
 //! The rules:
 //! 1. At most one writer holds, or any number of readers.
-//! 2. While a writer waits, no reader is let in. Writers come in the order of their tickets.
+//! 2. While a writer waits, no reader is let in, except by the bound below. Writers come in the
+//!    order of their tickets.
 //! 3. Promotion of what a step returned changes nothing.
 //! 4. A claim's fence is higher than every fence that was given on this lock by an earlier write.
+//!
+//! By rule 2 writers can starve readers. A bound on the writers in a row ends that: when so many
+//! were granted one after the other while a reader waited, the readers that wait have the next
+//! turn, all together; those that come later wait for the next writer as ever. The bound stands in
+//! the record, for whoever promotes must decide alike. The last to ask with a bound sets it; who
+//! asks without one leaves it as it is; it goes with the last claim of the queue.
 
 mod codec;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
+use std::num::NonZeroU32;
 
 pub use self::codec::DecodeError;
 pub(super) use self::codec::check_version;
@@ -29,6 +37,10 @@ pub struct Record {
     next: u64,
     /// Everybody who holds or waits, in the order of their tickets.
     queue: Vec<Claim>,
+    /// After how many writers in a row the readers have a turn.
+    max_writer_streak: Option<NonZeroU32>,
+    /// How many writers were granted in a row while a reader waited. Counted only under a bound.
+    writer_streak: u32,
 }
 
 /// One attempt to hold a lock: waiting, or successful.
@@ -105,6 +117,9 @@ pub struct Request {
     pub label: String,
     /// When it asks, in milliseconds since 1970.
     pub asked_ms: u64,
+    /// After how many writers in a row the readers that wait have a turn: for the whole lock, until
+    /// somebody asks with another bound or nobody is in the queue.
+    pub max_writer_streak: Option<NonZeroU32>,
 }
 
 /// What a step makes of a record.
@@ -134,6 +149,12 @@ pub enum Refusal {
         Record::MOST_CLAIMS
     )]
     Full,
+    /// The record would be too large for the store.
+    #[error(
+        "the lock's record would take more than {} KiB: the queue is long, or its labels are",
+        Record::MOST_BYTES >> 10
+    )]
+    TooLarge,
     /// It can't be granted at once.
     #[error("the lock can't be had at once")]
     WouldWait,
@@ -158,6 +179,11 @@ impl Record {
         &self.queue
     }
 
+    /// The ticket of the next claim: how many there have ever been.
+    pub fn next_ticket(&self) -> u64 {
+        self.next
+    }
+
     /// Those who hold.
     pub fn holders(&self) -> impl Iterator<Item = &Claim> {
         self.queue.iter().filter(|claim| claim.state.is_held())
@@ -173,11 +199,21 @@ impl Record {
         self.queue.iter().find(|claim| claim.id == id)
     }
 
+    /// After how many writers in a row the readers that wait have a turn, if that is bounded.
+    pub fn max_writer_streak(&self) -> Option<NonZeroU32> {
+        self.max_writer_streak
+    }
+
+    /// How many writers were granted in a row while a reader waited; 0 without a bound.
+    pub fn writer_streak(&self) -> u32 {
+        self.writer_streak
+    }
+
     /// Takes a place in the queue, and with it the lock if it is free for this. `base` is the
     /// revision that the record was read at, [`Revision::ABSENT`] for one that is not there yet.
     ///
     /// # Errors
-    /// [`Refusal::Reentry`], [`Refusal::Upgrade`] and [`Refusal::Full`].
+    /// [`Refusal::Reentry`], [`Refusal::Upgrade`], [`Refusal::Full`] and [`Refusal::TooLarge`].
     pub fn acquire(&self, request: Request, base: Revision) -> Result<Step, Refusal> {
         if self.claim(&request.id).is_some() {
             return Ok(Step::Nothing);
@@ -191,6 +227,7 @@ impl Record {
                 _ => Refusal::Reentry { is_held },
             });
         }
+        let next = self.next.checked_add(1).ok_or(Refusal::Full)?;
         if self.queue.len() >= Self::MOST_CLAIMS {
             return Err(Refusal::Full);
         }
@@ -205,7 +242,14 @@ impl Record {
             label: request.label,
             asked_ms: request.asked_ms,
         });
-        after.next += 1;
+        after.next = next;
+        after.max_writer_streak = request.max_writer_streak.or(self.max_writer_streak);
+        if after
+            .most_bytes()
+            .is_none_or(|bytes| bytes > Self::MOST_BYTES)
+        {
+            return Err(Refusal::TooLarge);
+        }
         Ok(Step::Write(after.promoted(base)))
     }
 
@@ -257,6 +301,26 @@ impl Record {
         }
     }
 
+    /// The fences of those who hold.
+    #[cfg(test)]
+    pub(super) fn fences(&self) -> impl Iterator<Item = u64> {
+        self.queue.iter().filter_map(|claim| match claim.state {
+            State::Held { fence } => Some(fence),
+            State::Waiting => None,
+        })
+    }
+
+    /// Gives every fence another number, so that the model check knows states that differ in
+    /// nothing else as one.
+    #[cfg(test)]
+    pub(super) fn renumber(&mut self, number: &dyn Fn(u64) -> u64) {
+        for claim in &mut self.queue {
+            if let State::Held { fence } = &mut claim.state {
+                *fence = number(*fence);
+            }
+        }
+    }
+
     fn without(&self, goes: impl Fn(&Claim) -> bool, base: Revision) -> Step {
         if !self.queue.iter().any(&goes) {
             return Step::Nothing;
@@ -270,24 +334,50 @@ impl Record {
     /// was read at: the write gets that revision or, in a bucket with other keys, a higher one, and
     /// the next write to this record expects what this one got.
     fn promoted(mut self, base: Revision) -> Self {
-        let held = State::Held { fence: base.0 + 1 };
+        if self.queue.is_empty() {
+            self.max_writer_streak = None;
+            self.writer_streak = 0;
+            return self;
+        }
+        let held = State::Held {
+            fence: base.0.saturating_add(1),
+        };
         if self.holders().any(|claim| claim.mode == Mode::Write) {
             return self;
         }
         let is_free = self.holders().next().is_none();
+        let readers_wait = self.waiters().any(|claim| claim.mode == Mode::Read);
+        let writers_turn = !(readers_wait && self.is_readers_turn());
+        let max_writer_streak = self.max_writer_streak;
         let first_writer = self
             .queue
             .iter_mut()
             .find(|claim| claim.mode == Mode::Write && !claim.state.is_held());
         match first_writer {
-            Some(writer) if is_free => writer.state = held,
+            Some(writer) if is_free && writers_turn => {
+                writer.state = held;
+                self.writer_streak = match max_writer_streak {
+                    Some(_) if readers_wait => self.writer_streak.saturating_add(1),
+                    _ => 0,
+                };
+            }
             // The readers inside finish; nobody else comes in before the writer.
-            Some(_) => {}
-            None => {
-                let waiting = self.queue.iter_mut().filter(|claim| !claim.state.is_held());
-                waiting.for_each(|claim| claim.state = held);
+            Some(_) if !is_free => {}
+            _ => {
+                let readers = self
+                    .queue
+                    .iter_mut()
+                    .filter(|claim| claim.mode == Mode::Read && !claim.state.is_held());
+                readers.for_each(|claim| claim.state = held);
+                self.writer_streak = 0;
             }
         }
         self
+    }
+
+    /// Whether the readers that wait go before the writers that wait.
+    pub(super) fn is_readers_turn(&self) -> bool {
+        self.max_writer_streak
+            .is_some_and(|most| self.writer_streak >= most.get())
     }
 }

@@ -50,7 +50,7 @@ pub struct Death {
 }
 
 /// Why a session was killed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
     /// It ended in order.
@@ -125,7 +125,7 @@ impl Session {
     pub fn beaten(&self) -> Option<Self> {
         let lives = self.dead.is_none();
         lives.then(|| Self {
-            beat: self.beat + 1,
+            beat: self.beat.saturating_add(1),
             ..self.clone()
         })
     }
@@ -221,6 +221,24 @@ mod tests {
         #[test]
         fn decoding_arbitrary_bytes_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = Session::from_bytes(&bytes);
+        }
+
+        #[test]
+        fn what_decodes_of_a_damaged_session_is_a_session(
+            damages in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+            is_dead: bool,
+        ) {
+            let dead = session().killed(Cause::Silent, "other").filter(|_| is_dead);
+            let mut bytes = dead.unwrap_or_else(session).to_bytes().unwrap();
+            for (at, byte) in damages {
+                *at.get_mut(&mut bytes) = byte;
+            }
+            let Ok(session) = Session::from_bytes(&bytes) else { return Ok(()) };
+            let again = Session::from_bytes(&session.to_bytes().unwrap());
+            prop_assert_eq!(again.as_ref(), Ok(&session));
+            let alive = session.dead.is_none();
+            prop_assert_eq!(session.beaten().is_some(), alive);
+            prop_assert_eq!(session.killed(Cause::Broken, "o").is_some(), alive);
         }
     }
 }

@@ -143,6 +143,8 @@ impl Tracker {
             return vec![event(None, What::Unreadable)];
         };
         let mut events = Vec::new();
+        // The first claim ever came, and was granted, by the first write ever.
+        let follows = self.follows || record.next_ticket() == 1;
         let mut before = std::mem::take(&mut self.open);
         // In the order of their tickets, whoever left comes first: it made room.
         let mut left: Vec<Open> = Vec::new();
@@ -172,7 +174,7 @@ impl Tracker {
         }));
         for claim in record.claims() {
             let known = before.remove(&claim.id);
-            let open = self.seen(claim, known.as_ref(), revision, created);
+            let open = Self::seen(claim, known.as_ref(), revision, created, follows);
             let who = || Some(open.who.clone());
             let was_held = known.as_ref().is_some_and(|open| open.held.is_some());
             match (claim.state, open.held) {
@@ -218,11 +220,11 @@ impl Tracker {
     }
 
     fn seen(
-        &self,
         claim: &Claim,
         known: Option<&Open>,
         revision: Revision,
         created: OffsetDateTime,
+        follows: bool,
     ) -> Open {
         let by_this_write = Since {
             at: created,
@@ -230,16 +232,14 @@ impl Tracker {
         };
         let asked = match known {
             Some(open) => open.asked,
-            None if self.follows => by_this_write,
+            None if follows => by_this_write,
             None => asked(claim, created),
         };
         let held = match (claim.state, known.and_then(|open| open.held)) {
             (State::Waiting, _) => None,
             (State::Held { .. }, Some(held)) => Some(held),
             // A fence is one more than the revision that the granting write was made on.
-            (State::Held { fence }, None) if self.follows || fence == revision.0 => {
-                Some(by_this_write)
-            }
+            (State::Held { fence }, None) if follows || fence == revision.0 => Some(by_this_write),
             (State::Held { .. }, None) => Some(Since {
                 at: created,
                 basis: Basis::Kept,

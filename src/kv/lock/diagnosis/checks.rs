@@ -263,13 +263,24 @@ fn long_held(subject: &Subject<'_>) -> Option<String> {
     let is_long = |party: &&Party| party.lasted > subject.thresholds.long_wait;
     let waiter = lock.waiters.iter().find(is_long)?;
     let mut sentence = waits(waiter);
-    match lock.longest_holder() {
-        Some(holder)
-            if lock.turn.is_some_and(|turn| turn * 4 > waiter.lasted)
-                || holder.lasted * 2 > waiter.lasted =>
+    match (lock.longest_holder(), lock.turn) {
+        (Some(holder), Some(turn))
+            if turn * 4 < waiter.lasted && holder.lasted * 2 < waiter.lasted =>
         {
+            let queue = format!(
+                ": holders take turns, about {} each, and {} are in line; now {}",
+                span(turn),
+                lock.waiters.len(),
+                holding(holder, subject.now)
+            );
+            sentence.push_str(&queue);
+        }
+        (Some(holder), _) => {
             sentence.push_str(": ");
             sentence.push_str(&holding(holder, subject.now));
+            if holder.standing == Standing::Live {
+                sentence.push_str(", slow");
+            }
             let others = lock.holders.len() - 1;
             if others > 0 {
                 sentence.push_str("; ");
@@ -277,19 +288,7 @@ fn long_held(subject: &Subject<'_>) -> Option<String> {
                 sentence.push_str(" beside it");
             }
         }
-        Some(holder) => {
-            let turns = match lock.turn {
-                Some(turn) => format!(", about {} each", span(turn)),
-                None => String::new(),
-            };
-            let queue = format!(
-                ": holders take turns{turns}, and {} are in line; now {}",
-                lock.waiters.len(),
-                holding(holder, subject.now)
-            );
-            sentence.push_str(&queue);
-        }
-        None => sentence.push_str(", and nobody holds it"),
+        (None, _) => sentence.push_str(", and nobody holds it"),
     }
     sentence.push('.');
     push_readers(&mut sentence, lock);
@@ -439,14 +438,9 @@ fn held_for(party: &Party, now: OffsetDateTime) -> String {
 
 /// `reader report@batch-1 (pid 4711) holds since 10:02:31Z, its session beat 2 s ago: alive`
 fn holding(party: &Party, now: OffsetDateTime) -> String {
-    let slow = if party.lasted >= Duration::from_secs(60) {
-        ", slow"
-    } else {
-        ""
-    };
     let signs = match (&party.standing, party.last_beat) {
         (Standing::Live, Some(LastBeat { ago, .. })) => {
-            format!(", its session beat {} ago: alive{slow}", span(ago))
+            format!(", its session beat {} ago: alive", span(ago))
         }
         (Standing::Live, None) => ": alive".to_owned(),
         (Standing::Unknown | Standing::Absent { .. }, _) => {

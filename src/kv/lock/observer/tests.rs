@@ -534,8 +534,9 @@ fn times_are_those_of_the_writes_and_say_where_they_are_not() {
 #[test]
 fn a_grant_by_the_very_revision_is_known_without_what_came_before() {
     let mut scene = Scene::new();
-    scene.session("s1");
-    scene.lock("a", &[held("s1", Write).fence_of_this_write()]);
+    scene.sessions(&["s1", "s2"]);
+    let queue = [held("s1", Write).fence_of_this_write(), waits("s2", Read)];
+    scene.lock("a", &queue);
     scene.ready();
     let lock = scene.lock_named("a");
     assert_eq!(lock.holders[0].since.basis, Basis::Write);
@@ -645,6 +646,27 @@ fn values_of_the_length_of_a_foreign_lock_are_mostly_just_values() {
     let names: Vec<&str> = report.locks.iter().map(|lock| &*lock.resource).collect();
     assert_eq!(names, ["lock"]);
     assert_eq!(report.locks[0].format(), "shizuku");
+}
+
+#[test]
+fn a_large_place_is_judged_in_one_go() {
+    let mut scene = Scene::new();
+    let all = ["s1", "s2", "s3", "s4", "s5", "s6"];
+    scene.sessions(&all);
+    for number in 0..2_000 {
+        let mut queue = vec![held("s1", Write)];
+        queue.extend(all[1..].iter().map(|session| waits(session, Write)));
+        scene.lock(&format!("lock-{number}"), &queue);
+    }
+    scene.ready();
+    let begun = std::time::Instant::now();
+    let report = scene.report();
+    println!("2,000 locks with 10,000 waiters in {:?}", begun.elapsed());
+    assert_eq!(
+        (report.summary.locks, report.summary.waiting),
+        (2_000, 10_000)
+    );
+    assert_eq!(report.summary.faults, 0);
 }
 
 /// What can happen to a picture, in any order.

@@ -4,10 +4,12 @@
 //! not know them. It is told as it is and left alone.
 
 use std::collections::HashSet;
+use std::num::NonZeroU32;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Claim, Mode, Record, State};
+use crate::kv::Revision;
 
 /// The version that is written, and the only one that is read.
 const VERSION: u64 = 1;
@@ -17,7 +19,19 @@ const VERSION: u64 = 1;
 struct Stored {
     v: u64,
     next: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    max_streak: Option<NonZeroU32>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    streak: u32,
     q: Vec<StoredClaim>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 #[derive(Serialize, Deserialize)]
@@ -101,6 +115,19 @@ impl Record {
     /// The most bytes of a record.
     pub const MOST_BYTES: usize = 256 << 10;
 
+    /// What granting a claim adds to it: another word, and a fence of up to 20 digits.
+    const GRANT_BYTES: usize = r#","fence":18446744073709551615"#.len();
+
+    /// What counting adds to a record.
+    const STREAK_BYTES: usize = r#","streak":4294967295"#.len();
+
+    /// How large the record can get without another claim. Room for the grants is kept from the
+    /// start: a release must never fail because of those it lets in.
+    pub(super) fn most_bytes(&self) -> Option<usize> {
+        let now = self.to_bytes().ok()?.len();
+        Some(now + self.waiters().count() * Self::GRANT_BYTES + Self::STREAK_BYTES)
+    }
+
     /// The record as it is stored.
     ///
     /// # Errors
@@ -110,6 +137,8 @@ impl Record {
         serde_json::to_vec(&Stored {
             v: VERSION,
             next: self.next,
+            max_streak: self.max_writer_streak,
+            streak: self.writer_streak,
             q,
         })
     }
@@ -131,6 +160,8 @@ impl Record {
         let record = Self {
             next: stored.next,
             queue,
+            max_writer_streak: stored.max_streak,
+            writer_streak: stored.streak,
         };
         match record.broken_rule() {
             Some(rule) => Err(DecodeError::Rules { rule }),
@@ -139,7 +170,7 @@ impl Record {
     }
 
     /// The rule that the record breaks, if it does. No step leads to one that does.
-    pub(super) fn broken_rule(&self) -> Option<&'static str> {
+    pub(in crate::kv::lock) fn broken_rule(&self) -> Option<&'static str> {
         let ids: HashSet<&str> = self.queue.iter().map(|claim| claim.id.as_str()).collect();
         if ids.len() != self.queue.len() {
             return Some("every claim has an id of its own");
@@ -163,8 +194,18 @@ impl Record {
         if writers > 1 || (writers == 1 && holders > 1) {
             return Some("a writer holds alone");
         }
-        if *self != self.clone().promoted(crate::kv::Revision::ABSENT) {
+        if self.queue.is_empty() && self.max_writer_streak.is_some() {
+            return Some("a bound goes with the last claim");
+        }
+        if self.max_writer_streak.is_none() && self.writer_streak > 0 {
+            return Some("writers in a row are counted only under a bound");
+        }
+        let promoted = self.clone().promoted(Revision::ABSENT);
+        if self.queue != promoted.queue {
             return Some("nobody waits who could hold");
+        }
+        if *self != promoted {
+            return Some("a reader's turn ends the writers' row");
         }
         None
     }

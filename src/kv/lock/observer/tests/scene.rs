@@ -320,7 +320,7 @@ impl Scene {
     pub(super) fn pass_beating(&mut self, seconds: u64, ids: &[&'static str]) {
         for second in 1..=seconds {
             self.pass(1);
-            if second % 5 == 0 {
+            if second % 2 == 0 {
                 self.sessions(ids);
             }
         }

@@ -1,0 +1,635 @@
+//! What can happen next in the world, and what comes of it.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use stateright::{Model, Property};
+
+use super::super::line::{Next, Outcome};
+use super::super::record::{Mode, Record, Request, Step};
+use super::super::session::Cause;
+use super::world::{At, Beat, Flight, Mishaps, Person, Place, Rule, Sent, Time, World, name};
+use crate::kv::Revision;
+
+/// What is checked: who there is, what may go wrong, and which mistake the program has.
+#[derive(Debug, Clone)]
+pub(super) struct Setup {
+    pub(super) roles: Vec<Role>,
+    pub(super) time: Time,
+    /// How many of them, from the first, others may take for dead while they live. The guards of
+    /// the rest are always valid, which is the worst that they can be to others.
+    pub(super) victims: usize,
+    pub(super) max_writer_streak: Option<NonZeroU32>,
+    pub(super) mishaps: Mishaps,
+    pub(super) mistake: Option<Mistake>,
+}
+
+/// What a process wants of the lock.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Role {
+    pub(super) mode: Mode,
+    /// Whether it waits in the queue, or wants the lock at once or not at all.
+    pub(super) waits: bool,
+    /// Whether it may go on as a reader.
+    pub(super) downgrades: bool,
+    /// How often it asks.
+    pub(super) attempts: u8,
+}
+
+/// A program that is wrong in one place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mistake {
+    /// Claims of a silent session are taken out without killing it.
+    EvictWithoutKill,
+    /// A broken session's claims are taken out at once.
+    BreakWithoutQuarantine,
+    /// An attempt is given up without making sure that no write of it lands late.
+    CancelWithoutNoOp,
+    /// A guard is valid from when its beat was acknowledged.
+    ValidFromAcknowledgement,
+    /// A conflict is taken for proof that the attempt did not land.
+    ConflictIsFailure,
+}
+
+/// Something that happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Event {
+    /// Time passes.
+    Tick,
+    Ask(usize),
+    /// A read is answered by the leader.
+    Answer(usize),
+    StaleAnswer(usize),
+    /// A write reaches the store.
+    Land(usize),
+    /// Its process learns of it.
+    Acknowledge(usize),
+    /// Its process never will.
+    Lose(usize),
+    /// A read or write fails for good.
+    Fail(usize),
+    /// A write that nobody waits for reaches the store.
+    LandLate(usize),
+    /// The watch tells what is stored.
+    Tell(usize),
+    Outage(usize),
+    /// The future that asks is dropped.
+    Cancel(usize),
+    /// The guard is.
+    Release(usize),
+    Downgrade(usize),
+    Beat(usize),
+    LandBeat(usize),
+    AcknowledgeBeat(usize),
+    Crash(usize),
+    KillSilent(usize),
+    /// Somebody on the same machine sees that the process is gone.
+    KillGone(usize),
+    Break(usize),
+    Evict(usize),
+}
+
+impl Event {
+    /// Whether it is what happens in the end when nothing more goes wrong and nobody asks anew.
+    pub(super) fn is_progress(self, world: &World) -> bool {
+        match self {
+            Self::Ask(_)
+            | Self::StaleAnswer(_)
+            | Self::Lose(_)
+            | Self::Fail(_)
+            | Self::LandLate(_)
+            | Self::Outage(_)
+            | Self::Cancel(_)
+            | Self::Downgrade(_)
+            | Self::Crash(_)
+            | Self::Break(_) => false,
+            Self::KillSilent(who) => !world.people[who].up,
+            _ => true,
+        }
+    }
+}
+
+impl Setup {
+    fn request(&self, who: usize, number: u8) -> Request {
+        Request {
+            id: format!("{who}.{number}"),
+            session: name(who),
+            mode: self.roles[who].mode,
+            owner: String::new(),
+            label: String::new(),
+            asked_ms: 0,
+            max_writer_streak: self.max_writer_streak,
+        }
+    }
+
+    /// What a process does about what it has learned: at once, all of it.
+    fn drive(&self, world: &mut World, who: usize) {
+        let person = &mut world.people[who];
+        for (_, outcome) in person.line.outcomes() {
+            person.place = match (outcome, person.place) {
+                (Outcome::Granted { .. }, Place::Asking) => Place::Inside(self.roles[who].mode),
+                (Outcome::Granted { .. }, place) => place,
+                (Outcome::Downgraded, _) => Place::Inside(Mode::Read),
+                (Outcome::Refused(_) | Outcome::Released | Outcome::Gone, _) => Place::Outside,
+            };
+        }
+        match person.line.next() {
+            Next::Rest => {}
+            Next::Read => person.flight = Flight::Read,
+            Next::Write { record, base } => {
+                let sent = Sent {
+                    by: who,
+                    base: base.0,
+                    after: Arc::new(record),
+                };
+                let end = (base.0 != world.stored.revision).then_some(Err(()));
+                person.flight = Flight::Write { sent, end };
+            }
+        }
+    }
+
+    fn answer(&self, world: &mut World, who: usize, at: &At) {
+        let person = &mut world.people[who];
+        person.flight = Flight::None;
+        person
+            .line
+            .read(Record::clone(&at.record), Revision(at.revision));
+        self.drive(world, who);
+    }
+
+    fn ask(&self, world: &mut World, who: usize) {
+        let person = &mut world.people[who];
+        person.asked += 1;
+        person.place = Place::Asking;
+        let request = self.request(who, person.asked);
+        person.line.acquire(request, self.roles[who].waits);
+        self.drive(world, who);
+    }
+
+    fn downgrade(&self, world: &mut World, who: usize) {
+        let person = &mut world.people[who];
+        let id = format!("{who}.{}", person.asked);
+        person.line.downgrade(&id);
+        person.place = Place::Inside(Mode::Read);
+        self.drive(world, who);
+    }
+
+    fn land(&self, world: &mut World, sent: &Sent) -> Result<u64, ()> {
+        world.land(sent, self.mishaps.stale_reads > 0).ok_or(())
+    }
+
+    fn fail(&self, world: &mut World, who: usize) {
+        world.left.failures -= 1;
+        let person = &mut world.people[who];
+        person.flight = Flight::None;
+        person.line.failed();
+        abandon(person);
+        self.drive(world, who);
+    }
+
+    fn land_beat(&self, world: &mut World, who: usize) {
+        let person = &mut world.people[who];
+        if person.session(self.time).beaten().is_none() {
+            world.fault = Some(Rule::DeadBeats);
+        }
+        person.quiet = self.time.after_change(person.quiet);
+        let landed = Some(true);
+        let beat = person.beat.filter(|_| person.up);
+        person.beat = beat.map(|beat| Beat { landed, ..beat });
+    }
+
+    fn acknowledge_beat(&self, world: &mut World, who: usize) {
+        let person = &mut world.people[who];
+        match person.beat.take() {
+            Some(Beat {
+                age,
+                landed: Some(true),
+            }) => {
+                let is_wrong = self.mistake == Some(Mistake::ValidFromAcknowledgement);
+                person.sent = if is_wrong { 0 } else { age };
+            }
+            _ => {
+                person.lost = true;
+                if person.place != Place::Outside {
+                    self.leave(world, who);
+                }
+            }
+        }
+    }
+
+    fn evict(&self, world: &mut World, who: usize) {
+        let At { revision, record } = world.stored.clone();
+        if let Step::Write(after) = record.evict(&name(who), Revision(revision)) {
+            let sent = Sent {
+                by: who,
+                base: revision,
+                after: Arc::new(after),
+            };
+            let _ = self.land(world, &sent);
+            world.evicted = true;
+        }
+    }
+
+    /// Worlds that differ in nothing that anything depends on are one.
+    fn forget_what_does_not_matter(&self, world: &mut World) {
+        if world.left.stale_reads == 0 {
+            world.before = None;
+        }
+        for (who, person) in world.people.iter_mut().enumerate() {
+            if !self.is_needed(person, who) {
+                person.sent = 0;
+                person.quiet = 0;
+                person.beat = None;
+            }
+            if person.lost {
+                person.sent = self.time.invalid;
+            }
+            if let Some(Beat {
+                age,
+                landed: Some(false),
+            }) = &mut person.beat
+            {
+                *age = 0;
+            }
+        }
+    }
+
+    fn acknowledge(&self, world: &mut World, who: usize) {
+        let person = &mut world.people[who];
+        match std::mem::replace(&mut person.flight, Flight::None) {
+            Flight::Write {
+                end: Some(Ok(revision)),
+                ..
+            } => person.line.written(Revision(revision)),
+            Flight::Write {
+                end: Some(Err(())), ..
+            } => {
+                person.line.conflict();
+                if self.mistake == Some(Mistake::ConflictIsFailure) {
+                    abandon(person);
+                }
+            }
+            other => person.flight = other,
+        }
+        self.drive(world, who);
+    }
+
+    fn lose(&self, world: &mut World, who: usize) {
+        world.left.unknowns -= 1;
+        let person = &mut world.people[who];
+        if let Flight::Write { sent, end } = std::mem::replace(&mut person.flight, Flight::None) {
+            person.line.unknown();
+            if person.place == Place::Leaving && self.mistake == Some(Mistake::CancelWithoutNoOp) {
+                person.line.forget_doubt();
+            }
+            if end.is_none() {
+                keep_late(world, sent);
+            }
+        }
+        self.drive(world, who);
+    }
+
+    /// The process gives its attempt up: nobody waits for it any more.
+    fn leave(&self, world: &mut World, who: usize) {
+        let person = &mut world.people[who];
+        let id = format!("{who}.{}", person.asked);
+        person.line.release(&id);
+        person.place = Place::Leaving;
+        if self.mistake == Some(Mistake::CancelWithoutNoOp) {
+            person.line.forget_doubt();
+        }
+        self.drive(world, who);
+    }
+
+    /// Whether anything depends on time: only what can end a session of a live process does.
+    fn has_time(&self) -> bool {
+        self.mishaps.stalls + self.mishaps.breaks > 0
+    }
+
+    /// Whether a process's session can end by time.
+    fn ages(&self, who: usize) -> bool {
+        self.has_time() && who < self.victims
+    }
+
+    /// Whether anything depends on whether its session lives.
+    fn is_needed(&self, person: &Person, who: usize) -> bool {
+        person.asked > 0 && !(person.up && person.is_done(self.roles[who].attempts))
+    }
+
+    fn crash(&self, world: &mut World, who: usize) {
+        world.left.crashes -= 1;
+        let person = &mut world.people[who];
+        let flight = std::mem::replace(&mut person.flight, Flight::None);
+        *person = Person {
+            up: false,
+            asked: self.roles[who].attempts,
+            dead: person.dead,
+            quiet: person.quiet,
+            sent: self.time.invalid,
+            beat: person.beat.filter(|beat| beat.landed.is_none()),
+            ..Person::new(who)
+        };
+        if let Flight::Write { sent, end: None } = flight {
+            keep_late(world, sent);
+        }
+    }
+
+    fn tick(&self, world: &mut World) {
+        let Time {
+            invalid, silent, ..
+        } = self.time;
+        for (who, person) in world.people.iter_mut().enumerate() {
+            if !self.ages(who) || !self.is_needed(person, who) {
+                continue;
+            }
+            if let Some(beat) = &mut person.beat {
+                beat.age = (beat.age + 1).min(invalid);
+            }
+            person.sent = (person.sent + 1).min(invalid);
+            if person.dead.is_none_or(|why| why == Cause::Broken) {
+                person.quiet = (person.quiet + 1).min(silent);
+            }
+        }
+    }
+
+    fn evictable(&self, world: &World, who: usize) -> bool {
+        let person = &world.people[who];
+        let is_silent = self.time.is_silent(person.quiet);
+        let may = match person.dead {
+            Some(Cause::Broken) => {
+                is_silent || self.mistake == Some(Mistake::BreakWithoutQuarantine)
+            }
+            Some(_) => true,
+            None => is_silent && self.mistake == Some(Mistake::EvictWithoutKill),
+        };
+        let claims = world.stored.record.claims();
+        may && claims.iter().any(|claim| claim.session == name(who))
+    }
+
+    /// What can happen to one process.
+    fn events_of(&self, world: &World, who: usize, add: &mut impl FnMut(Event)) {
+        let person = &world.people[who];
+        let left = &world.left;
+        let mut when = |may: bool, event: Event| {
+            if may {
+                add(event);
+            }
+        };
+        if let Some(beat) = person.beat {
+            when(beat.landed.is_none(), Event::LandBeat(who));
+            when(
+                beat.landed.is_some() && person.up,
+                Event::AcknowledgeBeat(who),
+            );
+        }
+        let is_dead = person.dead.is_some();
+        let is_needed = self.is_needed(person, who);
+        let is_victim = !is_dead && is_needed && self.ages(who);
+        let is_silent = is_victim && self.time.is_silent(person.quiet);
+        when(
+            is_silent && (!person.up || left.stalls > 0),
+            Event::KillSilent(who),
+        );
+        when(!person.up && !is_dead, Event::KillGone(who));
+        when(self.evictable(world, who), Event::Evict(who));
+        if !person.up {
+            return;
+        }
+        let is_due = person.sent > 0 && person.beat.is_none();
+        let beats = self.ages(who) && is_needed && !person.lost;
+        when(is_due && beats, Event::Beat(who));
+        when(left.breaks > 0 && is_victim, Event::Break(who));
+        when(left.crashes > 0 && is_needed, Event::Crash(who));
+        match &person.flight {
+            Flight::None => {}
+            Flight::Read => {
+                when(true, Event::Answer(who));
+                when(
+                    left.stale_reads > 0 && world.before.is_some(),
+                    Event::StaleAnswer(who),
+                );
+                when(left.failures > 0, Event::Fail(who));
+            }
+            Flight::Write { end, .. } => {
+                when(end.is_none(), Event::Land(who));
+                when(end.is_some(), Event::Acknowledge(who));
+                when(left.unknowns > 0, Event::Lose(who));
+                when(left.failures > 0 && end.is_none(), Event::Fail(who));
+            }
+        }
+        let role = self.roles[who];
+        match person.place {
+            Place::Outside => {
+                let may = person.asked < role.attempts && !person.lost;
+                when(may, Event::Ask(who));
+            }
+            Place::Asking => when(left.cancels > 0, Event::Cancel(who)),
+            Place::Inside(mode) => {
+                when(true, Event::Release(who));
+                let may = role.downgrades && mode == Mode::Write;
+                when(may, Event::Downgrade(who));
+            }
+            Place::Leaving => {}
+        }
+        let known = person.line.known().map(|(revision, _)| revision.0);
+        let is_behind = known.is_some_and(|known| known < world.stored.revision);
+        when(
+            is_behind && person.place != Place::Outside,
+            Event::Tell(who),
+        );
+        when(
+            left.outages > 0 && known.is_some() && !person.line.is_idle(),
+            Event::Outage(who),
+        );
+    }
+}
+
+/// A store that fails ends the attempts that have no claim.
+fn abandon(person: &mut Person) {
+    if !person.line.abandon().is_empty() {
+        person.place = Place::Outside;
+    }
+}
+
+fn keep_late(world: &mut World, sent: Sent) {
+    if sent.base == world.stored.revision && !world.late.contains(&sent) {
+        world.late.push(sent);
+        world.late.sort_by_key(|late| late.by);
+    }
+}
+
+impl Model for Setup {
+    type State = World;
+    type Action = Event;
+
+    fn init_states(&self) -> Vec<World> {
+        vec![World {
+            stored: At {
+                revision: 0,
+                record: Arc::default(),
+            },
+            before: None,
+            late: Vec::new(),
+            people: (0..self.roles.len()).map(Person::new).collect(),
+            left: self.mishaps,
+            fault: None,
+            evicted: false,
+        }]
+    }
+
+    fn actions(&self, world: &World, events: &mut Vec<Event>) {
+        if world.fault.is_some() {
+            return;
+        }
+        if self.has_time() {
+            events.push(Event::Tick);
+        }
+        for late in 0..world.late.len() {
+            events.push(Event::LandLate(late));
+        }
+        for who in 0..self.roles.len() {
+            self.events_of(world, who, &mut |event| events.push(event));
+        }
+    }
+
+    fn next_state(&self, world: &World, event: Event) -> Option<World> {
+        let mut world = world.clone();
+        match event {
+            Event::Tick => self.tick(&mut world),
+            Event::Ask(who) => self.ask(&mut world, who),
+            Event::Answer(who) => {
+                let at = world.stored.clone();
+                self.answer(&mut world, who, &at);
+            }
+            Event::StaleAnswer(who) => {
+                world.left.stale_reads -= 1;
+                let at = world.before.clone()?;
+                self.answer(&mut world, who, &at);
+            }
+            Event::Land(who) => {
+                if let Flight::Write { sent, .. } = world.people[who].flight.clone() {
+                    let end = Some(self.land(&mut world, &sent));
+                    world.people[who].flight = Flight::Write { sent, end };
+                }
+            }
+            Event::LandLate(late) => {
+                let sent = world.late.remove(late);
+                let _ = self.land(&mut world, &sent);
+            }
+            Event::Acknowledge(who) => self.acknowledge(&mut world, who),
+            Event::Lose(who) => self.lose(&mut world, who),
+            Event::Fail(who) => self.fail(&mut world, who),
+            Event::Tell(who) => {
+                let At { revision, record } = world.stored.clone();
+                let line = &mut world.people[who].line;
+                line.told(Record::clone(&record), Revision(revision));
+                self.drive(&mut world, who);
+            }
+            Event::Outage(who) => {
+                world.left.outages -= 1;
+                world.people[who].line.forget();
+                self.drive(&mut world, who);
+            }
+            Event::Cancel(who) => {
+                world.left.cancels -= 1;
+                self.leave(&mut world, who);
+            }
+            Event::Release(who) => self.leave(&mut world, who),
+            Event::Downgrade(who) => self.downgrade(&mut world, who),
+            Event::Beat(who) => {
+                let person = &mut world.people[who];
+                // It expects the revision of its last beat: a kill is at another one.
+                let landed = person.dead.is_some().then_some(false);
+                person.beat = Some(Beat { age: 0, landed });
+            }
+            Event::LandBeat(who) => self.land_beat(&mut world, who),
+            Event::AcknowledgeBeat(who) => self.acknowledge_beat(&mut world, who),
+            Event::Crash(who) => self.crash(&mut world, who),
+            Event::KillSilent(who) => {
+                if world.people[who].up {
+                    world.left.stalls -= 1;
+                }
+                world.people[who].kill(Cause::Silent, self.time);
+            }
+            Event::KillGone(who) => world.people[who].kill(Cause::Gone, self.time),
+            Event::Break(who) => {
+                world.left.breaks -= 1;
+                world.people[who].kill(Cause::Broken, self.time);
+            }
+            Event::Evict(who) => self.evict(&mut world, who),
+        }
+        self.forget_what_does_not_matter(&mut world);
+        world.renumber();
+        Some(world)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always(
+                "1 no two valid guards conflict",
+                |setup: &Self, world: &World| {
+                    let guards = world
+                        .people
+                        .iter()
+                        .filter_map(|person| person.holds(setup.time));
+                    let (mut readers, mut writers) = (0, 0);
+                    for guard in guards {
+                        match guard {
+                            Mode::Read => readers += 1,
+                            Mode::Write => writers += 1,
+                        }
+                    }
+                    writers == 0 || (writers == 1 && readers == 0)
+                },
+            ),
+            Property::always(
+                "2, 3 what is stored keeps the record's rules",
+                |_: &Self, world: &World| !matches!(world.fault, Some(Rule::Record(_))),
+            ),
+            Property::always("4 fences rise", |_: &Self, world: &World| {
+                world.fault != Some(Rule::Fences)
+            }),
+            Property::always(
+                "5 no reader is granted while a writer waits",
+                |_: &Self, world: &World| world.fault != Some(Rule::WritersFirst),
+            ),
+            Property::always(
+                "6 no claim of a live session lacks an owner",
+                |_: &Self, world: &World| {
+                    let claims = world.stored.record.claims();
+                    claims.iter().all(|claim| {
+                        let owner = world.people.iter().enumerate();
+                        let mut owner = owner.filter(|(who, _)| name(*who) == claim.session);
+                        let lives = |person: &Person| person.up && person.dead.is_none();
+                        owner.all(|(_, person)| {
+                            let mut wanted = person.line.attempts();
+                            !lives(person)
+                                || !person.line.is_idle()
+                                || wanted.any(|id| id == claim.id)
+                        })
+                    })
+                },
+            ),
+            Property::always("7 a dead session never beats", |_: &Self, world: &World| {
+                world.fault != Some(Rule::DeadBeats)
+            }),
+            Property::sometimes(
+                "somebody comes in after a dead one",
+                |setup: &Self, world: &World| {
+                    let holds = |person: &Person| person.holds(setup.time).is_some();
+                    world.evicted && world.people.iter().any(holds)
+                },
+            ),
+            Property::sometimes(
+                "somebody holds who is not valid any more",
+                |setup: &Self, world: &World| {
+                    let stale = |person: &Person| {
+                        matches!(person.place, Place::Inside(_))
+                            && person.holds(setup.time).is_none()
+                    };
+                    world.people.iter().any(stale)
+                },
+            ),
+        ]
+    }
+}
