@@ -41,13 +41,17 @@ impl Place {
     fn held(&self) -> (Child, String) {
         let words = ["lock", "run", "b", "r", "--", "sleep", "300"];
         let holder = self.command(&words).stdin(Stdio::null()).spawn().unwrap();
-        loop {
+        let look = || {
             let lock = self.shows();
-            if let Some(session) = lock["holders"][0]["session"].as_str() {
-                return (holder, session.to_owned());
-            }
+            let session = lock["holders"][0]["session"].as_str();
+            session.map(str::to_owned)
+        };
+        let mut session = look();
+        while session.is_none() {
             std::thread::sleep(std::time::Duration::from_millis(10));
+            session = look();
         }
+        (holder, session.unwrap())
     }
 }
 
