@@ -104,6 +104,7 @@ fn a_break_says_what_it_does_and_asks() {
         &session,
     ];
     let mut terminal = Terminal::run(&words);
+    terminal.shows("it is ALIVE");
     terminal.shows("after a quarantine of 16 s");
     terminal.shows("acts on revision");
     terminal.shows("[y/N]");

@@ -214,7 +214,9 @@ impl Locker {
                     patience,
                     meets,
                 } => {
-                    tokio::time::sleep(around(&mut self.rng, 15_000)).await;
+                    // The first time soon, so that nobody has to wait for it.
+                    let rests = if turns == 1 { 8_000 } else { 45_000 };
+                    tokio::time::sleep(around(&mut self.rng, rests)).await;
                     meets.wait().await;
                     cross(locks, first, then, *patience).await
                 }

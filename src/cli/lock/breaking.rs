@@ -4,13 +4,14 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use serde::Serialize;
+use time::OffsetDateTime;
 
 use crate::kv::lock::breaking::{
     BreakError, Breaking, Broken, Freed, Manner, Pulse, Sight, reset_shizuku,
 };
 use crate::kv::lock::diagnosis::span;
 use crate::kv::lock::record::{Claim, Mode, Record, State};
-use crate::kv::lock::session::Process;
+use crate::kv::lock::session::{Process, Session};
 use crate::kv::lock::shizuku::{Shizuku, ShizukuMode};
 use crate::kv::{Error, Key, Revision, Store};
 
@@ -139,7 +140,7 @@ fn explain(sight: &Sight, manner: Manner) {
         format!("pid {} on {}: ", session.pid, session.host)
     });
     lines.push(match sight.pulse() {
-        Pulse::Alive => format!("{place}not known to be dead"),
+        Pulse::Alive => format!("{place}its session {}", beat(sight)),
         Pulse::Gone => format!("{place}the process is gone"),
         Pulse::Dead(death) => format!("{place}killed already, by {}", death.by),
         Pulse::Missing => "its session has no record any more".to_owned(),
@@ -182,7 +183,23 @@ fn explain(sight: &Sight, manner: Manner) {
     }
 }
 
-/// A claim in words: `write deploy (s_1qpz) holds`.
+/// When a session that was not killed beat last, in words.
+fn beat(sight: &Sight) -> String {
+    let Some(at) = sight.beaten_at() else {
+        return "has not beaten".to_owned();
+    };
+    // The store's clock can be ahead of ours.
+    let ago = Duration::try_from(OffsetDateTime::now_utc() - at).unwrap_or_default();
+    let lease = sight.session().and_then(Session::lease).unwrap_or_default();
+    let alive = if ago < lease.length() {
+        "it is ALIVE"
+    } else {
+        "it may be dead"
+    };
+    format!("beat {} ago by the store's clock: {alive}", span(ago))
+}
+
+/// A claim in words: `writer deploy (s_1qpz) holds`.
 fn words(claim: &Claim) -> String {
     let holds = if claim.state.is_held() {
         "holds"

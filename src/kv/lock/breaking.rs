@@ -21,6 +21,8 @@ mod tests;
 
 use std::time::Duration;
 
+use time::OffsetDateTime;
+
 pub use self::error::BreakError;
 pub use self::evicting::{Broken, Elsewhere, Freed};
 pub use self::reset::{Reset, reset_shizuku};
@@ -57,6 +59,8 @@ pub struct Sight {
 #[derive(Debug, Clone)]
 struct Found {
     revision: Revision,
+    /// When the store took it.
+    created: Option<OffsetDateTime>,
     content: Result<Option<Session>, DecodeError>,
 }
 
@@ -168,6 +172,11 @@ impl Sight {
     /// The session's record, where there is one.
     pub fn session(&self) -> Option<&Session> {
         self.session.content.as_ref().ok()?.as_ref()
+    }
+
+    /// When the session beat last, or was killed, by the store's clock.
+    pub fn beaten_at(&self) -> Option<OffsetDateTime> {
+        self.session.created
     }
 
     /// How it stands with the session. Reads this system's own files.
@@ -385,6 +394,7 @@ impl Found {
         let content = entry.as_ref().and_then(Entry::live_value);
         Ok(Self {
             revision: revision_of(entry.as_ref()),
+            created: entry.as_ref().map(|entry| entry.created),
             content: content.map(|value| Session::from_bytes(value)).transpose(),
         })
     }
