@@ -27,6 +27,8 @@ Examples:
   kvscope get config app.billing.limits --json
   kvscope update config app.billing.limits '{\"max\":2}' 8841
   kvscope watch config 'app.billing.>' --json
+  kvscope lock ls                               who holds what, faults first
+  kvscope lock run config migrations --wait 30s -- ./migrate.sh
   kvscope lock ls                               who holds, who waits, and what is stuck
   kvscope lock show config billing.ledger
 
