@@ -30,8 +30,9 @@ use crate::kv::{Entry, Filter, Key, Revision, Watch, WatchEvent, WatchOptions, W
 const LINGER: Duration = Duration::from_secs(5);
 /// The shortest and the longest wait after writes that met others.
 const BACK_OFF: (Duration, Duration) = (Duration::from_micros(500), Duration::from_millis(200));
-/// How often one who queues gives way: whoever has lost more often hurries.
-const MOST_CONFLICTS: u32 = 6;
+/// How often that wait doubles: enough for those who queue not to meet, and not so often that
+/// one of them is left behind.
+const MOST_DOUBLINGS: u32 = 7;
 /// How long a watch may take to tell what a write met, before it is read.
 const NEWS: Duration = Duration::from_millis(2);
 /// How long one who waits lets those before it pass, for each of them, before it queues.
@@ -495,8 +496,7 @@ impl Lane {
     }
 
     /// Somebody else wrote in between. Whoever makes room goes on as soon as it is known what was
-    /// written, since everybody waits for it; others take their time, longer and longer, until it
-    /// has been enough.
+    /// written, since everybody waits for it; others take their time, the longer the more often.
     fn back_off(&mut self) {
         self.conflicts += 1;
         if self.line.makes_room() {
@@ -510,12 +510,8 @@ impl Lane {
         let (shortest, longest) = BACK_OFF;
         let took = self.try_begun.elapsed().min(longest);
         let shortest = shortest.max(took);
-        let most = if self.conflicts > MOST_CONFLICTS {
-            shortest
-        } else {
-            let most = shortest * 2u32.pow(self.conflicts);
-            most.max(PASS * self.queue).min(longest.max(took * 2))
-        };
+        let most = shortest * 2u32.pow(self.conflicts.min(MOST_DOUBLINGS));
+        let most = most.max(PASS * self.queue).min(longest.max(took * 2));
         self.rest(most.mul_f64(fastrand::f64()));
         self.reads_after_rest = true;
     }
