@@ -5,12 +5,15 @@
 //! ```
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::Event;
 
 use super::value::Document;
 use crate::kv::backend::{BucketInfo, Capabilities, Connection, Consistency, Overview};
+use crate::kv::lock::observer::Report;
+use crate::kv::lock::timeline::Timeline;
 use crate::kv::{BucketName, Entry, Error, Key, WatchEvent, WatchFrom};
 
 /// A moment in milliseconds since 1970, UTC.
@@ -35,6 +38,8 @@ pub enum Message {
     Watch(WatchId, Vec<WatchEvent>),
     /// A watch could not be begun, or is over.
     WatchFailed(WatchId, Error),
+    /// How it stands with all locks.
+    Locks(Arc<LockReport>),
     /// The connection changed its state.
     Connection(Connection),
     /// The moment that [`App::deadline`](super::app::App::deadline) named has come.
@@ -60,6 +65,19 @@ pub enum Reply {
     Ping(Result<Duration, Error>),
     /// What is known of the place.
     Overview(Result<Overview, Error>),
+    /// The past of a lock.
+    Timeline(Result<Timeline, Error>),
+}
+
+/// How it stands with all locks, and when that was.
+#[derive(Debug)]
+pub struct LockReport {
+    /// The locks.
+    pub report: Report,
+    /// The time of day at which it was made. Ages go on from there.
+    pub at: Millis,
+    /// The same moment in time since boot: what the report tells other moments by.
+    pub boot: Duration,
 }
 
 /// An entry with its value made ready for the screen.
@@ -123,6 +141,10 @@ pub enum Effect {
     Watch(WatchId, BucketName, WatchFrom),
     /// End a watch.
     Unwatch(WatchId),
+    /// Observe the locks of these buckets from now on, and of no others.
+    Locks(Vec<BucketName>),
+    /// Read the past of a lock.
+    Timeline(RequestId, BucketName, Key),
     /// Put a text on the user's clipboard.
     Copy(String),
     /// Give the terminal back to the shell until it is continued.

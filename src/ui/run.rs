@@ -91,6 +91,9 @@ impl Console {
                 Some(batch) = deliveries.watches.recv(), if self.app.takes_watches() => {
                     self.take(batch)?;
                 }
+                report = deliveries.locks.next(), if self.app.takes_watches() => {
+                    self.take(report)?;
+                }
                 () = sleep_until(wake) => {
                     if !self.app.is_dirty() {
                         self.take(Message::Deadline)?;

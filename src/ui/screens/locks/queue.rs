@@ -1,0 +1,117 @@
+//! The queue of a lock as a tree: who holds on top, each waiter below whoever it waits for. Runs of
+//! equal ones are folded where there is no room. Pure.
+
+use std::ops::Range;
+
+use crate::kv::lock::observer::{Lock, Party, Standing};
+use crate::kv::lock::record::Mode;
+
+/// How deep the tree goes before it goes on straight down.
+const DEPTH: usize = 6;
+
+/// A row of the queue. Places count those who hold, then those who wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Row {
+    /// One who holds or waits.
+    Party {
+        place: usize,
+        /// How deep it stands in the tree; `None` for one who holds.
+        depth: Option<usize>,
+    },
+    /// Several that are alike.
+    Folded {
+        places: Range<usize>,
+        depth: Option<usize>,
+    },
+    /// So many more.
+    More(usize),
+}
+
+/// One who holds or waits, by its place.
+pub(super) fn party(lock: &Lock, place: usize) -> Option<&Party> {
+    let waiter = || lock.waiters.get(place.checked_sub(lock.holders.len())?);
+    lock.holders.get(place).or_else(waiter)
+}
+
+/// The rows, all of them, or folded into so many.
+pub(super) fn rows(lock: &Lock, room: Option<usize>) -> Vec<Row> {
+    let holders = lock.holders.len();
+    let writers = lock.waiting(Mode::Write).count();
+    let all = 0..holders + lock.waiters.len();
+    let mut rows: Vec<Row> = all
+        .map(|place| Row::Party {
+            place,
+            depth: place
+                .checked_sub(holders)
+                .map(|at| at.min(writers).min(DEPTH)),
+        })
+        .collect();
+    let Some(room) = room else {
+        return rows;
+    };
+    let first_waiter = holders;
+    let is_reader = |party: &Party| party.mode == Mode::Read;
+    // Readers in line tell least, the first in line tells most.
+    let kinds: [&dyn Fn(usize, &Party) -> bool; 3] = [
+        &|place, party| place > first_waiter && is_reader(party),
+        &|place, _| place < holders,
+        &|place, party| place > first_waiter && !is_reader(party),
+    ];
+    for is_it in kinds {
+        if rows.len() <= room {
+            return rows;
+        }
+        rows = fold(lock, rows, is_it);
+    }
+    if rows.len() > room {
+        let kept = room.saturating_sub(1);
+        let left = rows.split_off(kept);
+        rows.push(Row::More(left.iter().map(Row::count).sum()));
+    }
+    rows
+}
+
+/// Makes one row of those that follow each other and are of a kind. What is not well stays apart.
+fn fold(lock: &Lock, rows: Vec<Row>, is_it: &dyn Fn(usize, &Party) -> bool) -> Vec<Row> {
+    let mut folded: Vec<Row> = Vec::new();
+    for row in rows {
+        let Row::Party { place, depth } = row else {
+            folded.push(row);
+            continue;
+        };
+        let is_kind = |place: usize| {
+            party(lock, place).is_some_and(|party| {
+                let is_well = matches!(party.standing, Standing::Live | Standing::Unknown);
+                is_well && is_it(place, party)
+            })
+        };
+        match folded.last_mut() {
+            Some(Row::Folded { places, .. }) if places.end == place && is_kind(place) => {
+                places.end += 1;
+            }
+            Some(Row::Party {
+                place: before,
+                depth: depth_before,
+            }) if *before + 1 == place && is_kind(*before) && is_kind(place) => {
+                let (before, depth) = (*before, *depth_before);
+                folded.pop();
+                folded.push(Row::Folded {
+                    places: before..place + 1,
+                    depth,
+                });
+            }
+            _ => folded.push(Row::Party { place, depth }),
+        }
+    }
+    folded
+}
+
+impl Row {
+    fn count(&self) -> usize {
+        match self {
+            Self::Party { .. } => 1,
+            Self::Folded { places, .. } => places.len(),
+            Self::More(count) => *count,
+        }
+    }
+}
