@@ -185,14 +185,25 @@ impl Watch {
     ///
     /// Cancel-safe: events are taken only when they are returned.
     pub async fn next_batch(&self) -> Option<Vec<WatchEvent>> {
+        self.next_batch_of(usize::MAX).await
+    }
+
+    /// The same, but no more events than this at once. What is left in the watch still holds up
+    /// the store, which what was taken does not.
+    ///
+    /// Cancel-safe: events are taken only when they are returned.
+    pub async fn next_batch_of(&self, most: usize) -> Option<Vec<WatchEvent>> {
         std::future::poll_fn(|context| {
             let mut state = self.queue.lock();
             if state.events.is_empty() {
                 return state.wait_or_end(context).map(|()| None);
             }
-            let batch = state.take_all();
+            let batch = state.take(most.max(1));
+            let has_room = state.has_room();
             drop(state);
-            self.queue.room.notify_one();
+            if has_room {
+                self.queue.room.notify_one();
+            }
             Poll::Ready(Some(batch))
         })
         .await
@@ -268,6 +279,11 @@ impl WatchSender {
             }
             notified.await;
         }
+    }
+
+    /// Whether there is nothing for [`WatchSender::room`] to wait for.
+    pub fn has_room(&self) -> bool {
+        self.queue.lock().has_room()
     }
 
     /// Whether so many bytes wait that even live entries should be held up.
@@ -358,9 +374,7 @@ impl State {
     fn take_one(&mut self) -> Option<WatchEvent> {
         let event = self.events.pop_front()?;
         self.taken += 1;
-        if let WatchEvent::Entry(entry) = &event {
-            self.bytes = self.bytes.saturating_sub(value_length(entry));
-        }
+        self.bytes = self.bytes.saturating_sub(event_length(&event));
         if self.events.is_empty() {
             self.newest.clear();
             self.coalesced_from = None;
@@ -368,7 +382,14 @@ impl State {
         Some(event)
     }
 
-    fn take_all(&mut self) -> Vec<WatchEvent> {
+    fn take(&mut self, most: usize) -> Vec<WatchEvent> {
+        if most < self.events.len() {
+            let batch: Vec<_> = self.events.drain(..most).collect();
+            self.taken += batch.len() as u64;
+            let bytes: u64 = batch.iter().map(event_length).sum();
+            self.bytes = self.bytes.saturating_sub(bytes);
+            return batch;
+        }
         self.taken += self.events.len() as u64;
         self.bytes = 0;
         self.newest.clear();
@@ -394,6 +415,13 @@ impl State {
 
 fn value_length(entry: &Entry) -> u64 {
     entry.value.as_ref().map_or(0, |value| value.len() as u64)
+}
+
+fn event_length(event: &WatchEvent) -> u64 {
+    match event {
+        WatchEvent::Entry(entry) => value_length(entry),
+        WatchEvent::Ready | WatchEvent::Interrupted { .. } | WatchEvent::Resumed { .. } => 0,
+    }
 }
 
 struct CloseOnDrop(Arc<Queue>);
@@ -449,6 +477,25 @@ mod tests {
         );
         drop(sender);
         assert_eq!(watch.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn what_a_watcher_leaves_holds_up_the_snapshot_and_what_it_took_does_not() {
+        let (sender, watch) = watch_channel();
+        let waiting = SOFT_LIMIT as u64 + 2;
+        sender.send_all((1..=waiting).map(|revision| entry("a", revision)));
+        assert!(!sender.has_room());
+        assert_eq!(
+            watch.next_batch_of(2).await,
+            Some(vec![entry("a", 1), entry("a", 2)])
+        );
+        assert!(!sender.has_room(), "as many wait as may");
+        assert_eq!(watch.next_batch_of(0).await, Some(vec![entry("a", 3)]));
+        assert!(sender.has_room());
+        sender.room().await;
+        let rest = watch.next_batch_of(usize::MAX).await.unwrap();
+        assert_eq!(rest.len() as u64, waiting - 3);
+        assert_eq!(watch.queue.lock().bytes, 0);
     }
 
     #[tokio::test]

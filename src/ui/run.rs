@@ -1,14 +1,14 @@
 //! The loop: messages in, frames out.
 //!
-//! Keys come first, so that a busy watch never starves them. A frame is drawn when something
-//! changed, at most sixty times a second; without a change and without an armed deadline the
-//! program sleeps.
+//! Keys come first, so that a busy watch never starves them, and the frame that answers a key does
+//! not wait. Any other is drawn when something changed, at most sixty times a second; without a
+//! change and without an armed deadline the program sleeps.
 
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crossterm::event::EventStream;
+use crossterm::event::{Event, EventStream};
 use futures_util::StreamExt as _;
 use tokio::time::Instant;
 
@@ -20,6 +20,9 @@ use super::worker::{Connector, Deliveries, Delivery, Worker};
 
 /// The least time between two frames.
 const FRAME: Duration = Duration::from_micros(16_666);
+/// The same before a frame that answers a key: what is typed is seen at once, and what is pasted
+/// as keys is not drawn letter by letter.
+const ANSWER: Duration = Duration::from_millis(4);
 
 /// Runs the console until the user leaves it, or the terminal or a signal ends it. `masks` says
 /// which parts of values are secret.
@@ -40,6 +43,7 @@ pub async fn run(
         worker,
         terminal,
         last_frame: None,
+        is_asked: false,
         is_over: false,
     };
     console.perform(effects)?;
@@ -63,6 +67,8 @@ struct Console {
     worker: Worker,
     terminal: Terminal,
     last_frame: Option<Instant>,
+    /// Whether a key was pressed since the last frame.
+    is_asked: bool,
     is_over: bool,
 }
 
@@ -107,6 +113,7 @@ impl Console {
     fn take(&mut self, message: Message) -> io::Result<()> {
         #[cfg(feature = "testing")]
         panic_where_asked(&message);
+        self.is_asked |= matches!(message, Message::Input(Event::Key(_)));
         let effects = self.app.update(message, now());
         self.perform(effects)
     }
@@ -125,7 +132,8 @@ impl Console {
     }
 
     fn draw_if_due(&mut self) -> io::Result<()> {
-        let is_due = self.last_frame.is_none_or(|last| last.elapsed() >= FRAME);
+        let pause = self.pause();
+        let is_due = self.last_frame.is_none_or(|last| last.elapsed() >= pause);
         if !self.app.is_dirty() || !is_due {
             return Ok(());
         }
@@ -134,10 +142,16 @@ impl Console {
         self.terminal
             .draw(|frame| notes = Some(app.draw(frame, now())))?;
         self.last_frame = Some(Instant::now());
+        self.is_asked = false;
         if let Some(notes) = notes {
             self.app.drawn(notes);
         }
         Ok(())
+    }
+
+    /// The least time between the last frame and the next.
+    fn pause(&self) -> Duration {
+        if self.is_asked { ANSWER } else { FRAME }
     }
 
     /// When to wake up if nothing happens: for the next frame, or for the app's deadline.
@@ -145,7 +159,7 @@ impl Console {
         if self.app.is_dirty() {
             return Some(
                 self.last_frame
-                    .map_or_else(Instant::now, |last| last + FRAME),
+                    .map_or_else(Instant::now, |last| last + self.pause()),
             );
         }
         let wait = self.app.deadline()?.saturating_sub(now()).max(0);
@@ -158,7 +172,7 @@ impl Console {
 /// needs a fault.
 #[cfg(feature = "testing")]
 fn panic_where_asked(message: &Message) {
-    use crossterm::event::{Event, KeyCode};
+    use crossterm::event::KeyCode;
 
     let Message::Input(Event::Key(key)) = message else {
         return;

@@ -319,6 +319,10 @@ impl Line {
         let Some(UnderWay::Write { after, base }) = self.under_way.take() else {
             return;
         };
+        // A claim that landed and is gone by now was taken out: it is not to be asked for again.
+        for attempt in &mut self.attempts {
+            attempt.seen |= after.claim(&attempt.request.id).is_some();
+        }
         // Somebody else may have written since, and we have heard of it already.
         let is_overtaken = self
             .known

@@ -13,6 +13,7 @@ use async_nats::{Message, StatusCode, Subscriber};
 use futures_util::{FutureExt, StreamExt};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use tokio::task::unconstrained;
 use tokio::time::Instant;
 
 use super::message::Place;
@@ -27,7 +28,7 @@ const SILENCE: Duration = Duration::from_secs(5);
 /// delete, because the connection or the process is gone, live that long.
 const INACTIVE: Duration = Duration::from_secs(15);
 /// How many messages are handled at once.
-const BATCH: usize = 512;
+const BATCH: usize = 1024;
 
 /// What a consumer is to deliver.
 #[derive(Debug, Clone)]
@@ -55,6 +56,8 @@ pub(super) struct Consumer {
     /// How many were delivered to us.
     delivered: u64,
     deadline: Instant,
+    /// Where the server waits to hear that we keep up. Until then it sends no more than 32 MiB.
+    asked: Option<String>,
     runtime: tokio::runtime::Handle,
     counted: Option<Counted>,
 }
@@ -154,6 +157,7 @@ impl Consumer {
             pending: 0,
             delivered: 0,
             deadline: Instant::now() + SILENCE,
+            asked: None,
             runtime: tokio::runtime::Handle::current(),
             counted: Some(Counted::new(session)),
         };
@@ -201,7 +205,8 @@ impl Consumer {
             if messages.len() >= BATCH {
                 break;
             }
-            next = match self.subscriber.next().now_or_never() {
+            // The runtime would hand over after a quarter of them, to whoever brings still more.
+            next = match unconstrained(self.subscriber.next()).now_or_never() {
                 Some(None) => return Err(Fault::Ended),
                 Some(some) => some,
                 None => None,
@@ -213,6 +218,23 @@ impl Consumer {
     /// Gives the consumer time to be heard again, after it was not listened to for a while.
     pub(super) fn forgive_silence(&mut self) {
         self.deadline = Instant::now() + SILENCE;
+    }
+
+    /// Whether the server waits for [`Consumer::keep_up`] before it goes on for long.
+    pub(super) fn is_asked(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Tells the server that we keep up, if it asked.
+    pub(super) fn keep_up(&mut self) {
+        let Some(subject) = self.asked.take() else {
+            return;
+        };
+        let client = self.session.client.clone();
+        // It must not wait: whoever calls may be cancelled.
+        self.runtime.spawn(async move {
+            let _ = client.publish(subject, bytes::Bytes::new()).await;
+        });
     }
 
     /// Messages are heard in the order and without the gaps of the consumer's own count.
@@ -241,12 +263,8 @@ impl Consumer {
         let header = |name: &str| message.headers.as_ref().and_then(|map| map.get(name));
         let stalled = header("Nats-Consumer-Stalled").map(|subject| subject.as_str().to_owned());
         let asked = message.reply.as_ref().map(ToString::to_string).or(stalled);
-        if let Some(subject) = asked {
-            let client = self.session.client.clone();
-            // It must not wait: whoever calls may be cancelled.
-            self.runtime.spawn(async move {
-                let _ = client.publish(subject, bytes::Bytes::new()).await;
-            });
+        if asked.is_some() {
+            self.asked = asked;
             return Ok(Heard::More);
         }
         let number = |name: &str| header(name).and_then(|number| number.as_str().parse().ok());
@@ -308,13 +326,20 @@ struct Reply {
 /// `$JS.ACK.DOMAIN.ACCOUNT.STREAM.….PENDING.RANDOM`.
 fn parse_reply(reply: &str) -> Option<Reply> {
     let rest = reply.strip_prefix("$JS.ACK.")?;
-    let tokens = rest.split('.').count();
-    let skip = match tokens {
-        7 => 3,
-        9.. => 5,
+    let mut tokens = [""; 9];
+    let mut count = 0;
+    for token in rest.split('.') {
+        if let Some(place) = tokens.get_mut(count) {
+            *place = token;
+        }
+        count += 1;
+    }
+    let numbers = match count {
+        7 => &tokens[3..7],
+        9.. => &tokens[5..9],
         _ => return None,
     };
-    let mut numbers = rest.split('.').skip(skip).map(str::parse::<u64>);
+    let mut numbers = numbers.iter().map(|number| number.parse::<u64>());
     let revision = numbers.next()?.ok()?;
     let consumer_sequence = numbers.next()?.ok()?;
     let nanos = numbers.next()?.ok()?;
@@ -322,11 +347,19 @@ fn parse_reply(reply: &str) -> Option<Reply> {
     Some(Reply {
         place: Place {
             revision,
-            created: OffsetDateTime::from_unix_timestamp_nanos(nanos.into()).ok()?,
+            created: time_of(nanos)?,
         },
         consumer_sequence,
         pending,
     })
+}
+
+/// A time in nanoseconds since 1970. The library's own way divides numbers of 128 bits.
+fn time_of(nanos: u64) -> Option<OffsetDateTime> {
+    const SECOND: u64 = 1_000_000_000;
+    let whole = OffsetDateTime::from_unix_timestamp(i64::try_from(nanos / SECOND).ok()?).ok()?;
+    let rest = u32::try_from(nanos % SECOND).ok()?;
+    whole.replace_nanosecond(rest).ok()
 }
 
 #[cfg(test)]

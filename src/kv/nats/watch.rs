@@ -1,8 +1,11 @@
 //! The task behind a watch: from a consumer to the watcher's queue, through every outage.
 //!
-//! It always listens, however slow the watcher is, but for the snapshot, which is paced. Whenever
-//! its consumer has to be made anew it first looks whether the stream is still the one that it was
-//! and still has everything; only then does it go on without a gap.
+//! It always listens, however slow the watcher is. A snapshot is paced by its flow control: the
+//! server hears that we keep up when the watcher does. What waits until then waits in the queue, as
+//! entries, which are a third as large as the client's messages.
+//!
+//! Whenever its consumer has to be made anew it first looks whether the stream is still the one that
+//! it was and still has everything; only then does it go on without a gap.
 
 mod attach;
 
@@ -189,7 +192,7 @@ impl Pump {
                         Err(Fault::Silent | Fault::Skipped) => return Interruption::Stalled,
                         Err(Fault::Ended) => return Interruption::Disconnected,
                     }
-                    if !self.complete || self.sender.is_swamped() {
+                    if self.complete && self.sender.is_swamped() {
                         tokio::select! {
                             () = self.sender.room() => stretch.consumer.forgive_silence(),
                             () = lost(&mut state, losses) => {
@@ -197,6 +200,12 @@ impl Pump {
                             }
                         }
                     }
+                    if self.complete || self.sender.has_room() {
+                        stretch.consumer.keep_up();
+                    }
+                }
+                () = self.sender.room(), if stretch.consumer.is_asked() => {
+                    stretch.consumer.keep_up();
                 }
                 (told_before, looked) = &mut check => {
                     if let Some(cause) = self.on_check(told_before, looked) {

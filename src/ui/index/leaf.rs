@@ -5,6 +5,7 @@
 
 use super::bits::Bits;
 use super::meta::{Meta, Millis};
+use super::path;
 
 /// The time of what never expires.
 pub(super) const NEVER: Millis = Millis::MAX;
@@ -68,6 +69,27 @@ impl Leaf {
                 low = middle + 1;
             } else {
                 high = middle;
+            }
+        }
+        low
+    }
+
+    /// The first row that is not before a key, in the order of keys.
+    ///
+    /// What lies between two rows has in common with the key what both of them have, and in a leaf
+    /// that is most of every key: it is not compared again.
+    pub(super) fn place_of(&self, key: &str) -> usize {
+        let key = key.as_bytes();
+        let (mut low, mut high) = (0, self.len());
+        let (mut same_low, mut same_high) = (0, 0);
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            let other = &self.text.as_bytes()[self.start(middle)..self.ends[middle] as usize];
+            let (order, same) = path::compare_behind(same_low.min(same_high), other, key);
+            if order.is_lt() {
+                (low, same_low) = (middle + 1, same);
+            } else {
+                (high, same_high) = (middle, same);
             }
         }
         low

@@ -6,16 +6,22 @@ use std::cmp::Ordering;
 /// its next sibling follow each other (`app`, `app.x`, `app-2`). It is the order of bytes, but for
 /// the dot, which comes before everything else.
 pub(super) fn compare(a: &str, b: &str) -> Ordering {
-    let (a, b) = (a.as_bytes(), b.as_bytes());
-    let same = common_length(a, b);
-    match (a.get(same), b.get(same)) {
+    compare_behind(0, a.as_bytes(), b.as_bytes()).0
+}
+
+/// The same for two keys that are known to have so many bytes in common at the front. Also tells
+/// how many they have.
+pub(super) fn compare_behind(known: usize, a: &[u8], b: &[u8]) -> (Ordering, usize) {
+    let same = known + common_length(&a[known..], &b[known..]);
+    let order = match (a.get(same), b.get(same)) {
         (Some(b'.'), Some(_)) => Ordering::Less,
         (Some(_), Some(b'.')) => Ordering::Greater,
         (Some(a), Some(b)) => a.cmp(b),
         (None, Some(_)) => Ordering::Less,
         (Some(_), None) => Ordering::Greater,
         (None, None) => Ordering::Equal,
-    }
+    };
+    (order, same)
 }
 
 /// Where `key` stands against everything under `prefix`: before it, in it, or behind it.

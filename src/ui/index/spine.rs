@@ -126,7 +126,9 @@ impl Spine {
 
     /// The place of a key, or where it would have to be put.
     pub(super) fn find(&self, key: &str) -> Result<At, At> {
-        self.at_or_place(key, self.bound(|other| path::compare(other, key).is_lt()))
+        let leaf = self.leaf_bound(|other| path::compare(other, key).is_lt());
+        let row = self.leaf(leaf).place_of(key);
+        self.at_or_place(key, At { leaf, row })
     }
 
     /// The same, quicker where the key stands a little behind the last one that was looked for.
@@ -134,7 +136,7 @@ impl Spine {
         let before = |other: &str| path::compare(other, key).is_lt();
         let found = match self.leaf_near(self.hint, before) {
             Some(leaf) => {
-                let row = self.leaf(leaf).bound(before);
+                let row = self.leaf(leaf).place_of(key);
                 self.at_or_place(key, At { leaf, row })
             }
             None => self.find(key),
@@ -189,17 +191,22 @@ impl Spine {
     /// The first place whose key is not `before`, perhaps behind the last row of its leaf. The
     /// keys that are must come first.
     pub(super) fn bound(&self, before: impl Fn(&str) -> bool) -> At {
+        let leaf = self.leaf_bound(&before);
+        At {
+            leaf,
+            row: self.leaf(leaf).bound(before),
+        }
+    }
+
+    /// The last leaf whose bound is `before`, or the first of all.
+    fn leaf_bound(&self, before: impl Fn(&str) -> bool) -> LeafAt {
         let first_of = |group: &Group| before(&group.bounds[0]);
         let group = self.groups.partition_point(first_of).saturating_sub(1);
         let bounds = &self.groups[group].bounds;
         let leaf = bounds
             .partition_point(|bound| before(bound))
             .saturating_sub(1);
-        let leaf = LeafAt { group, leaf };
-        At {
-            leaf,
-            row: self.leaf(leaf).bound(before),
-        }
+        LeafAt { group, leaf }
     }
 
     pub(super) fn next_leaf(&self, at: LeafAt) -> Option<LeafAt> {

@@ -52,15 +52,22 @@ impl Portions {
 
     /// What waits in the watch; of a snapshot a longer stretch, its entries in the order of keys.
     async fn stretch(&mut self) -> Option<Vec<WatchEvent>> {
-        let mut events = self.watch.next_batch().await?;
+        let wanted = (self.told / SHARE).min(STRETCH);
+        let most = if self.snapshot {
+            // What waits longer than that waits where it holds up the store.
+            wanted.max(PORTION)
+        } else {
+            usize::MAX
+        };
+        let mut events = self.watch.next_batch_of(most).await?;
         let mut entries_only = events.iter().all(is_entry);
         if self.snapshot {
-            let wanted = (self.told / SHARE).min(STRETCH);
             let until = Instant::now() + HELD;
             events.reserve(wanted.saturating_sub(events.len()));
             while entries_only && events.len() < wanted {
                 // The end of the watch comes again with the next call.
-                let Ok(Some(more)) = timeout_at(until, self.watch.next_batch()).await else {
+                let more = self.watch.next_batch_of(wanted - events.len());
+                let Ok(Some(more)) = timeout_at(until, more).await else {
                     break;
                 };
                 entries_only = more.iter().all(is_entry);

@@ -109,7 +109,14 @@ fn circles(
     limits: &Thresholds,
     fewest: usize,
 ) -> (Vec<Circle>, HashMap<usize, usize>) {
-    let queues: Vec<Queue> = nodes.iter().map(|parties| queue(parties)).collect();
+    let queues: Vec<Queue> = locks
+        .iter()
+        .zip(nodes)
+        .map(|(lock, parties)| Queue {
+            readers_after: lock.writers_before_readers,
+            ..queue(parties)
+        })
+        .collect();
     let mut found = Vec::new();
     let mut of_lock = HashMap::new();
     for cycle in cycles(&queues) {
@@ -140,10 +147,7 @@ fn queue(parties: &[(Option<u32>, &Party)]) -> Queue {
     let mut queue = Queue::default();
     for (node, party) in living(parties) {
         match (party.fence.is_some(), party.mode) {
-            (true, mode) => {
-                queue.holders.push(node);
-                queue.is_written |= mode == Mode::Write;
-            }
+            (true, _) => queue.holders.push(node),
             (false, Mode::Write) => queue.writers.push(node),
             (false, Mode::Read) => queue.readers.push(node),
         }

@@ -2,7 +2,7 @@
 //!
 //! Pure graph work on numbers: a node is whoever can wait, a task or a process. What a waiter needs
 //! before it can go on is every holder that it can't share with, and whoever comes before it: for a
-//! writer the writers ahead of it, for a reader every waiting writer. All of them must let go, so
+//! writer the writers ahead of it, for a reader every waiting writer that goes first. All of them must let go, so
 //! that any circle is one that nobody in it can leave.
 //!
 //! The graph is kept linear in the number of claims: a waiter points at the one right before it,
@@ -15,14 +15,12 @@ use std::collections::{HashMap, HashSet, VecDeque};
 pub(in crate::kv::lock) struct Queue {
     /// Those who hold.
     pub holders: Vec<u32>,
-    /// Whether the holder is a writer.
-    pub is_written: bool,
     /// The writers who wait, in their order.
     pub writers: Vec<u32>,
     /// The readers who wait.
     pub readers: Vec<u32>,
-    /// Whether readers may be let in before all waiting writers have had their turn.
-    pub readers_may_pass: bool,
+    /// After how many of these writers all waiting readers are let in; `None`: after all of them.
+    pub readers_after: Option<usize>,
 }
 
 /// A circle.
@@ -73,22 +71,29 @@ impl Graph {
                 let holder = node(&mut graph, *holder);
                 graph.join(all_holders, holder, at);
             }
+            let turn = lock.readers_after.unwrap_or(usize::MAX);
+            let all_readers = (turn < lock.writers.len()).then(|| graph.add(None));
             let mut before = all_holders;
-            for writer in &lock.writers {
+            let mut before_readers = all_holders;
+            for (place, writer) in lock.writers.iter().enumerate() {
                 let writer = node(&mut graph, *writer);
                 graph.join(writer, all_holders, at);
                 graph.join(writer, before, at);
+                if let Some(all_readers) = all_readers.filter(|_| place == turn) {
+                    graph.join(writer, all_readers, at);
+                }
                 before = writer;
+                if place < turn {
+                    before_readers = writer;
+                }
             }
             for reader in &lock.readers {
                 let reader = node(&mut graph, *reader);
-                // Readers inside keep a reader out only where a writer waits; that writer, or the
-                // promise to let readers pass, then makes it wait for them.
-                if lock.is_written || lock.readers_may_pass {
-                    graph.join(reader, all_holders, at);
-                }
-                if !lock.readers_may_pass {
-                    graph.join(reader, before, at);
+                // Readers inside keep a reader out only where a writer comes before it, who waits
+                // for them.
+                graph.join(reader, before_readers, at);
+                if let Some(all_readers) = all_readers {
+                    graph.join(all_readers, reader, at);
                 }
             }
         }
@@ -234,7 +239,6 @@ mod tests {
     fn written(holder: u32, writers: &[u32]) -> Queue {
         Queue {
             holders: vec![holder],
-            is_written: true,
             writers: writers.to_vec(),
             ..Queue::default()
         }
@@ -300,11 +304,13 @@ mod tests {
             [[(1, 1), (3, 0), (2, 0)]],
             "through the writer ahead"
         );
+        // The readers come first: then it is the writer who waits for them.
         let passing = Queue {
-            readers_may_pass: true,
+            readers_after: Some(0),
             ..lock
         };
-        assert_eq!(cycles(&[passing, written(3, &[2])]), []);
+        assert_eq!(cycles(&[passing.clone(), written(3, &[2])]), []);
+        assert_eq!(rounds(&[passing, written(2, &[3])]), [[(2, 0), (3, 1)]]);
     }
 
     /// Every pair of who waits for whom, spelled out, and its closure.
@@ -318,11 +324,12 @@ mod tests {
                     .iter()
                     .for_each(|ahead| add(*writer, *ahead));
             }
+            let turn = lock.readers_after.unwrap_or(usize::MAX);
+            let (before, after) = lock.writers.split_at(turn.min(lock.writers.len()));
             for reader in &lock.readers {
-                if lock.is_written || lock.writers.is_empty() {
-                    lock.holders.iter().for_each(|holder| add(*reader, *holder));
-                }
-                lock.writers.iter().for_each(|writer| add(*reader, *writer));
+                lock.holders.iter().for_each(|holder| add(*reader, *holder));
+                before.iter().for_each(|writer| add(*reader, *writer));
+                after.iter().for_each(|writer| add(*writer, *reader));
             }
         }
         for via in 0..nodes {
@@ -341,18 +348,17 @@ mod tests {
             locks in prop::collection::vec(
                 (
                     prop::collection::vec(0..8_u32, 1..3),
-                    any::<bool>(),
                     prop::collection::vec(0..8_u32, 0..3),
                     prop::collection::vec(0..8_u32, 0..3),
+                    prop::option::of(0..3_usize),
                 ),
                 1..5,
             )
         ) {
             let locks: Vec<Queue> = locks
                 .into_iter()
-                .map(|(mut holders, is_written, writers, readers)| {
-                    holders.truncate(if is_written { 1 } else { 2 });
-                    Queue { holders, is_written, writers, readers, readers_may_pass: false }
+                .map(|(holders, writers, readers, readers_after)| {
+                    Queue { holders, writers, readers, readers_after }
                 })
                 .collect();
             let reach = reaches(&locks, 8);

@@ -85,6 +85,7 @@ fn request(id: &str, session: &str, mode: Mode) -> Request {
         owner: id.to_owned(),
         label: String::new(),
         asked_ms: 0,
+        max_writer_streak: None,
     }
 }
 

@@ -266,6 +266,7 @@ impl Setup {
             } => {
                 person.line.conflict();
                 if self.mistake == Some(Mistake::ConflictIsFailure) {
+                    person.line.forget_doubt();
                     abandon(person);
                 }
             }

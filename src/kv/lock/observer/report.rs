@@ -86,7 +86,12 @@ fn ours(
     let party = |claim: &Claim| party(bucket, stored, claim, times);
     let claims = || stored.record.iter().flat_map(Record::claims);
     let waiting = |mode| claims().filter(move |claim| !claim.state.is_held() && claim.mode == mode);
-    let waiters = waiting(Mode::Write).chain(waiting(Mode::Read));
+    let first = stored.record.as_ref().ok().and_then(writers_before_readers);
+    let ahead = first.unwrap_or(usize::MAX);
+    let waiters = waiting(Mode::Write)
+        .take(ahead)
+        .chain(waiting(Mode::Read))
+        .chain(waiting(Mode::Write).skip(ahead));
     Lock {
         bucket: name.clone(),
         resource: stored.resource.clone(),
@@ -105,11 +110,17 @@ fn ours(
                 ..party(claim)
             })
             .collect(),
+        writers_before_readers: first,
         turn: stored.turn(),
         freshness: freshness.clone(),
         verdict: Verdict::Idle,
         reason: String::new(),
     }
+}
+
+fn writers_before_readers(record: &Record) -> Option<usize> {
+    let most = record.max_writer_streak()?.get();
+    usize::try_from(most.saturating_sub(record.writer_streak())).ok()
 }
 
 fn party(bucket: &BucketPicture, stored: &Stored, claim: &Claim, times: Times) -> Party {
@@ -153,6 +164,7 @@ fn foreign(name: &BucketName, key: &Key, stored: &Foreign, freshness: &Freshness
         },
         holders: Vec::new(),
         waiters: Vec::new(),
+        writers_before_readers: None,
         turn: None,
         freshness: freshness.clone(),
         verdict: Verdict::Idle,

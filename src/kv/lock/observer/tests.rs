@@ -299,6 +299,31 @@ const SCENARIOS: &[(&str, Script, Verdict, &[&str])] = &[
         &["Possibly"],
     ),
     (
+        "a reader that will be let in before the writer it holds up",
+        |scene| {
+            scene.sessions(&["s1", "s2", "s3"]);
+            // Without the bound, s3 waits for s2, who waits for what s3 holds.
+            let queue = [held("s1", Read), waits("s2", Write), waits("s3", Read)];
+            scene.lock_at_readers_turn("a", &queue);
+            scene.lock("b", &[held("s3", Write), waits("s2", Write)]);
+            scene.ready();
+        },
+        Verdict::Contended,
+        &[],
+    ),
+    (
+        "a reader behind a writer that it holds up",
+        |scene| {
+            scene.sessions(&["s1", "s2", "s3"]);
+            let queue = [held("s1", Read), waits("s2", Write), waits("s3", Read)];
+            scene.lock("a", &queue);
+            scene.lock("b", &[held("s3", Write), waits("s2", Write)]);
+            scene.ready();
+        },
+        Verdict::Deadlock,
+        &["job@host-s3 waits for a, in line behind job@host-s2"],
+    ),
+    (
         "a circle with a dead one in it ends by itself",
         |scene| {
             scene.sessions(&["s1", "s2"]);

@@ -70,8 +70,11 @@ pub struct Lock {
     pub content: Content,
     /// Those who hold, in the order in which they asked.
     pub holders: Vec<Party>,
-    /// Those who wait, in the order in which they will be let in: writers first.
+    /// Those who wait, in the order in which they will be let in: writers first, unless their
+    /// number in a row is bounded.
     pub waiters: Vec<Party>,
+    /// How many of the waiting writers at most come before the waiting readers; `None`: all.
+    pub writers_before_readers: Option<usize>,
     /// How long the turns took that were seen to begin and to end, the median of the last ones.
     pub turn: Option<Duration>,
     /// How fresh this is.

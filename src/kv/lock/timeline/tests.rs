@@ -57,6 +57,7 @@ impl Past {
             owner: who.to_owned(),
             label: who.to_owned(),
             asked_ms: 3_000,
+            max_writer_streak: None,
         };
         if let Ok(step) = self.record.acquire(request, self.base()) {
             self.write(step);

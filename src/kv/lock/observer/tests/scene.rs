@@ -192,6 +192,13 @@ impl Scene {
         self.text(resource, &text);
     }
 
+    /// The same, where so many writers had their turn that the readers are next.
+    pub(super) fn lock_at_readers_turn(&mut self, resource: &str, queue: &[Q]) {
+        let text = record(queue, self.revision + 2);
+        let text = text.replacen("\"q\"", "\"max_streak\":1,\"streak\":1,\"q\"", 1);
+        self.text(resource, &text);
+    }
+
     pub(super) fn text(&mut self, resource: &str, text: &str) {
         let value = Bytes::from(text.to_owned());
         self.put(Feed::Locks, &key_of(resource).unwrap(), value);
