@@ -21,12 +21,16 @@ mod connect;
 mod freshness;
 #[path = "support/console.rs"]
 mod harness;
+#[path = "console/locks.rs"]
+mod locks;
 #[path = "console/looks.rs"]
 mod looks;
 #[path = "support/planted.rs"]
 mod planted;
 #[path = "console/pointer.rs"]
 mod pointer;
+#[path = "support/scene.rs"]
+mod scene;
 #[path = "console/screens.rs"]
 mod screens;
 #[path = "console/sizes.rs"]

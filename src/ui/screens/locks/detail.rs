@@ -161,9 +161,10 @@ fn reason(screen: &Locks, canvas: &mut Canvas<'_, '_>, lock: &Lock, area: Rect) 
     let shown_lines = lines.len().min(most).min(usize::from(area.height));
     for (at, line) in lines.iter().take(shown_lines).enumerate() {
         let is_cut = at + 1 == shown_lines && shown_lines < lines.len();
-        let line = match is_cut {
-            true => format!("{} …", shown::short(line, width.saturating_sub(2))),
-            false => line.clone(),
+        let line = if is_cut {
+            format!("{} …", shown::short(line, width.saturating_sub(2)))
+        } else {
+            line.clone()
         };
         let place = below(area, u16::try_from(at).unwrap_or(0));
         canvas.line(Line::from(canvas.span(format!(" {line}"), role)), place);

@@ -27,6 +27,9 @@ pub(super) enum Row {
     More(usize),
 }
 
+/// Tells by place and party whether one may be folded.
+type Kind<'a> = dyn Fn(usize, &Party) -> bool + 'a;
+
 /// One who holds or waits, by its place.
 pub(super) fn party(lock: &Lock, place: usize) -> Option<&Party> {
     let waiter = || lock.waiters.get(place.checked_sub(lock.holders.len())?);
@@ -36,23 +39,27 @@ pub(super) fn party(lock: &Lock, place: usize) -> Option<&Party> {
 /// The rows, all of them, or folded into so many.
 pub(super) fn rows(lock: &Lock, room: Option<usize>) -> Vec<Row> {
     let holders = lock.holders.len();
-    let writers = lock.waiting(Mode::Write).count();
-    let all = 0..holders + lock.waiters.len();
-    let mut rows: Vec<Row> = all
-        .map(|place| Row::Party {
-            place,
-            depth: place
-                .checked_sub(holders)
-                .map(|at| at.min(writers).min(DEPTH)),
-        })
+    let mut rows: Vec<Row> = (0..holders)
+        .map(|place| Row::Party { place, depth: None })
         .collect();
+    // Readers in a row are let in together; everybody else waits for the one before.
+    let (mut depth, mut before) = (0, None);
+    for (at, waiter) in lock.waiters.iter().enumerate() {
+        let is_beside = before == Some(Mode::Read) && waiter.mode == Mode::Read;
+        depth += usize::from(before.is_some() && !is_beside);
+        before = Some(waiter.mode);
+        rows.push(Row::Party {
+            place: holders + at,
+            depth: Some(depth.min(DEPTH)),
+        });
+    }
     let Some(room) = room else {
         return rows;
     };
     let first_waiter = holders;
     let is_reader = |party: &Party| party.mode == Mode::Read;
     // Readers in line tell least, the first in line tells most.
-    let kinds: [&dyn Fn(usize, &Party) -> bool; 3] = [
+    let kinds: [&Kind<'_>; 3] = [
         &|place, party| place > first_waiter && is_reader(party),
         &|place, _| place < holders,
         &|place, party| place > first_waiter && !is_reader(party),
@@ -72,7 +79,7 @@ pub(super) fn rows(lock: &Lock, room: Option<usize>) -> Vec<Row> {
 }
 
 /// Makes one row of those that follow each other and are of a kind. What is not well stays apart.
-fn fold(lock: &Lock, rows: Vec<Row>, is_it: &dyn Fn(usize, &Party) -> bool) -> Vec<Row> {
+fn fold(lock: &Lock, rows: Vec<Row>, is_it: &Kind<'_>) -> Vec<Row> {
     let mut folded: Vec<Row> = Vec::new();
     for row in rows {
         let Row::Party { place, depth } = row else {

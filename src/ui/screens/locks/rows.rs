@@ -274,13 +274,14 @@ impl Process {
             .waiters
             .iter()
             .filter(|party| !self.has(party) && !party.standing.is_dead());
-        // Writers stand before readers, who are all let in at once.
+        // They stand in the order in which they are let in, readers all at once.
         match waiters.next() {
             None => Next::Free,
             Some(first) => {
+                let is_reader = |party: &&Party| party.mode == Mode::Read;
                 let with_it = match first.mode {
                     Mode::Write => 0,
-                    Mode::Read => waiters.count(),
+                    Mode::Read => waiters.take_while(is_reader).count(),
                 };
                 Next::Granted(first.mode, first.name(), 1 + with_it)
             }

@@ -365,7 +365,7 @@ fn cell(
         Fence => {
             let fence = lock.holders.iter().filter_map(|party| party.fence).max();
             let words = fence.map(|fence| fence.to_string()).unwrap_or_default();
-            number(canvas, words, width, Role::Muted)
+            number(canvas, &words, width, Role::Muted)
         }
         Writers | Readers | Waiting => {
             let words = waiting(lock, column);
@@ -374,32 +374,32 @@ fn cell(
             } else {
                 Role::Text
             };
-            number(canvas, words, width, role)
+            number(canvas, &words, width, role)
         }
         Wait => {
             let words = lock
                 .longest_waiter()
                 .map(|party| lasted(canvas, ages, party));
-            number(canvas, words.unwrap_or_default(), width, Role::Text)
+            number(canvas, &words.unwrap_or_default(), width, Role::Text)
         }
         Held => {
             let words = lock
                 .longest_holder()
                 .map(|party| lasted(canvas, ages, party));
-            number(canvas, words.unwrap_or_default(), width, Role::Muted)
+            number(canvas, &words.unwrap_or_default(), width, Role::Muted)
         }
         Beat => {
             // That of the holder who has been silent longest.
             let beats = lock.holders.iter().filter_map(|party| party.last_beat);
             let oldest = beats.max_by_key(|beat| beat.ago);
             let words = oldest.map(|beat| ages.growing(canvas, beat.ago));
-            number(canvas, words.unwrap_or_default(), width, Role::Muted)
+            number(canvas, &words.unwrap_or_default(), width, Role::Muted)
         }
         VerdictOf => verdict(canvas, lock, width, seen),
     }
 }
 
-fn number(canvas: &Canvas<'_, '_>, words: String, width: usize, role: Role) -> Vec<Span<'static>> {
+fn number(canvas: &Canvas<'_, '_>, words: &str, width: usize, role: Role) -> Vec<Span<'static>> {
     vec![canvas.span(format!("{words:>width$}"), role)]
 }
 
