@@ -28,6 +28,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use args::LockCommand;
 use connection::Connection;
 use output::Output;
 
@@ -51,14 +52,14 @@ pub async fn run(arguments: Vec<OsString>) -> ExitCode {
     };
     let mut output = Output::new(cli.global.json);
     let result = match dispatch(cli, &mut output).await {
-        Ok(()) => output.flush(),
+        Ok(code) => output.flush().map(|()| code),
         Err(error) => {
             let told = output.conflict(&error);
             told.and_then(|()| output.flush()).and(Err(error))
         }
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             error.tell();
             error.exit_code()
@@ -66,7 +67,10 @@ pub async fn run(arguments: Vec<OsString>) -> ExitCode {
     }
 }
 
-async fn dispatch(cli: Cli, output: &mut Output) -> Result<(), CliError> {
+async fn dispatch(cli: Cli, output: &mut Output) -> Result<ExitCode, CliError> {
+    if let Some(Command::Lock(LockCommand::Exec(args))) = cli.command {
+        return Ok(lock::become_command(args));
+    }
     let connection = Connection::new(&cli.global, Environment::Process)?;
     let result = run_command(&connection, cli.command, output).await;
     connection.close().await;
@@ -77,8 +81,8 @@ async fn run_command(
     connection: &Connection,
     command: Option<Command>,
     output: &mut Output,
-) -> Result<(), CliError> {
-    match command {
+) -> Result<ExitCode, CliError> {
+    let done = match command {
         None => console::open(connection, None, None).await,
         Some(Command::Open(open)) => console::open(connection, Some(open.bucket), open.key).await,
         Some(Command::Demo(args)) => demo::run(connection, args).await,
@@ -92,9 +96,13 @@ async fn run_command(
         Some(Command::Del(args)) => write::delete(connection, args, output).await,
         Some(Command::Purge(args)) => write::purge(connection, args, output).await,
         Some(Command::Watch(args)) => watch::run(connection, args, output).await,
+        Some(Command::Lock(LockCommand::Run(args))) => {
+            return lock::command(connection, args).await;
+        }
         Some(Command::Lock(command)) => lock::run(connection, command, output).await,
         Some(Command::External(_)) => Err(CliError::Usage(
             "give a command, or a bucket to open".to_owned(),
         )),
-    }
+    };
+    done.map(|()| ExitCode::SUCCESS)
 }

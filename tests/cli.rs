@@ -10,6 +10,10 @@
 
 #[path = "cli/cases.rs"]
 mod cases;
+#[path = "cli/examples.rs"]
+mod examples;
+#[path = "cli/locking.rs"]
+mod locking;
 #[path = "cli/locks.rs"]
 mod locks;
 #[path = "cli/program.rs"]

@@ -24,7 +24,6 @@ use kvscope::kv::nats::{NatsBackend, NatsOptions};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory() {
     cases::run(async || Arc::new(Memory::new()) as Arc<dyn Backend>).await;
-    observed::run(async || Arc::new(Memory::new()) as Arc<dyn Backend>).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -36,7 +35,6 @@ async fn local() {
         backend.unwrap() as Arc<dyn Backend>
     };
     cases::run(connect).await;
-    observed::run(connect).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -47,5 +45,24 @@ async fn nats() {
         backend.unwrap() as Arc<dyn Backend>
     };
     cases::run(connect).await;
-    observed::run(connect).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn observed_in_memory() {
+    observed::run(Arc::new(Memory::new())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn observed_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("locks.kvs");
+    let backend = LocalBackend::open(&file, OpenOptions::create()).await;
+    observed::run(backend.unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn observed_on_a_server() {
+    let server = support::NatsServer::start();
+    let backend = NatsBackend::connect(NatsOptions::new(server.url())).await;
+    observed::run(backend.unwrap()).await;
 }

@@ -10,6 +10,8 @@
 mod endings;
 #[path = "terminal/file.rs"]
 mod file;
+#[path = "terminal/lock.rs"]
+mod lock;
 #[path = "terminal/pty.rs"]
 mod pty;
 #[path = "terminal/server.rs"]

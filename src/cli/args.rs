@@ -5,6 +5,8 @@
     reason = "the texts are shown as help, just as they stand"
 )]
 
+mod lock;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +14,8 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::connection::ConnectionArgs;
+
+pub(super) use lock::{LockBreakArgs, LockExecArgs, LockRunArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -101,7 +105,7 @@ pub enum Command {
     History(HistoryArgs),
     /// Show changes as they come, until Ctrl-C
     Watch(WatchArgs),
-    /// See who holds locks, who waits for them, and what is the matter
+    /// See who holds locks and who waits, run a command under a lock, break one
     #[command(subcommand)]
     Lock(LockCommand),
     /// A bucket, and perhaps a key: the words of `open` without the word itself.
@@ -323,6 +327,13 @@ pub enum LockCommand {
     /// Show a lock: its queue, its clocks, and its past
     #[command(after_help = LOOK)]
     Show(LockShowArgs),
+    /// Run a command under a lock
+    Run(LockRunArgs),
+    /// Take a lock from a session that others wait for
+    Break(LockBreakArgs),
+    /// Becomes a command that ends with its parent: the inner half of `run`
+    #[command(hide = true)]
+    Exec(LockExecArgs),
 }
 
 const LOOK: &str = "\

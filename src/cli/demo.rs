@@ -1,7 +1,8 @@
-//! `demo`: a local file with sample buckets, and simulated services that keep changing them, each
-//! over a connection of its own, as separate processes would.
+//! `demo`: a local file with sample buckets, and simulated services that keep changing them and
+//! lock each other out, each over a connection of its own, as separate processes would.
 
 mod data;
+mod locks;
 mod plan;
 mod services;
 
@@ -80,6 +81,10 @@ pub async fn start(file: Option<PathBuf>) -> Result<Demo, CliError> {
     for service in plan::services(&data, SEED) {
         let backend = open(&path).await?;
         tasks.spawn(services::run(service, backend, demo_runs.clone()));
+    }
+    for locker in locks::lockers(SEED) {
+        let backend = open(&path).await?;
+        tasks.spawn(locks::run(locker, backend, demo_runs.clone()));
     }
     Ok(Demo {
         path,

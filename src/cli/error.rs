@@ -2,8 +2,12 @@
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::config::ConfigError;
+use crate::kv::lock::LockError;
+use crate::kv::lock::breaking::BreakError;
+use crate::kv::lock::diagnosis::span;
 use crate::kv::{Error, Key, Operation, Revision, local};
 use crate::ui::keymap::KeymapError;
 use crate::ui::theme::ThemeError;
@@ -58,6 +62,49 @@ pub enum CliError {
         bucket: String,
         /// Why not.
         reason: String,
+    },
+    /// The lock was not granted.
+    #[error(transparent)]
+    Lock(LockError),
+    /// The lock was not granted in the time that was given.
+    #[error("{resource} {}", not_granted(*.waited))]
+    LockWait {
+        /// The bucket.
+        bucket: String,
+        /// What would be locked.
+        resource: String,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// The lock was not held to the end of what was done under it.
+    #[error("the lock on {resource} was lost: {how}. {end}")]
+    LockLost {
+        /// What was locked.
+        resource: String,
+        /// How it was lost.
+        how: String,
+        /// What became of the command.
+        end: String,
+    },
+    /// A lock was not broken.
+    #[error(transparent)]
+    Break(BreakError),
+    /// It was interrupted in the quarantine.
+    #[error("the session stays dead. Who waits for the lock takes it out after a quarantine")]
+    BreakLeft,
+    /// A lock is not as it was when it was looked at; it was not broken.
+    #[error("{key} is at revision {current}, not {expected}; nothing was done. {now}")]
+    LockMoved {
+        /// The bucket.
+        bucket: String,
+        /// The key.
+        key: Key,
+        /// The revision that was seen.
+        expected: Revision,
+        /// The revision that it has.
+        current: Revision,
+        /// Who holds it now.
+        now: String,
     },
     /// The key is not at the revision that the write expected; nothing was written.
     #[error("{}", conflict(.key, *.expected, *.current))]
@@ -118,20 +165,22 @@ pub enum CliError {
 }
 
 impl CliError {
-    /// 0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 6 refused by read-only.
+    /// 0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 5 lock not granted or lost, 6 refused by
+    /// read-only.
     pub fn exit_code(&self) -> ExitCode {
         let code = match self {
             // Whoever read our output has seen enough.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             Self::Usage(_) => 2,
             Self::Config(error) if error.is_usage() => 2,
-            Self::Engine(
-                Error::InvalidKey(_) | Error::InvalidBucketName(_) | Error::InvalidFilter(_),
-            ) => 2,
             Self::NoKey { .. } | Self::NoRevision { .. } | Self::NoLock { .. } => 3,
-            Self::Engine(Error::NoSuchBucket { .. }) => 3,
-            Self::Conflict { .. } => 4,
-            Self::Engine(Error::ReadOnly { .. }) => 6,
+            Self::Break(BreakError::NoClaim { .. } | BreakError::NoKey { .. }) => 3,
+            Self::Conflict { .. } | Self::LockMoved { .. } => 4,
+            Self::Break(BreakError::Beats { .. }) => 4,
+            Self::LockWait { .. } | Self::LockLost { .. } | Self::Lock(LockError::Lost(_)) => 5,
+            Self::Engine(error) => code_of(error),
+            Self::BreakLeft => 130,
+            Self::Lock(LockError::Store(error)) => code_of(error),
             _ => 1,
         };
         ExitCode::from(code)
@@ -154,6 +203,15 @@ impl CliError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Engine(error) => hint_for(error)?.to_owned(),
+            Self::Lock(LockError::Store(error)) => hint_for(error)?.to_owned(),
+            Self::LockWait {
+                bucket, resource, ..
+            } => format!("`kvscope lock show {bucket} {resource}` tells who holds it."),
+            Self::LockMoved {
+                bucket, current, ..
+            } => format!(
+                "`kvscope lock ls {bucket}` shows more; --revision {current} acts on it as it is now."
+            ),
             Self::Config(ConfigError::NoSuchContext { .. }) => {
                 "`nats context ls` lists those that are there; --no-context does without".to_owned()
             }
@@ -176,6 +234,32 @@ impl CliError {
             }
             _ => return None,
         })
+    }
+}
+
+fn not_granted(waited: Duration) -> String {
+    if waited.is_zero() {
+        "is not free".to_owned()
+    } else {
+        format!("was not granted within {}", span(waited))
+    }
+}
+
+fn code_of(error: &Error) -> u8 {
+    match error {
+        Error::InvalidKey(_) | Error::InvalidBucketName(_) | Error::InvalidFilter(_) => 2,
+        Error::NoSuchBucket { .. } => 3,
+        Error::ReadOnly { .. } => 6,
+        _ => 1,
+    }
+}
+
+impl From<BreakError> for CliError {
+    fn from(error: BreakError) -> Self {
+        match error {
+            BreakError::Store(error) => Self::Engine(error),
+            other => Self::Break(other),
+        }
     }
 }
 

@@ -1,8 +1,13 @@
-//! `lock`: who holds locks, who waits, and what is the matter. Here the looking and `ls`; `show`
-//! and the JSON are in files of their own.
+//! `lock`: who holds locks, who waits, and what is the matter. Here the looking and `ls`; `show`,
+//! `run`, `break` and the JSON are in files of their own.
 
+mod breaking;
+mod child;
 mod record;
+mod run;
 mod show;
+mod signals;
+mod tree;
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -27,6 +32,9 @@ use super::text::sentence;
 
 use record::LockRecord;
 
+pub(super) use child::become_command;
+pub(super) use run::run as command;
+
 /// How long a look may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -38,6 +46,9 @@ pub(super) async fn run(
     match command {
         LockCommand::Ls(args) => list(connection, args, output).await,
         LockCommand::Show(args) => show::run(connection, args, output).await,
+        LockCommand::Break(args) => breaking::run(connection, args, output).await,
+        // They end with a code of their own, and come by another way.
+        LockCommand::Run(_) | LockCommand::Exec(_) => Ok(()),
     }
 }
 

@@ -87,6 +87,19 @@ impl Output {
                 expected: expected.0,
                 current: current.map(|Revision(current)| current),
             }),
+            CliError::LockMoved {
+                bucket,
+                key,
+                expected,
+                current,
+                ..
+            } if self.json => self.record(&ConflictRecord {
+                error: "conflict",
+                bucket,
+                key: key.as_str(),
+                expected: expected.0,
+                current: Some(current.0),
+            }),
             _ => Ok(()),
         }
     }

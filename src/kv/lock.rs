@@ -39,6 +39,7 @@
 //! whoever holds and waits; the [`diagnosis`] says what is the matter with each in one sentence,
 //! and a [`timeline`](mod@timeline) tells a lock's past.
 
+pub mod breaking;
 mod clock;
 pub mod diagnosis;
 mod error;

@@ -4,8 +4,8 @@ use std::io::Read as _;
 
 use serde_json::{Value, json};
 
-use crate::locks;
 use crate::program::{Place, Watching, on_terminal};
+use crate::{examples, locking, locks};
 
 type Case = (&'static str, fn(&Place));
 
@@ -29,6 +29,19 @@ const CASES: &[Case] = &[
         locks::showing,
     ),
     ("nothing raw of a lock's names", locks::nothing_raw),
+    ("a command under a lock", locking::run),
+    ("a lock that is waited for", locking::wait),
+    ("signals are passed on", locking::signals),
+    ("a holder that is killed", locking::killed),
+    ("a lock that is lost", locking::lost),
+    ("a lock that is broken", locking::broken),
+    ("a lock that is broken by force", locking::forced),
+    ("a foreign lock is reset", locking::reset),
+    (
+        "two processes that exclude each other",
+        examples::mutual_exclusion,
+    ),
+    ("a write that comes too late", examples::fenced_write),
 ];
 
 /// Runs every case on this place.

@@ -17,6 +17,14 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    pub(crate) fn of(output: &std::process::Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: output.stdout.clone(),
+            stderr: String::from_utf8(output.stderr.clone()).expect("text"),
+        }
+    }
+
     /// The run, which must have ended with that code.
     #[track_caller]
     pub(crate) fn ends(self, code: i32) -> Self {
@@ -98,10 +106,15 @@ impl Place {
     }
 
     pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = self.bare_command();
+        command.args(words).args(&self.flags);
+        command
+    }
+
+    /// The program without any arguments.
+    pub(crate) fn bare_command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kvscope"));
         command
-            .args(words)
-            .args(&self.flags)
             .env_clear()
             .env("HOME", self.home.path())
             .env("XDG_CONFIG_HOME", self.home.path().join(".config"))
@@ -127,11 +140,7 @@ impl Place {
         let writer = std::thread::spawn(move || input.write_all(&stdin).ok());
         let output = child.wait_with_output().expect("the program ends");
         writer.join().expect("the writer ends");
-        Run {
-            code: output.status.code().unwrap_or(-1),
-            stdout: output.stdout,
-            stderr: String::from_utf8(output.stderr).expect("text"),
-        }
+        Run::of(&output)
     }
 
     /// Makes a bucket with that history.
@@ -155,7 +164,12 @@ pub(crate) struct Watching {
 
 impl Watching {
     pub(crate) fn start(place: &Place, words: &[&str]) -> Self {
-        let mut child = place.command(words).spawn().expect("the program starts");
+        Self::of(&mut place.command(words))
+    }
+
+    /// Any command of which the lines are wanted one by one.
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let mut child = command.spawn().expect("the program starts");
         let lines = BufReader::new(child.stdout.take().expect("a pipe"));
         Self { child, lines }
     }
@@ -168,6 +182,15 @@ impl Watching {
 
     pub(crate) fn record(&mut self) -> Value {
         serde_json::from_str(&self.line()).expect("an object")
+    }
+
+    /// Waits until it has ended by itself. Its output is what no line was taken of.
+    pub(crate) fn end(mut self) -> Run {
+        let mut rest = Vec::new();
+        self.lines.read_to_end(&mut rest).expect("the output");
+        let mut output = self.child.wait_with_output().expect("the program ends");
+        output.stdout = rest;
+        Run::of(&output)
     }
 
     /// Ends it as Ctrl-C does.

@@ -32,8 +32,7 @@ async fn until(observer: &mut Observer, resource: &str, is_so: impl Fn(&Lock) ->
     soon(&what, seen).await
 }
 
-pub(crate) async fn run(connect: impl AsyncFn() -> Arc<dyn Backend>) {
-    let backend = connect().await;
+pub(crate) async fn run(backend: Arc<dyn Backend>) {
     let name = BucketName::new("observed").unwrap();
     let mut config = BucketConfig::new(name.clone());
     config.history = 16;

@@ -11,11 +11,13 @@ use time::OffsetDateTime;
 
 use crate::cli::record::timestamp;
 use crate::kv::backend::{BucketConfig, Capabilities};
+use crate::kv::lock::shizuku::{Shizuku, ShizukuMode};
 use crate::kv::{BucketName, InvalidBucketName};
 
 pub(super) const CONFIG: &str = "config";
 pub(super) const FLAGS: &str = "flags";
 pub(super) const ENDPOINTS: &str = "endpoints";
+pub(super) const LOCKS: &str = "locks";
 
 /// The regions that instances run in.
 pub(super) const REGIONS: [&str; 3] = ["eu-1", "us-1", "ap-1"];
@@ -23,11 +25,28 @@ pub(super) const REGIONS: [&str; 3] = ["eu-1", "us-1", "ap-1"];
 /// After this time without a heartbeat an instance is gone.
 pub(super) const LEASE: Duration = Duration::from_secs(60);
 
+/// How long it is remembered that a session ended.
+const MARKER_TTL: Duration = Duration::from_secs(600);
+
+/// A lock of a service on the `shizuku` crate.
+const LEGACY: &str = "legacy.invoice-run";
+
 /// By this a bucket is known to be the demo's own.
 const MARK: &str = "(kvscope demo)";
 
 /// How many routes the large value has.
 const ROUTES: usize = 1800;
+
+/// Nobody inside, and a writer that is said to wait, for ever.
+fn stale_flag() -> Bytes {
+    let lock = Shizuku {
+        mode: ShizukuMode::Idle,
+        writer_waits: true,
+        readers: 0,
+        acquired_at: Some(0),
+    };
+    lock.to_bytes().into()
+}
 
 /// A bucket as it is at the beginning.
 pub(super) struct Seed {
@@ -127,6 +146,15 @@ impl Data {
                 },
                 entries: endpoints.collect(),
                 entry_ttl: lease,
+            },
+            Seed {
+                config: BucketConfig {
+                    marker_ttl: capabilities.entry_ttl.then_some(MARKER_TTL),
+                    ..bucket(LOCKS, "Who of the shop's services holds what", 32)?
+                },
+                // Of an old service: its writer gave up and left its flag.
+                entries: vec![(LEGACY.to_owned(), stale_flag())],
+                entry_ttl: None,
             },
         ])
     }

@@ -307,7 +307,7 @@ fn merge(members: Vec<(&'static str, Value)>, stamp: Option<&'static str>) -> Ed
 }
 
 /// A time around that many milliseconds.
-fn around(rng: &mut fastrand::Rng, millis: u64) -> Duration {
+pub(super) fn around(rng: &mut fastrand::Rng, millis: u64) -> Duration {
     Duration::from_millis(rng.u64(millis / 2..=millis * 3 / 2))
 }
 

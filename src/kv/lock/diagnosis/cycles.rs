@@ -108,7 +108,7 @@ impl Graph {
 
     fn join(&mut self, from: usize, to: usize, lock: usize) {
         if let Some(edges) = self.edges.get_mut(from)
-            && !edges.contains(&(to, lock))
+            && edges.last() != Some(&(to, lock))
         {
             edges.push((to, lock));
         }
@@ -328,8 +328,12 @@ mod tests {
             let (before, after) = lock.writers.split_at(turn.min(lock.writers.len()));
             for reader in &lock.readers {
                 lock.holders.iter().for_each(|holder| add(*reader, *holder));
-                before.iter().for_each(|writer| add(*reader, *writer));
-                after.iter().for_each(|writer| add(*writer, *reader));
+                for writer in before {
+                    add(*reader, *writer);
+                }
+                for writer in after {
+                    add(*writer, *reader);
+                }
             }
         }
         for via in 0..nodes {

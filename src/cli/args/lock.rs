@@ -1,0 +1,106 @@
+//! The grammar of the commands that take and break locks.
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::{ArgGroup, Args};
+
+use super::duration;
+
+const RUN: &str = "\
+CMD finds in its environment: KVSCOPE_FENCE, the fencing token, higher than that of everybody who
+held the lock before: give it along with every write, and let what you guard refuse a lower one.
+KVSCOPE_LOCK_BUCKET, KVSCOPE_LOCK_RESOURCE and KVSCOPE_LOCK_SESSION say whose lock it is.
+
+Standard input, output and error are CMD's own. HUP, INT, QUIT, TERM, USR1 and USR2 are passed on to
+it; a key such as Ctrl-C reaches it by itself, and is not sent twice. A signal while the lock is
+waited for gives up the place in the queue.
+
+When the lease is lost, CMD and all processes below it get TERM and, if they are still there after
+5 s or a quarter of the lease, whichever is shorter, KILL. Only then is the lock let go. If kvscope
+itself is killed (-9), the system kills CMD with it (on Linux), but not what CMD has started. While
+kvscope is stopped (Ctrl-Z, SIGSTOP) its lease runs out, and a CMD that was not stopped with it goes
+on: only the fence helps against that.
+
+The exit code is CMD's own, or 128 + N if a signal N ended it; 126 if CMD can't be run, 127 if it is
+not there; 5 if the lock was not granted within --wait, or was lost before CMD ended.";
+
+const BREAK: &str = "\
+The session is killed, so that it can't renew its lease; after a quarantine of 9/8 of the lease, in
+which every guard that it gave out runs out, it is taken out of this lock and of all others of the
+bucket. Should this command be stopped meanwhile, whoever waits for the lock finishes it.
+
+With --force there is no quarantine: the session's process may take its guard for valid for 7/8 of
+the lease still, so two may hold. The resource's name is asked for at the terminal; a script gives
+it in --yes-resource.
+
+A lock is broken only if it is as it was when it was looked at, or with --revision, as `lock show`
+showed it; else the exit code is 4, and what is there now is told.
+
+With --reset the lock is one of a service on the shizuku crate, which knows no sessions: its record
+is set to nobody inside and nobody waiting.";
+
+/// What to run, and under which lock.
+#[derive(Debug, Args)]
+#[command(after_help = RUN, override_usage = "kvscope lock run [OPTIONS] BUCKET RESOURCE -- CMD [ARG]...")]
+pub struct LockRunArgs {
+    /// Share the lock with other readers; else CMD holds it alone
+    #[arg(long)]
+    pub read: bool,
+    /// Give up when it is not granted in this time, such as 30s; 0s: when it is not free
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub wait: Option<Duration>,
+    /// What people see as the one who holds it; the command's name if not given
+    #[arg(long, value_name = "TEXT")]
+    pub label: Option<String>,
+    /// After how long without a sign of life others may take the lock away
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "15s")]
+    pub lease: Duration,
+    /// The bucket that keeps the lock
+    pub bucket: String,
+    /// What is locked
+    pub resource: String,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub command: Vec<OsString>,
+}
+
+/// The inner half of `lock run`.
+#[derive(Debug, Args)]
+pub struct LockExecArgs {
+    /// The process that this one must not outlive.
+    #[arg(long)]
+    pub parent: i32,
+    /// The command and its arguments
+    #[arg(last = true, required = true)]
+    pub command: Vec<OsString>,
+}
+
+/// Which lock to break, and how.
+#[derive(Debug, Args)]
+#[command(after_help = BREAK)]
+#[command(group = ArgGroup::new("what").args(["session", "reset"]).required(true))]
+pub struct LockBreakArgs {
+    /// The bucket that keeps the lock
+    pub bucket: String,
+    /// What is locked; with --reset, the key of the record
+    pub resource: String,
+    /// The session to break, as `lock show` names it
+    #[arg(long, value_name = "ID")]
+    pub session: Option<String>,
+    /// Reset the lock of a service on the shizuku crate
+    #[arg(long)]
+    pub reset: bool,
+    /// Only if the lock is at this revision
+    #[arg(long, value_name = "N")]
+    pub revision: Option<u64>,
+    /// Evict at once, without a quarantine: two may hold for a while
+    #[arg(long, conflicts_with = "reset")]
+    pub force: bool,
+    /// The resource's name once more, in place of typing it
+    #[arg(long, value_name = "NAME", requires = "force")]
+    pub yes_resource: Option<String>,
+    /// Don't ask first
+    #[arg(short, long, conflicts_with = "force")]
+    pub yes: bool,
+}

@@ -1,0 +1,453 @@
+//! `lock break`: a lock is taken from a session, or a record of a `shizuku` service reset.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::kv::lock::breaking::{
+    BreakError, Breaking, Broken, Freed, Manner, Pulse, Sight, reset_shizuku,
+};
+use crate::kv::lock::diagnosis::span;
+use crate::kv::lock::record::{Claim, Mode, Record, State};
+use crate::kv::lock::session::{Process, Session};
+use crate::kv::lock::shizuku::{Shizuku, ShizukuMode};
+use crate::kv::{Error, Key, Revision, Store};
+
+use super::super::args::LockBreakArgs;
+use super::super::connection::Connection;
+use super::super::error::CliError;
+use super::super::output::Output;
+use super::super::text::sentence;
+use super::super::write::confirm;
+
+pub(super) async fn run(
+    connection: &Connection,
+    args: LockBreakArgs,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    let store = connection.store(&args.bucket).await?;
+    let done = match &args.session {
+        Some(session) => break_session(&store, &args, session, output).await,
+        None => reset(&store, &args, output).await,
+    };
+    done.map_err(|error| with_present_state(&args.bucket, error))
+}
+
+/// Who does it, for people who read it later.
+fn by() -> String {
+    let variable = |name| std::env::var(name).ok().filter(|name| !name.is_empty());
+    let user = variable("USER").or_else(|| variable("LOGNAME"));
+    let process = Process::current();
+    format!(
+        "{}@{}, kvscope lock break, pid {}",
+        user.as_deref().unwrap_or("somebody"),
+        process.host,
+        process.pid
+    )
+}
+
+async fn break_session(
+    store: &Store,
+    args: &LockBreakArgs,
+    session: &str,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    if store.capabilities().read_only {
+        let action = format!("breaking the lock {:?}", args.resource);
+        return Err(Error::ReadOnly { action }.into());
+    }
+    let sight = Sight::take(store, &args.resource, session).await?;
+    if let Some(expected) = args.revision.map(Revision)
+        && expected != sight.revision()
+    {
+        return Err(BreakError::Moved {
+            key: crate::kv::lock::key_of(&args.resource).map_err(Error::from)?,
+            expected,
+            current: sight.revision(),
+            record: Some(Box::new(sight.record().clone())),
+        }
+        .into());
+    }
+    let manner = if args.force {
+        Manner::Forced
+    } else {
+        Manner::Quarantined
+    };
+    ask(&sight, manner, args)?;
+    let breaking = sight.begin(manner, &by()).await?;
+    told_killed(&args.bucket, &breaking, output)?;
+    wait(&args.bucket, &breaking, output).await?;
+    let broken = breaking.finish().await?;
+    told_broken(&args.bucket, &broken, output)
+}
+
+/// Tells what will happen, and asks whether it shall.
+fn ask(sight: &Sight, manner: Manner, args: &LockBreakArgs) -> Result<(), CliError> {
+    let has_terminal = io::stdin().is_terminal() && io::stderr().is_terminal();
+    if manner == Manner::Forced {
+        let typed = match &args.yes_resource {
+            Some(name) => name.clone(),
+            None if has_terminal => {
+                explain(sight, manner);
+                prompt("Type the resource's name to evict it at once: ")?
+            }
+            None => {
+                return Err(CliError::Usage(
+                    "--force needs a terminal to ask at, or the resource's name in --yes-resource"
+                        .to_owned(),
+                ));
+            }
+        };
+        return match typed == args.resource {
+            true => Ok(()),
+            false if args.yes_resource.is_some() => Err(CliError::Usage(
+                "--yes-resource names another resource".to_owned(),
+            )),
+            false => Err(CliError::Declined),
+        };
+    }
+    if has_terminal && !args.yes {
+        explain(sight, manner);
+    }
+    confirm(
+        &format!(
+            "Break the lock {} of {}?",
+            args.resource,
+            sight.session_id()
+        ),
+        args.yes,
+    )
+}
+
+fn prompt(question: &str) -> Result<String, CliError> {
+    let mut stderr = io::stderr();
+    write!(stderr, "{question}")?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(answer.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// What an operator should know before.
+fn explain(sight: &Sight, manner: Manner) {
+    let mut lines = Vec::new();
+    for claim in sight.claims() {
+        lines.push(format!("{} {}", words(claim), sight.resource()));
+    }
+    let place = sight.session().map_or_else(String::new, |session| {
+        format!("pid {} on {}: ", session.pid, session.host)
+    });
+    lines.push(match sight.pulse() {
+        Pulse::Alive => format!("{place}its session {}", beat(sight)),
+        Pulse::Gone => format!("{place}the process is gone"),
+        Pulse::Dead(death) => format!("{place}killed already, by {}", death.by),
+        Pulse::Missing => "its session has no record any more".to_owned(),
+        Pulse::Unreadable(error) => format!("its session can't be read: {error}"),
+    });
+    for other in sight.elsewhere() {
+        for claim in &other.claims {
+            lines.push(format!("also frees {}: {}", other.resource, words(claim)));
+        }
+    }
+    let next = sight.next();
+    lines.push(match next.as_slice() {
+        [] => "nobody is let in by it".to_owned(),
+        next => {
+            let names: Vec<String> = next.iter().map(name).collect();
+            format!("next: {}", names.join(", "))
+        }
+    });
+    lines.push(match manner {
+        Manner::Quarantined if sight.quarantine().is_zero() => {
+            "at once: its guards have run out".to_owned()
+        }
+        Manner::Quarantined => format!("after a quarantine of {}", span(sight.quarantine())),
+        Manner::Forced if sight.overlap().is_zero() => "its guards have run out".to_owned(),
+        Manner::Forced => format!("two may hold for up to {}", span(sight.overlap())),
+    });
+    let fence = sight.claims().find_map(|claim| match claim.state {
+        State::Held { fence } => Some(fence),
+        State::Waiting => None,
+    });
+    if let Some(fence) = fence {
+        lines.push(format!(
+            "what it writes later is stopped only where its fence, {fence}, is checked"
+        ));
+    }
+    lines.push(format!("acts on revision {}", sight.revision()));
+    let mut stderr = io::stderr();
+    for line in lines {
+        let _ = writeln!(stderr, "  {}", sentence(&line));
+    }
+}
+
+/// When a session that was not killed beat last, in words.
+fn beat(sight: &Sight) -> String {
+    let Some(at) = sight.beaten_at() else {
+        return "has not beaten".to_owned();
+    };
+    // The store's clock can be ahead of ours.
+    let ago = Duration::try_from(OffsetDateTime::now_utc() - at).unwrap_or_default();
+    let lease = sight.session().and_then(Session::lease).unwrap_or_default();
+    let alive = if ago < lease.length() {
+        "it is ALIVE"
+    } else {
+        "it may be dead"
+    };
+    format!("beat {} ago by the store's clock: {alive}", span(ago))
+}
+
+/// A claim in words: `writer deploy (s_1qpz) holds`.
+fn words(claim: &Claim) -> String {
+    let holds = if claim.state.is_held() {
+        "holds"
+    } else {
+        "waits for"
+    };
+    format!("{} {holds}", name(claim))
+}
+
+fn name(claim: &Claim) -> String {
+    let who = match claim.mode {
+        Mode::Read => "reader",
+        Mode::Write => "writer",
+    };
+    format!("{who} {} ({})", claim.label, claim.session)
+}
+
+/// A step of a break.
+#[derive(Debug, Serialize)]
+struct StepRecord<'a> {
+    bucket: &'a str,
+    resource: &'a str,
+    session: &'a str,
+    step: &'static str,
+    left_ms: u64,
+}
+
+/// How a break ended.
+#[derive(Debug, Serialize)]
+struct BrokenRecord<'a> {
+    bucket: &'a str,
+    resource: &'a str,
+    session: &'a str,
+    step: &'static str,
+    revision: u64,
+    holders: Vec<PartyRecord<'a>>,
+    freed: Vec<FreedRecord<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct PartyRecord<'a> {
+    session: &'a str,
+    label: &'a str,
+    mode: &'static str,
+    fence: Option<u64>,
+}
+
+#[derive(Debug, Serialize)]
+struct FreedRecord<'a> {
+    resource: &'a str,
+    revision: u64,
+    by_others: bool,
+    holders: Vec<PartyRecord<'a>>,
+}
+
+fn told_killed(bucket: &str, breaking: &Breaking, output: &mut Output) -> Result<(), CliError> {
+    let (sight, left) = (breaking.sight(), breaking.left());
+    if output.is_json() {
+        step(bucket, breaking, "killed", output)?;
+    } else if left.is_zero() {
+        output.line(&sentence(&format!("{} is dead", sight.session_id())))?;
+    } else {
+        let line = format!(
+            "{} is dead; quarantine of {} until its guards have run out",
+            sight.session_id(),
+            span(left)
+        );
+        output.line(&sentence(&line))?;
+    }
+    output.flush()
+}
+
+fn step(
+    bucket: &str,
+    breaking: &Breaking,
+    step: &'static str,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    output.record(&StepRecord {
+        bucket,
+        resource: breaking.sight().resource(),
+        session: breaking.sight().session_id(),
+        step,
+        left_ms: u64::try_from(breaking.left().as_millis()).unwrap_or(u64::MAX),
+    })?;
+    output.flush()
+}
+
+/// Waits the quarantine out, and counts it down where somebody looks.
+async fn wait(bucket: &str, breaking: &Breaking, output: &mut Output) -> Result<(), CliError> {
+    let shows = !output.is_json() && io::stderr().is_terminal();
+    while !breaking.left().is_zero() {
+        if output.is_json() {
+            step(bucket, breaking, "quarantine", output)?;
+        } else if shows {
+            let _ = write!(io::stderr(), "\r\u{1b}[K  {} left", span(breaking.left()));
+        }
+        let pause = breaking.left().min(Duration::from_secs(1));
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            interrupted = tokio::signal::ctrl_c() => {
+                interrupted?;
+                return Err(CliError::BreakLeft);
+            }
+        }
+    }
+    if shows {
+        let _ = write!(io::stderr(), "\r\u{1b}[K");
+    }
+    Ok(())
+}
+
+fn told_broken(bucket: &str, broken: &Broken, output: &mut Output) -> Result<(), CliError> {
+    let Some(first) = broken.freed.first() else {
+        return Ok(());
+    };
+    if output.is_json() {
+        return output.record(&BrokenRecord {
+            bucket,
+            resource: &first.resource,
+            session: &broken.session,
+            step: "broken",
+            revision: first.revision.0,
+            holders: holders(&first.record),
+            freed: broken.freed.iter().map(FreedRecord::new).collect(),
+        });
+    }
+    for freed in &broken.freed {
+        let hand = if freed.by_others {
+            " (let go, or taken out by another)"
+        } else {
+            ""
+        };
+        let line = format!("{}{hand}: {}", freed.resource, state(&freed.record));
+        output.line(&sentence(&line))?;
+    }
+    Ok(())
+}
+
+impl<'a> FreedRecord<'a> {
+    fn new(freed: &'a Freed) -> Self {
+        Self {
+            resource: &freed.resource,
+            revision: freed.revision.0,
+            by_others: freed.by_others,
+            holders: holders(&freed.record),
+        }
+    }
+}
+
+fn holders(record: &Record) -> Vec<PartyRecord<'_>> {
+    let holders = record.holders().map(|claim| PartyRecord {
+        session: &claim.session,
+        label: &claim.label,
+        mode: match claim.mode {
+            Mode::Read => "read",
+            Mode::Write => "write",
+        },
+        fence: match claim.state {
+            State::Held { fence } => Some(fence),
+            State::Waiting => None,
+        },
+    });
+    holders.collect()
+}
+
+/// Who holds a lock, in words.
+fn state(record: &Record) -> String {
+    let names: Vec<String> = record.holders().map(name).collect();
+    let waiting = match record.waiters().count() {
+        0 => String::new(),
+        count => format!(", {count} waiting"),
+    };
+    match names.as_slice() {
+        [] => format!("nobody holds it{waiting}"),
+        names => format!("held by {}{waiting}", names.join(", ")),
+    }
+}
+
+/// A lock that moved is shown as it is now.
+fn with_present_state(bucket: &str, error: CliError) -> CliError {
+    match error {
+        CliError::Break(BreakError::Moved {
+            key,
+            expected,
+            current,
+            record,
+        }) => CliError::LockMoved {
+            bucket: bucket.to_owned(),
+            now: record.map_or_else(
+                || "Look at it again".to_owned(),
+                |record| format!("Now: {}", state(&record)),
+            ),
+            key,
+            expected,
+            current,
+        },
+        other => other,
+    }
+}
+
+async fn reset(store: &Store, args: &LockBreakArgs, output: &mut Output) -> Result<(), CliError> {
+    let key = Key::from_stored(args.resource.as_str());
+    if store.capabilities().read_only {
+        let action = format!("resetting the lock at {key}");
+        return Err(Error::ReadOnly { action }.into());
+    }
+    let entry = store.get(&key).await?;
+    let Some((entry, value)) = entry.as_ref().and_then(|e| Some((e, e.live_value()?))) else {
+        return Err(BreakError::NoKey { key }.into());
+    };
+    let Some(shizuku) = Shizuku::from_bytes(value) else {
+        return Err(BreakError::NotShizuku { key }.into());
+    };
+    let seen = args.revision.map_or(entry.revision, Revision);
+    if seen == entry.revision {
+        let question = format!(
+            "{key} at revision {seen}: {}. Set it to nobody inside and nobody waiting?",
+            inside(shizuku)
+        );
+        confirm(&question, args.yes)?;
+    }
+    let reset = reset_shizuku(store, &key, seen).await?;
+    if output.is_json() {
+        return output.record(&super::super::record::WrittenRecord {
+            bucket: &args.bucket,
+            key: key.as_str(),
+            revision: reset.revision.0,
+        });
+    }
+    let line = format!(
+        "{} {key} reset at revision {}; before: {}",
+        args.bucket,
+        reset.revision,
+        inside(reset.before)
+    );
+    output.line(&sentence(&line))
+}
+
+fn inside(lock: Shizuku) -> String {
+    let inside = match lock.mode {
+        ShizukuMode::Idle => "nobody inside".to_owned(),
+        ShizukuMode::Read => format!("{} readers inside", lock.readers),
+        ShizukuMode::Write => "a writer inside".to_owned(),
+    };
+    if lock.writer_waits {
+        format!("{inside}, a writer is said to wait")
+    } else {
+        inside
+    }
+}

@@ -1,0 +1,215 @@
+//! `lock run`: a command under a lock.
+//!
+//! Whatever happens, the command has ended before the lock is let go, and the lock is let go before
+//! this program ends.
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::kv::lock::lease::Lease;
+use crate::kv::lock::record::Refusal;
+use crate::kv::lock::{Acquire, Guard, GuardState, Kind, LockError, Locks, Settings};
+use crate::kv::{Error, Store};
+
+use super::super::args::LockRunArgs;
+use super::super::connection::Connection;
+use super::super::error::CliError;
+use super::super::text::sentence;
+use super::child::{self, Running};
+use super::signals::Signals;
+
+/// Runs the command; the code is the one to end with.
+pub(in crate::cli) async fn run(
+    connection: &Connection,
+    args: LockRunArgs,
+) -> Result<ExitCode, CliError> {
+    let lease = Lease::new(args.lease).map_err(|error| CliError::Usage(error.to_string()))?;
+    let mut signals = Signals::new()?;
+    let open = async {
+        let backend = connection.backend().await?;
+        Store::open(&*backend, &args.bucket)
+            .await
+            .map_err(CliError::from)
+    };
+    let store = tokio::select! {
+        biased;
+        caught = signals.next() => return Ok(ended_by(caught.number)),
+        store = open => store?,
+    };
+    if store.capabilities().read_only {
+        let action = format!("taking the lock {:?}", args.resource);
+        return Err(Error::ReadOnly { action }.into());
+    }
+    let label = args.label.clone().unwrap_or_else(|| name_of(&args.command));
+    let locks = Locks::new(&store, Settings::default().lease(lease).label(label));
+    let run = Run {
+        args: &args,
+        lease,
+        patience: connection.timeout(),
+    };
+    let is_try = args.wait.is_some_and(|wait| wait.is_zero());
+    let resource = args.resource.as_str();
+    let ended = match (args.read, is_try) {
+        (true, false) => run.under(locks.read(resource), &mut signals).await,
+        (true, true) => run.under(locks.try_read(resource), &mut signals).await,
+        (false, false) => run.under(locks.write(resource), &mut signals).await,
+        (false, true) => run.under(locks.try_write(resource), &mut signals).await,
+    };
+    if tokio::time::timeout(run.patience, locks.close())
+        .await
+        .is_err()
+    {
+        note("the session could not be ended in order: others see it as silent, then as dead");
+    }
+    ended
+}
+
+/// The command's name, without its folder.
+fn name_of(command: &[OsString]) -> String {
+    let name = command.first().and_then(|word| Path::new(word).file_name());
+    name.map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+}
+
+fn ended_by(signal: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(signal + 128).unwrap_or(u8::MAX))
+}
+
+/// Tells something beside the output, which is the command's.
+fn note(text: &str) {
+    // Where there is no standard error, there is nobody to tell.
+    let _ = writeln!(io::stderr(), "kvscope: {}", sentence(text));
+}
+
+/// How a command ended.
+enum End {
+    /// With this code.
+    Code(u8),
+    /// It was stopped, because the lock was not held any more.
+    Stopped(GuardState),
+}
+
+struct Run<'a> {
+    args: &'a LockRunArgs,
+    lease: Lease,
+    /// How long to wait for a store that does not answer.
+    patience: Duration,
+}
+
+impl Run<'_> {
+    async fn under<K: Kind>(
+        &self,
+        acquire: Acquire<'_, K>,
+        signals: &mut Signals,
+    ) -> Result<ExitCode, CliError> {
+        let acquire = match self.args.wait {
+            Some(wait) if !wait.is_zero() => acquire.within(wait),
+            _ => acquire,
+        };
+        let guard = tokio::select! {
+            biased;
+            // The place in the queue is given up by what is dropped here.
+            caught = signals.next() => return Ok(ended_by(caught.number)),
+            guard = acquire => guard.map_err(|error| self.not_granted(error))?,
+        };
+        let end = self.command(&guard, signals).await;
+        // Asked before the release: a command that ended under a valid guard was under the lock.
+        let state = guard.state();
+        let released = tokio::time::timeout(self.patience, guard.release()).await;
+        let code = match end? {
+            End::Code(code) => code,
+            End::Stopped(state) => return Err(self.lost(&state, "The command was stopped")),
+        };
+        match (state, released) {
+            (GuardState::Valid { .. }, Ok(Ok(()))) => Ok(ExitCode::from(code)),
+            (GuardState::Valid { .. }, Err(_)) => {
+                note("the store does not answer: the lock is let go when its lease runs out");
+                Ok(ExitCode::from(code))
+            }
+            (_, Ok(Err(LockError::Lost(loss)))) => {
+                Err(self.lost(&GuardState::Lost(loss), &ended_with(code)))
+            }
+            (GuardState::Valid { .. }, Ok(Err(error))) => Err(CliError::Lock(error)),
+            (state, _) => Err(self.lost(&state, &ended_with(code))),
+        }
+    }
+
+    fn not_granted(&self, error: LockError) -> CliError {
+        let waited = self.args.wait.unwrap_or_default();
+        match error {
+            LockError::TimedOut { .. }
+            | LockError::Refused {
+                refusal: Refusal::WouldWait,
+                ..
+            } => CliError::LockWait {
+                bucket: self.args.bucket.clone(),
+                resource: self.args.resource.clone(),
+                waited,
+            },
+            other => CliError::Lock(other),
+        }
+    }
+
+    fn lost(&self, state: &GuardState, end: &str) -> CliError {
+        let how = match state {
+            GuardState::Lost(loss) => loss.to_string(),
+            GuardState::Suspect | GuardState::Valid { .. } => {
+                "its lease ran out before it could be renewed".to_owned()
+            }
+        };
+        CliError::LockLost {
+            resource: self.args.resource.clone(),
+            how,
+            end: end.to_owned(),
+        }
+    }
+
+    /// Runs the command to its end, or stops it when the guard is not valid any more.
+    async fn command<K: Kind>(
+        &self,
+        guard: &Guard<K>,
+        signals: &mut Signals,
+    ) -> Result<End, CliError> {
+        let variables = [
+            ("KVSCOPE_FENCE", guard.fence().to_string()),
+            ("KVSCOPE_LOCK_BUCKET", self.args.bucket.clone()),
+            ("KVSCOPE_LOCK_RESOURCE", self.args.resource.clone()),
+            ("KVSCOPE_LOCK_SESSION", guard.session().to_owned()),
+        ];
+        let mut running = match Running::start(&self.args.command, &variables) {
+            Ok(running) => running,
+            Err(error) => {
+                let program = self.args.command.first().cloned().unwrap_or_default();
+                child::tell_failure(&program, &error);
+                return Ok(End::Code(child::code_of_failure(&error)));
+            }
+        };
+        loop {
+            tokio::select! {
+                biased;
+                status = running.ended() => return Ok(End::Code(child::code_of(status?))),
+                state = guard.invalid() => {
+                    running.stop(self.grace()).await;
+                    return Ok(End::Stopped(state));
+                }
+                caught = signals.next() => {
+                    if let Some(signal) = caught.signal().filter(|_| !caught.reaches_all) {
+                        running.signal(signal);
+                    }
+                }
+            }
+        }
+    }
+
+    /// How long the command may take to end when it has to. A guard is invalid a quarter of the
+    /// lease before anybody else can hold the lock.
+    fn grace(&self) -> Duration {
+        child::PATIENCE.min(self.lease.length() / 4)
+    }
+}
+
+fn ended_with(code: u8) -> String {
+    format!("The command had ended with {code} by then; whether under the lock is not known")
+}
