@@ -2,6 +2,7 @@
 //!
 //! What a screen holds and does is with the screen; this file only routes.
 
+mod breaks;
 mod draw;
 mod input;
 mod status;
@@ -19,6 +20,7 @@ use super::feeds::Feeds;
 use super::keymap::Keymap;
 use super::message::{Connected, Effect, Message, Millis, Reply, RequestId, Target, WatchId};
 use super::overlays::Overlay;
+use super::overlays::breaking::Deed;
 use super::screens::activity::Activity;
 use super::screens::browse::Browse;
 use super::screens::connect::Connect;
@@ -91,6 +93,8 @@ pub struct App {
     connect: Connect,
     feeds: Feeds,
     overlays: Vec<Overlay>,
+    /// What is being broken, whether or not its dialog is still open.
+    deeds: Vec<Deed>,
     /// Since when the picture is held still.
     paused: Option<Millis>,
     notice: Option<Notice>,
@@ -144,6 +148,7 @@ impl App {
             connect: Connect::default(),
             feeds: Feeds::default(),
             overlays: Vec::new(),
+            deeds: Vec::new(),
             paused: None,
             notice: None,
             history: VecDeque::new(),
@@ -170,6 +175,9 @@ impl App {
             Message::Watch(id, batch) => self.watched(id, &batch),
             Message::WatchFailed(id, error) => self.watch_failed(id, &error),
             Message::Locks(report) => {
+                if let Some(Overlay::Breaking(dialog)) = self.overlays.last_mut() {
+                    dialog.seen(&report.report.locks);
+                }
                 let is_in_sight = self.screen == Screen::Locks;
                 let mut ctx = context!(self);
                 self.locks.take(report, is_in_sight, &mut ctx);
@@ -268,6 +276,9 @@ impl App {
             Reply::Entry(answer) => self.browse.read(id, answer, &mut ctx),
             Reply::Overview(answer) => self.server.answer(id, answer),
             Reply::Timeline(answer) => self.locks.read_past(id, answer),
+            Reply::Sight(_) | Reply::Killed(_) | Reply::Broken(_) | Reply::Reset(_) => {
+                self.breaking_went_on(id, reply);
+            }
             Reply::Ping(answer) => {
                 if self.ping == Some(id) {
                     self.ping = None;
@@ -297,6 +308,7 @@ impl App {
                 self.activity.clear();
                 self.server = Server::default();
                 self.locks = Locks::default();
+                self.leave_deeds();
                 let mut ctx = context!(self);
                 self.browse.arrived(&mut ctx);
                 if let Some(open) = self.browse.open_bucket() {

@@ -96,6 +96,8 @@ pub enum Command {
     PreviousMatch,
     /// From a key to its lock, or back.
     Lock,
+    /// Break a hold or a wait.
+    Break,
     /// Show the locks that somebody waits for.
     Waiters,
     /// Show the locks that somebody holds.
@@ -230,6 +232,7 @@ pub const COMMANDS: &[Spec] = {
     use Scope::{Activity, Buckets, Connect, Entry, Global, Keys, Locks, Rows};
     &[
         row(C::Open, "open", "open", "Open what is selected; in a value, fold or unfold", &[Buckets, Keys, Entry, Locks, Activity, Connect]),
+        row(C::Break, "break", "break…", "Break the hold or the wait of the selected one, or reset a shizuku lock; asks first", &[Locks]),
         row(C::Retry, "retry", "retry", "Try to connect again", &[Connect]),
         row(C::Tree, "tree", "tree/list", "Show keys as a tree on dots, or as a list", &[Keys]),
         row(C::Sort, "sort", "sort", "Sort by the next column", &[Keys, Locks]),

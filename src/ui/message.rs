@@ -12,9 +12,11 @@ use crossterm::event::Event;
 
 use super::value::Document;
 use crate::kv::backend::{BucketInfo, Capabilities, Connection, Consistency, Overview};
+use crate::kv::lock::breaking::{BreakError, Broken, Manner, Pulse, Reset, Sight};
 use crate::kv::lock::observer::Report;
+use crate::kv::lock::record::Claim;
 use crate::kv::lock::timeline::Timeline;
-use crate::kv::{BucketName, Entry, Error, Key, WatchEvent, WatchFrom};
+use crate::kv::{BucketName, Entry, Error, Key, Revision, WatchEvent, WatchFrom};
 
 /// A moment in milliseconds since 1970, UTC.
 pub type Millis = i64;
@@ -67,6 +69,37 @@ pub enum Reply {
     Overview(Result<Overview, Error>),
     /// The past of a lock.
     Timeline(Result<Timeline, Error>),
+    /// What breaking a lock would do.
+    Sight(Result<Arc<BreakSight>, BreakError>),
+    /// A session was killed: so long its quarantine lasts. [`Reply::Broken`] follows.
+    Killed(Result<Duration, BreakError>),
+    /// A session was taken out of its locks.
+    Broken(Result<Broken, BreakError>),
+    /// A record of a `shizuku` service was reset.
+    Reset(Result<Reset, BreakError>),
+}
+
+/// A session at a lock, and what breaking it would do: as it was looked at by the worker, for that
+/// asks the system too.
+#[derive(Debug)]
+pub struct BreakSight {
+    /// What is acted on.
+    pub sight: Sight,
+    /// How it stands with the session.
+    pub pulse: Pulse,
+    /// Who holds the lock next.
+    pub next: Vec<Claim>,
+    /// How long the quarantine will be.
+    pub quarantine: Duration,
+    /// For how long two may hold after a forced break.
+    pub overlap: Duration,
+}
+
+impl PartialEq for BreakSight {
+    /// Only the very same look is the same.
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
 }
 
 /// How it stands with all locks, and when that was.
@@ -145,6 +178,12 @@ pub enum Effect {
     Locks(Vec<BucketName>),
     /// Read the past of a lock.
     Timeline(RequestId, BucketName, Key),
+    /// Look at what breaking a session's hold on a resource, or its wait for it, would do.
+    Sight(RequestId, BucketName, String, String),
+    /// Break it. [`Reply::Killed`] and [`Reply::Broken`] answer.
+    Break(RequestId, Arc<BreakSight>, Manner),
+    /// Reset the record of a `shizuku` service, on the revision that was seen.
+    Reset(RequestId, BucketName, Key, Revision),
     /// Put a text on the user's clipboard.
     Copy(String),
     /// Give the terminal back to the shell until it is continued.

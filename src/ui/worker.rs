@@ -3,6 +3,7 @@
 //! The only file of the console that does IO, beside the terminal itself. Every call runs in a
 //! task of its own; those of a place that was left are aborted.
 
+mod breaking;
 mod locks;
 mod portions;
 
@@ -188,6 +189,20 @@ impl Worker {
             Effect::Locks(buckets) => self.ask_observer(locks::Ask::Buckets(buckets)),
             Effect::Timeline(id, bucket, key) => {
                 self.ask_observer(locks::Ask::Timeline(id, bucket, key));
+            }
+            Effect::Sight(id, bucket, resource, session) => {
+                self.ask(id, |backend| async move {
+                    Reply::Sight(breaking::look(&*backend, &bucket, &resource, &session).await)
+                });
+            }
+            Effect::Break(id, sight, manner) => {
+                let replies = self.replies.clone();
+                self.tasks.spawn(breaking::run(id, sight, manner, replies));
+            }
+            Effect::Reset(id, bucket, key, seen) => {
+                self.ask(id, |backend| async move {
+                    Reply::Reset(breaking::reset(&*backend, &bucket, &key, seen).await)
+                });
             }
             Effect::Copy(_) | Effect::Suspend | Effect::Redraw | Effect::Quit => {}
         }

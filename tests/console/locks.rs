@@ -10,9 +10,10 @@ use super::scene::{Scene, held, waits};
 const NOW: i64 = 1_772_331_274_000;
 
 /// A console on a place without locks, which are then planted.
-async fn console(width: u16, height: u16) -> Console {
+async fn console(scene: &Scene, width: u16, height: u16) -> Console {
     let planted = Planted::default();
     planted.plant("locks", "app.limits", "1", NOW - 60_000);
+    scene.plant(&planted);
     let places = Places {
         given: Ok(Arc::new(planted)),
         others: Vec::new(),
@@ -20,6 +21,7 @@ async fn console(width: u16, height: u16) -> Console {
     let mut console = Console::at(NOW, places, (width, height), |_| {});
     console.is_live().await;
     console.settle().await;
+    console.tell(scene.message());
     console
 }
 
@@ -112,18 +114,17 @@ fn night() -> Scene {
 #[tokio::test(start_paused = true)]
 async fn looks_at_every_size() {
     for (width, height) in [(80, 24), (120, 35), (200, 60)] {
-        let mut console = console(width, height).await;
-        console.tell(night().message());
+        let mut console = console(&night(), width, height).await;
         console.press("2");
+        console.settle().await;
         insta::assert_snapshot!(format!("locks_{width}x{height}"), console.screen());
-        for _ in 0..3 {
-            console.press("j");
-        }
+        console.press("j j j j");
+        console.settle().await;
+        insta::assert_snapshot!(format!("locks_long_{width}x{height}"), console.screen());
         console.press("enter j");
         insta::assert_snapshot!(format!("locks_queue_{width}x{height}"), console.screen());
     }
-    let mut console = console(20, 5).await;
-    console.tell(night().message());
+    let mut console = console(&night(), 20, 5).await;
     console.press("2");
     insta::assert_snapshot!("locks_20x5", console.screen());
 }

@@ -11,6 +11,8 @@ use kvscope::kv::{BucketName, Entry, Interruption, Key, Operation, Revision, Wat
 use kvscope::ui::message::{LockReport, Message};
 use time::OffsetDateTime;
 
+use super::planted::Planted;
+
 /// How long the machine has been up.
 const BOOT: Duration = Duration::from_secs(1_000_000);
 
@@ -169,6 +171,18 @@ impl Scene {
         self.steps
             .push((ago, self.bucket.clone(), feed, key, value));
         self
+    }
+
+    /// Plants the past of the locks, for whoever reads it.
+    pub(crate) fn plant(&self, planted: &Planted) {
+        let mut steps: Vec<_> = self.steps.iter().collect();
+        steps.sort_by_key(|step| std::cmp::Reverse(step.0));
+        for (ago, bucket, feed, key, value) in steps {
+            if *feed == Feed::Locks {
+                let at = self.now - i64::try_from(*ago).unwrap() * 1000;
+                planted.plant(bucket.as_str(), key.as_str(), value, at);
+            }
+        }
     }
 
     /// What the console is told of all that.

@@ -75,6 +75,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, now: Millis) -> Notes {
             Overlay::Help(help) => help.draw(&mut canvas, &app.keymap, body),
             Overlay::Palette(palette) => palette.draw(&mut canvas, body),
             Overlay::Prompt(prompt) => prompt.draw(&mut canvas, body),
+            Overlay::Breaking(dialog) => dialog.draw(&mut canvas, body),
         }
     }
     canvas.notes

@@ -44,6 +44,11 @@ impl App {
                     let outcome = prompt.key(key);
                     self.prompt_did(outcome);
                 }
+                Overlay::Breaking(dialog) => {
+                    let mut ctx = context!(self);
+                    let outcome = dialog.key(key, &mut ctx);
+                    self.breaking_did(&outcome);
+                }
                 Overlay::Help(help) => match self.keymap.command(&super::draw::HELP_SCOPES, key) {
                     Some(Command::Back | Command::Help | Command::Quit) => {
                         self.overlays.pop();
@@ -99,6 +104,7 @@ impl App {
         match self.overlays.last_mut() {
             Some(Overlay::Palette(palette)) => palette.paste(text),
             Some(Overlay::Prompt(prompt)) => prompt.paste(text),
+            Some(Overlay::Breaking(dialog)) => dialog.paste(text),
             Some(Overlay::Help(_)) => {}
             None if self.screen == Screen::Activity && self.activity.filter.is_typing() => {
                 self.activity.filter.paste(text);
@@ -191,6 +197,7 @@ impl App {
                     None => {}
                 }
             }
+            Screen::Locks if command == Command::Break => self.ask_to_break(),
             Screen::Locks => {
                 let mut ctx = context!(self);
                 match self.locks.command(command, argument, &mut ctx) {

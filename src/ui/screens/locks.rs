@@ -225,6 +225,11 @@ impl Locks {
         self.rows.lock(self.seen.as_deref()?, self.row)
     }
 
+    /// When the report was made that is shown.
+    pub fn reported_at(&self) -> Option<Millis> {
+        self.seen.as_ref().map(|seen| seen.at)
+    }
+
     /// The selected one of those who hold or wait; in the table, whoever holds alone, or is the
     /// only one there.
     pub fn selected_party(&self) -> Option<&Party> {

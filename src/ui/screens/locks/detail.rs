@@ -64,7 +64,8 @@ impl Columns {
             fence: from(76, 9),
             state: from(90, 9),
         };
-        columns.name = width.saturating_sub(columns.others() + 1);
+        // Not further from the clocks than the eye follows.
+        columns.name = width.saturating_sub(columns.others() + 2).min(60);
         columns
     }
 
@@ -129,21 +130,28 @@ pub(super) fn draw(screen: &Locks, canvas: &mut Canvas<'_, '_>, ages: Ages, area
 }
 
 fn title(canvas: &Canvas<'_, '_>, lock: &Lock, width: usize) -> Line<'static> {
-    let end = format!(" ─ rev {} ", lock.revision);
+    let format = if lock.format() == "shizuku" {
+        " ─ shizuku"
+    } else {
+        ""
+    };
     let bucket = shown::short(lock.bucket.as_str(), 24);
-    let room = width.saturating_sub(end.len() + bucket.chars().count() + 8);
-    let name = shown::short(&lock.resource, room.max(8));
-    let mut spans = vec![canvas.span(format!(" {name}"), Role::Title)];
-    spans.push(canvas.span(format!("{end}─ {bucket} "), Role::Muted));
-    if lock.format() == "shizuku" {
-        spans.push(canvas.span("─ shizuku ", Role::Warning));
-    }
+    let end = format!(" ─ rev {} ─ {bucket}{format} ─ ", lock.revision);
+    let (sign, role) = look_of(lock.verdict);
+    let verdict = format!("{sign} {} ", lock.verdict);
+    let taken = crate::ui::text::width(&end) + crate::ui::text::width(&verdict) + 3;
+    let name = shown::short(&lock.resource, width.saturating_sub(taken).max(8));
+    let spans = vec![
+        canvas.span(format!(" {name}"), Role::Title),
+        canvas.span(end, Role::Muted),
+        canvas.span(verdict, role),
+    ];
     Line::from(spans)
 }
 
 /// The verdict with its sentence, and from when it is where it is not of now; returns the rest.
 fn reason(screen: &Locks, canvas: &mut Canvas<'_, '_>, lock: &Lock, area: Rect) -> Rect {
-    let (sign, role) = look_of(lock.verdict);
+    let (_, role) = look_of(lock.verdict);
     let since = match (&lock.freshness, &screen.seen) {
         (Freshness::Stale { since, reason }, Some(seen)) => {
             let since = shown::clock(ages::time_of(seen, *since));
@@ -152,7 +160,7 @@ fn reason(screen: &Locks, canvas: &mut Canvas<'_, '_>, lock: &Lock, area: Rect) 
         (Freshness::Failed { reason }, _) => format!("Not up to date ({reason}): "),
         _ => String::new(),
     };
-    let words = format!("{sign} {}: {since}{}", lock.verdict, lock.reason);
+    let words = format!("{since}{}", lock.reason);
     let words = shown::plain(&words);
     let width = usize::from(area.width.saturating_sub(2));
     let lines = wrapped(&words, width);

@@ -86,8 +86,9 @@ impl Column {
     }
 
     /// Its width with the blank before it; `Err` for a share of what is left.
-    fn width(self, is_wide: bool) -> Result<usize, usize> {
+    fn width(self, is_wide: bool, is_widest: bool) -> Result<usize, usize> {
         match self {
+            VerdictOf if is_widest => Ok(28),
             Resource => Err(5),
             Holders | First => Err(4),
             Bucket => Err(2),
@@ -116,18 +117,18 @@ impl Columns {
     fn fitting(width: u16) -> Self {
         let set = SETS.iter().find(|(from, _)| width >= *from);
         let columns = set.map_or(&[][..], |(_, columns)| columns);
-        let is_wide = width >= 116;
+        let (is_wide, is_widest) = (width >= 116, width >= 160);
         let fixed: usize = columns
             .iter()
-            .filter_map(|column| column.width(is_wide).ok())
+            .filter_map(|column| column.width(is_wide, is_widest).ok())
             .sum();
         let shares: usize = columns
             .iter()
-            .filter_map(|column| column.width(is_wide).err())
+            .filter_map(|column| column.width(is_wide, is_widest).err())
             .sum();
         let left = usize::from(width).saturating_sub(fixed + 1);
         let widths = columns.iter().map(|column| {
-            let width = match column.width(is_wide) {
+            let width = match column.width(is_wide, is_widest) {
                 Ok(width) => width,
                 Err(share) => left * share / shares.max(1),
             };
@@ -461,11 +462,11 @@ fn verdict(
 ) -> Vec<Span<'static>> {
     let (sign, role) = look_of(lock.verdict);
     let words = match &lock.freshness {
-        Freshness::Stale { since, .. } => {
+        Freshness::Stale { since, .. } if width > 24 => {
             let since = shown::clock(super::ages::time_of(seen, *since));
             format!("◌ {since} {}", lock.verdict)
         }
-        Freshness::Failed { .. } => format!("◌ {}", lock.verdict),
+        Freshness::Stale { .. } | Freshness::Failed { .. } => format!("◌ {}", lock.verdict),
         Freshness::Live | Freshness::Loading => format!("{sign} {}", lock.verdict),
     };
     vec![canvas.span(shown::fitted(&words, width), role)]
