@@ -13,6 +13,8 @@
 
 #[path = "console/awkward.rs"]
 mod awkward;
+#[path = "console/breaking.rs"]
+mod breaking;
 #[path = "console/browse.rs"]
 mod browse;
 #[path = "console/connect.rs"]

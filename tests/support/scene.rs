@@ -122,10 +122,10 @@ impl Scene {
                     None => r#""s":"wait""#.to_owned(),
                 };
                 format!(
-                    r#"{{"id":"{resource}-{sid}-{mode}","sid":"{sid}","k":"{mode}",{state},"tkt":{ticket},"own":"{own}","label":{label},"t_ms":0}}"#,
-                    sid = claim.session,
+                    r#"{{"id":"c{ticket}","sid":{sid},"k":"{mode}",{state},"tkt":{ticket},"own":{own},"label":{label},"t_ms":0}}"#,
+                    sid = serde_json::to_string(&claim.session).unwrap(),
                     mode = claim.mode,
-                    own = claim.owner,
+                    own = serde_json::to_string(&claim.owner).unwrap(),
                     label = serde_json::to_string(&claim.label).unwrap(),
                 )
             })

@@ -32,6 +32,9 @@ use crate::ui::theme::Role;
 use crate::ui::viewport::Viewport;
 use crate::ui::widgets::{below, wrapped};
 
+/// Fewer times than this have no chart.
+const FEW: usize = 4;
+
 /// The columns beside the name; 0 for one that there is no room for.
 #[derive(Debug, Clone, Copy)]
 struct Columns {
@@ -170,7 +173,7 @@ fn reason(screen: &Locks, canvas: &mut Canvas<'_, '_>, lock: &Lock, area: Rect) 
     for (at, line) in lines.iter().take(shown_lines).enumerate() {
         let is_cut = at + 1 == shown_lines && shown_lines < lines.len();
         let line = if is_cut {
-            format!("{} …", shown::short(line, width.saturating_sub(2)))
+            format!("{} …", shown::cut(line, width.saturating_sub(2)))
         } else {
             line.clone()
         };
@@ -282,7 +285,7 @@ fn folded(
     let mut area = below(area, u16::try_from(parties).unwrap_or(area.height));
     if let Some(words) = screen.past.words() {
         let words = format!(" Timeline: {}", shown::plain(&words));
-        let words = shown::short(&words, usize::from(area.width));
+        let words = shown::cut(&words, usize::from(area.width));
         canvas.line(Line::from(canvas.span(words, Role::Muted)), area);
         return;
     }
@@ -319,15 +322,7 @@ fn in_one_line(screen: &Locks, canvas: &Canvas<'_, '_>, width: usize) -> Line<'s
         }
         words.push_str(&event);
     }
-    // What stands here is visible already, and is only cut.
-    let cut = crate::ui::text::truncate(vec![crate::ui::text::Run::new(Role::Muted, words)], width);
-    crate::ui::text::line(owned(cut), canvas.theme)
-}
-
-fn owned(runs: Vec<crate::ui::text::Run<'_>>) -> Vec<crate::ui::text::Run<'static>> {
-    let runs = runs.into_iter();
-    runs.map(|run| crate::ui::text::Run::new(run.role, run.text.into_owned()))
-        .collect()
+    Line::from(canvas.span(shown::cut(&words, width), Role::Muted))
 }
 
 /// How long turns and waits took, at the bottom where there is room; returns what is above.
@@ -342,11 +337,13 @@ fn figures_below(screen: &Locks, canvas: &mut Canvas<'_, '_>, area: Rect) -> Rec
         let lines = figures.iter().map(|figures| {
             let (least, most) = figures.ends;
             let ends = format!("{} to {}", figures::span(least), figures::span(most));
-            Line::from(vec![
-                canvas.span(format!(" {:<38}", figures.words()), Role::Muted),
-                canvas.span(figures.chart.clone(), Role::Text),
-                canvas.span(format!("  {ends}, {} times", figures.count), Role::Muted),
-            ])
+            let mut spans = vec![canvas.span(format!(" {:<38}", figures.words()), Role::Muted)];
+            // A few say nothing about how they lie.
+            if figures.count >= FEW {
+                spans.push(canvas.span(figures.chart.clone(), Role::Text));
+                spans.push(canvas.span(format!("  {ends}, {} times", figures.count), Role::Muted));
+            }
+            Line::from(spans)
         });
         lines.collect()
     } else {
@@ -447,9 +444,9 @@ fn party_row(
         .pid
         .map(|pid| format!("  pid {pid}"))
         .unwrap_or_default();
-    spans.push(canvas.span(cut(&pid, columns.pid), Role::Muted));
+    spans.push(canvas.span(shown::cut_fitted(&pid, columns.pid), Role::Muted));
     let session = format!("  {}", shown::plain(&party.session));
-    spans.push(canvas.span(cut(&session, columns.session), Role::Muted));
+    spans.push(canvas.span(shown::cut_fitted(&session, columns.session), Role::Muted));
     let right = |words: String, width: usize| match width {
         0 => String::new(),
         _ => format!("{words:>width$}"),
@@ -487,17 +484,6 @@ fn role_of_clock(state: Role) -> Role {
     } else {
         state
     }
-}
-
-/// A text that is visible already, cut or filled up to a width.
-fn cut(text: &str, width: usize) -> String {
-    if width == 0 {
-        return String::new();
-    }
-    let runs = vec![crate::ui::text::Run::new(Role::Muted, text.to_owned())];
-    let runs = crate::ui::text::truncate(runs, width);
-    let runs = crate::ui::text::pad(runs, width, crate::ui::text::Align::Left);
-    crate::ui::text::concat(&runs)
 }
 
 /// How somebody is, in a word, and its role.

@@ -316,7 +316,7 @@ fn process_lines(screen: &Locks, canvas: &mut Canvas<'_, '_>, area: Rect) -> Rec
     for (at, line) in lines.iter().take(usize::from(rows)).enumerate() {
         let is_cut = at + 1 == usize::from(rows) && lines.len() > usize::from(rows);
         let line = if is_cut {
-            shown::fitted(&format!("{line} …"), width)
+            format!("{} …", shown::cut(line, width.saturating_sub(2)))
         } else {
             line.clone()
         };
@@ -356,12 +356,15 @@ fn cell(
         }
         Holders => {
             let words = several(&lock.holders, width).unwrap_or_else(|| unnamed(lock));
-            vec![canvas.span(shown::fitted(&words, width), Role::Text)]
+            vec![canvas.span(shown::cut_fitted(&words, width), Role::Text)]
         }
         First => {
-            let first: Vec<Party> = lock.waiters.first().cloned().into_iter().collect();
-            let words = several(&first, width).unwrap_or_default();
-            vec![canvas.span(shown::fitted(&words, width), Role::Text)]
+            let first = lock
+                .waiters
+                .get(..1)
+                .and_then(|first| several(first, width));
+            let words = first.unwrap_or_default();
+            vec![canvas.span(shown::cut_fitted(&words, width), Role::Text)]
         }
         Fence => {
             let fence = lock.holders.iter().filter_map(|party| party.fence).max();
@@ -410,7 +413,7 @@ pub(super) fn lasted(canvas: &mut Canvas<'_, '_>, ages: Ages, party: &Party) -> 
     format!("{sign}{}", ages.growing(canvas, party.lasted))
 }
 
-/// The first by its name and how many more; `None` of nobody.
+/// The first by its name and how many more, visible; `None` of nobody.
 fn several(parties: &[Party], width: usize) -> Option<String> {
     let (first, others) = parties.split_first()?;
     if others.is_empty() {
@@ -440,6 +443,9 @@ fn waiting(lock: &Lock, column: Column) -> String {
         // A flag is all there is.
         let is_told = is_waited_for(lock) && column != Readers;
         return if is_told { "flag" } else { "?" }.to_owned();
+    }
+    if lock.mode().is_none() {
+        return "?".to_owned();
     }
     let [writers, readers] = [Mode::Write, Mode::Read].map(|mode| lock.waiting(mode).count());
     match (column, writers, readers) {
