@@ -94,11 +94,12 @@ impl Console {
                     };
                     self.take(message)?;
                 }
-                Some(batch) = deliveries.watches.recv(), if self.app.takes_watches() => {
-                    self.take(batch)?;
-                }
+                // Twenty a second at the most: they starve nobody.
                 report = deliveries.locks.next(), if self.app.takes_watches() => {
                     self.take(report)?;
+                }
+                Some(batch) = deliveries.watches.recv(), if self.app.takes_watches() => {
+                    self.take(batch)?;
                 }
                 () = sleep_until(wake) => {
                     if !self.app.is_dirty() {

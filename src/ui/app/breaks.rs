@@ -5,7 +5,7 @@ use crate::kv::lock::breaking::BreakError;
 use crate::ui::context::Context;
 use crate::ui::message::{Reply, RequestId};
 use crate::ui::overlays::Overlay;
-use crate::ui::overlays::breaking::{Breaking, Outcome, reset_words, results};
+use crate::ui::overlays::breaking::{Breaking, Outcome, left_over, reset_words, results};
 use crate::ui::text::figures::span;
 
 impl App {
@@ -83,7 +83,7 @@ impl App {
                 }
                 match answer {
                     Ok(broken) => (results(&broken), true, false),
-                    Err(error) => failed(&error),
+                    Err(error) => (vec![format!("{what}: {}", left_over(&error))], true, true),
                 }
             }
             Reply::Reset(answer) => {

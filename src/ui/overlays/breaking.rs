@@ -188,7 +188,10 @@ impl Breaking {
                     lines: results(broken),
                     is_done: true,
                 },
-                Err(error) => not_done(error),
+                Err(error) => Stage::Over {
+                    lines: vec![left_over(error)],
+                    is_done: false,
+                },
             };
         }
     }
@@ -327,6 +330,12 @@ impl Breaking {
         let inner = canvas.pane(title, true, area);
         canvas.hit(area, Hit::Pane(Pane::Overlay));
         let text_rows = inner.height.saturating_sub(extra);
+        if lines.len() > usize::from(text_rows) {
+            // Nobody should decide on what is out of sight without knowing it.
+            lines.truncate(usize::from(text_rows.saturating_sub(1)));
+            let words = "… there is more: it needs a larger window".to_owned();
+            lines.push((words, Role::Warning));
+        }
         let rows = inner.rows().take(usize::from(text_rows));
         for ((line, role), place) in lines.into_iter().zip(rows) {
             canvas.line(Line::from(canvas.span(format!(" {line}"), role)), place);
@@ -619,6 +628,17 @@ fn not_done(error: &BreakError) -> Stage {
     Stage::Over {
         lines,
         is_done: false,
+    }
+}
+
+/// Why a session that was killed is perhaps still in its locks.
+pub fn left_over(error: &BreakError) -> String {
+    match error {
+        // Then it is not dead either.
+        BreakError::Alive { .. } => error.to_string(),
+        _ => format!(
+            "its session was killed, but it may still stand in its locks: {error}. Who waits takes it out."
+        ),
     }
 }
 

@@ -56,7 +56,7 @@ impl Columns {
         let longest = parties
             .map(|party| crate::ui::text::width(&party.session))
             .max();
-        let session = longest.unwrap_or(0).clamp(8, 26) + 2;
+        let session = longest.unwrap_or(0).clamp(12, 26) + 2;
         let mut columns = Self {
             name: 0,
             pid: from(104, 11),
