@@ -246,3 +246,24 @@ fn a_watch_outlives_its_server_and_says_so() {
     assert!(stderr.contains("kvscope: interrupted: "), "{stderr}");
     assert!(stderr.contains("kvscope: resumed"), "{stderr}");
 }
+
+#[test]
+fn a_command_is_stopped_when_its_server_is_gone_for_too_long() {
+    let mut place = Place::server();
+    place.add("b", "1");
+    let options = ["--timeout", "1s", "--lease", "2s", "b", "r"];
+    let script = "trap 'echo asked; exit 1' TERM; echo runs; while :; do sleep 0.02; done";
+    let mut command = locking::lock_run(&place, &options, &["sh", "-c", script]);
+    let mut running = Watching::of(&mut command);
+    assert_eq!(running.line(), "runs\n");
+    let server = place.server.as_mut().expect("a server");
+    // An outage that is shorter than the lease costs nothing.
+    server.kill();
+    server.restart();
+    place.put("b", "k", "the server is back");
+    assert!(running.child.try_wait().expect("it is asked").is_none());
+    place.server.as_mut().expect("a server").kill();
+    let run = running.end().ends(5);
+    assert_eq!(run.text(), "asked\n");
+    assert!(run.stderr.contains("lease ran out"), "{}", run.stderr);
+}

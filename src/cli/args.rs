@@ -15,7 +15,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::connection::ConnectionArgs;
 
-pub(super) use lock::{LockBreakArgs, LockExecArgs, LockRunArgs};
+pub(super) use lock::{
+    LockBreakArgs, LockCommand, LockExecArgs, LockLsArgs, LockRunArgs, LockShowArgs, LookArgs,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -27,6 +29,8 @@ Examples:
   kvscope get config app.billing.limits --json
   kvscope update config app.billing.limits '{\"max\":2}' 8841
   kvscope watch config 'app.billing.>' --json
+  kvscope lock ls                               who holds what, faults first
+  kvscope lock run config migrations --wait 30s -- ./migrate.sh
   kvscope lock ls                               who holds, who waits, and what is stuck
   kvscope lock show config billing.ledger
 
@@ -316,72 +320,6 @@ pub struct WatchArgs {
     /// Leave out deletions
     #[arg(long)]
     pub no_deletes: bool,
-}
-
-/// The commands on locks.
-#[derive(Debug, Subcommand)]
-pub enum LockCommand {
-    /// List the locks, those at fault first
-    #[command(visible_alias = "list", after_help = LOOK)]
-    Ls(LockLsArgs),
-    /// Show a lock: its queue, its clocks, and its past
-    #[command(after_help = LOOK)]
-    Show(LockShowArgs),
-    /// Run a command under a lock
-    Run(LockRunArgs),
-    /// Take a lock from a session that others wait for
-    Break(LockBreakArgs),
-    /// Becomes a command that ends with its parent: the inner half of `run`
-    #[command(hide = true)]
-    Exec(LockExecArgs),
-}
-
-const LOOK: &str = "\
-A session is dead when its record says so, when its record is not there while its locks are, or when
-its process ran on this machine and is gone. It is suspect when it has not beaten for longer than
-its lease allows. At a single look that is judged by the store's clock: by what others have written
-to the bucket since, or else by this machine's time of day. With --for it is judged by this
-machine's own clock: watch for longer than 9/8 of the lease (17 s with the usual one of 15 s) to be
-sure. Nothing is ever done to a lock because of what is shown.
-
-Times held and waited count from the write that granted or queued, by the store's clock. Where the
-bucket does not keep that write any more, a holder's time is a lower bound, and a waiter's is the
-one that it wrote down by its own clock.
-
-Deadlocks are looked for through all buckets, whichever are listed.";
-
-/// Which locks to list.
-#[derive(Debug, Args)]
-pub struct LockLsArgs {
-    /// Only those of this bucket
-    pub bucket: Option<String>,
-    /// How to look.
-    #[command(flatten)]
-    pub look: LookArgs,
-}
-
-/// Which lock to show.
-#[derive(Debug, Args)]
-pub struct LockShowArgs {
-    /// The bucket
-    pub bucket: String,
-    /// What is locked
-    pub resource: String,
-    /// How to look.
-    #[command(flatten)]
-    pub look: LookArgs,
-}
-
-/// How to look at locks.
-#[derive(Debug, Args)]
-pub struct LookArgs {
-    /// Watch for this time, such as 20s, and judge silent sessions by our own clock
-    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
-    pub watch: Option<Duration>,
-    /// Leave out locks of services on the shizuku crate, which can be at any key: spares a list of
-    /// all keys
-    #[arg(long)]
-    pub no_shizuku: bool,
 }
 
 impl Cli {

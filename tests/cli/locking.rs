@@ -13,7 +13,7 @@ use crate::program::{Place, Run, Watching};
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// `lock run` with these options. The place comes first: what is behind `--` is the command's.
-fn lock_run(place: &Place, options: &[&str], command: &[&str]) -> Command {
+pub(crate) fn lock_run(place: &Place, options: &[&str], command: &[&str]) -> Command {
     let mut words: Vec<&str> = place.flags.iter().map(String::as_str).collect();
     words.extend(["lock", "run"]);
     words.extend(options);
@@ -316,7 +316,7 @@ pub(crate) fn broken(place: &Place) {
 /// What a break refuses, and what it does at once.
 pub(crate) fn forced(place: &Place) {
     place.add("forced", "16");
-    let mut holder = Holder::start(place, &["forced", "r"], "");
+    let mut holder = Holder::start(place, &["--lease", "3s", "forced", "r"], "");
     holder.holds();
     let session = session_of(place, "forced", "r");
     let revision = shown(place, "forced", "r")["revision"]

@@ -1,19 +1,18 @@
-//! `lock break`: a lock is taken from a session, or a record of a `shizuku` service reset.
+//! `lock break`: a lock is taken from a session, which an operator is asked about before.
+
+mod reset;
+mod told;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
-use serde::Serialize;
 use time::OffsetDateTime;
 
-use crate::kv::lock::breaking::{
-    BreakError, Breaking, Broken, Freed, Manner, Pulse, Sight, reset_shizuku,
-};
+use crate::kv::lock::breaking::{BreakError, Breaking, Manner, Pulse, Sight};
 use crate::kv::lock::diagnosis::span;
 use crate::kv::lock::record::{Claim, Mode, Record, State};
 use crate::kv::lock::session::{Process, Session};
-use crate::kv::lock::shizuku::{Shizuku, ShizukuMode};
-use crate::kv::{Error, Key, Revision, Store};
+use crate::kv::{Error, Revision, Store};
 
 use super::super::args::LockBreakArgs;
 use super::super::connection::Connection;
@@ -30,7 +29,7 @@ pub(super) async fn run(
     let store = connection.store(&args.bucket).await?;
     let done = match &args.session {
         Some(session) => break_session(&store, &args, session, output).await,
-        None => reset(&store, &args, output).await,
+        None => reset::reset(&store, &args, output).await,
     };
     done.map_err(|error| with_present_state(&args.bucket, error))
 }
@@ -77,10 +76,10 @@ async fn break_session(
     };
     ask(&sight, manner, args)?;
     let breaking = sight.begin(manner, &by()).await?;
-    told_killed(&args.bucket, &breaking, output)?;
+    told::killed(&args.bucket, &breaking, output)?;
     wait(&args.bucket, &breaking, output).await?;
     let broken = breaking.finish().await?;
-    told_broken(&args.bucket, &broken, output)
+    told::broken(&args.bucket, &broken, output)
 }
 
 /// Tells what will happen, and asks whether it shall.
@@ -209,6 +208,14 @@ fn words(claim: &Claim) -> String {
     format!("{} {holds}", name(claim))
 }
 
+/// A mode for programs.
+fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Read => "read",
+        Mode::Write => "write",
+    }
+}
+
 fn name(claim: &Claim) -> String {
     let who = match claim.mode {
         Mode::Read => "reader",
@@ -217,83 +224,12 @@ fn name(claim: &Claim) -> String {
     format!("{who} {} ({})", claim.label, claim.session)
 }
 
-/// A step of a break.
-#[derive(Debug, Serialize)]
-struct StepRecord<'a> {
-    bucket: &'a str,
-    resource: &'a str,
-    session: &'a str,
-    step: &'static str,
-    left_ms: u64,
-}
-
-/// How a break ended.
-#[derive(Debug, Serialize)]
-struct BrokenRecord<'a> {
-    bucket: &'a str,
-    resource: &'a str,
-    session: &'a str,
-    step: &'static str,
-    revision: u64,
-    holders: Vec<PartyRecord<'a>>,
-    freed: Vec<FreedRecord<'a>>,
-}
-
-#[derive(Debug, Serialize)]
-struct PartyRecord<'a> {
-    session: &'a str,
-    label: &'a str,
-    mode: &'static str,
-    fence: Option<u64>,
-}
-
-#[derive(Debug, Serialize)]
-struct FreedRecord<'a> {
-    resource: &'a str,
-    revision: u64,
-    by_others: bool,
-    holders: Vec<PartyRecord<'a>>,
-}
-
-fn told_killed(bucket: &str, breaking: &Breaking, output: &mut Output) -> Result<(), CliError> {
-    let (sight, left) = (breaking.sight(), breaking.left());
-    if output.is_json() {
-        step(bucket, breaking, "killed", output)?;
-    } else if left.is_zero() {
-        output.line(&sentence(&format!("{} is dead", sight.session_id())))?;
-    } else {
-        let line = format!(
-            "{} is dead; quarantine of {} until its guards have run out",
-            sight.session_id(),
-            span(left)
-        );
-        output.line(&sentence(&line))?;
-    }
-    output.flush()
-}
-
-fn step(
-    bucket: &str,
-    breaking: &Breaking,
-    step: &'static str,
-    output: &mut Output,
-) -> Result<(), CliError> {
-    output.record(&StepRecord {
-        bucket,
-        resource: breaking.sight().resource(),
-        session: breaking.sight().session_id(),
-        step,
-        left_ms: u64::try_from(breaking.left().as_millis()).unwrap_or(u64::MAX),
-    })?;
-    output.flush()
-}
-
 /// Waits the quarantine out, and counts it down where somebody looks.
 async fn wait(bucket: &str, breaking: &Breaking, output: &mut Output) -> Result<(), CliError> {
     let shows = !output.is_json() && io::stderr().is_terminal();
     while !breaking.left().is_zero() {
         if output.is_json() {
-            step(bucket, breaking, "quarantine", output)?;
+            told::step(bucket, breaking, "quarantine", output)?;
         } else if shows {
             let _ = write!(io::stderr(), "\r\u{1b}[K  {} left", span(breaking.left()));
         }
@@ -310,60 +246,6 @@ async fn wait(bucket: &str, breaking: &Breaking, output: &mut Output) -> Result<
         let _ = write!(io::stderr(), "\r\u{1b}[K");
     }
     Ok(())
-}
-
-fn told_broken(bucket: &str, broken: &Broken, output: &mut Output) -> Result<(), CliError> {
-    let Some(first) = broken.freed.first() else {
-        return Ok(());
-    };
-    if output.is_json() {
-        return output.record(&BrokenRecord {
-            bucket,
-            resource: &first.resource,
-            session: &broken.session,
-            step: "broken",
-            revision: first.revision.0,
-            holders: holders(&first.record),
-            freed: broken.freed.iter().map(FreedRecord::new).collect(),
-        });
-    }
-    for freed in &broken.freed {
-        let hand = if freed.by_others {
-            " (let go, or taken out by another)"
-        } else {
-            ""
-        };
-        let line = format!("{}{hand}: {}", freed.resource, state(&freed.record));
-        output.line(&sentence(&line))?;
-    }
-    Ok(())
-}
-
-impl<'a> FreedRecord<'a> {
-    fn new(freed: &'a Freed) -> Self {
-        Self {
-            resource: &freed.resource,
-            revision: freed.revision.0,
-            by_others: freed.by_others,
-            holders: holders(&freed.record),
-        }
-    }
-}
-
-fn holders(record: &Record) -> Vec<PartyRecord<'_>> {
-    let holders = record.holders().map(|claim| PartyRecord {
-        session: &claim.session,
-        label: &claim.label,
-        mode: match claim.mode {
-            Mode::Read => "read",
-            Mode::Write => "write",
-        },
-        fence: match claim.state {
-            State::Held { fence } => Some(fence),
-            State::Waiting => None,
-        },
-    });
-    holders.collect()
 }
 
 /// Who holds a lock, in words.
@@ -398,56 +280,5 @@ fn with_present_state(bucket: &str, error: CliError) -> CliError {
             current,
         },
         other => other,
-    }
-}
-
-async fn reset(store: &Store, args: &LockBreakArgs, output: &mut Output) -> Result<(), CliError> {
-    let key = Key::from_stored(args.resource.as_str());
-    if store.capabilities().read_only {
-        let action = format!("resetting the lock at {key}");
-        return Err(Error::ReadOnly { action }.into());
-    }
-    let entry = store.get(&key).await?;
-    let Some((entry, value)) = entry.as_ref().and_then(|e| Some((e, e.live_value()?))) else {
-        return Err(BreakError::NoKey { key }.into());
-    };
-    let Some(shizuku) = Shizuku::from_bytes(value) else {
-        return Err(BreakError::NotShizuku { key }.into());
-    };
-    let seen = args.revision.map_or(entry.revision, Revision);
-    if seen == entry.revision {
-        let question = format!(
-            "{key} at revision {seen}: {}. Set it to nobody inside and nobody waiting?",
-            inside(shizuku)
-        );
-        confirm(&question, args.yes)?;
-    }
-    let reset = reset_shizuku(store, &key, seen).await?;
-    if output.is_json() {
-        return output.record(&super::super::record::WrittenRecord {
-            bucket: &args.bucket,
-            key: key.as_str(),
-            revision: reset.revision.0,
-        });
-    }
-    let line = format!(
-        "{} {key} reset at revision {}; before: {}",
-        args.bucket,
-        reset.revision,
-        inside(reset.before)
-    );
-    output.line(&sentence(&line))
-}
-
-fn inside(lock: Shizuku) -> String {
-    let inside = match lock.mode {
-        ShizukuMode::Idle => "nobody inside".to_owned(),
-        ShizukuMode::Read => format!("{} readers inside", lock.readers),
-        ShizukuMode::Write => "a writer inside".to_owned(),
-    };
-    if lock.writer_waits {
-        format!("{inside}, a writer is said to wait")
-    } else {
-        inside
     }
 }

@@ -114,14 +114,14 @@ impl Run<'_> {
             caught = signals.next() => return Ok(ended_by(caught.number)),
             guard = acquire => guard.map_err(|error| self.not_granted(error))?,
         };
-        let end = self.command(&guard, signals).await;
+        let code = match self.command(&guard, signals).await? {
+            End::Code(code) => code,
+            // Letting go is left to the end of the session, which waits for it.
+            End::Stopped(state) => return Err(self.lost(&state, "The command was stopped")),
+        };
         // Asked before the release: a command that ended under a valid guard was under the lock.
         let state = guard.state();
         let released = tokio::time::timeout(self.patience, guard.release()).await;
-        let code = match end? {
-            End::Code(code) => code,
-            End::Stopped(state) => return Err(self.lost(&state, "The command was stopped")),
-        };
         match (state, released) {
             (GuardState::Valid { .. }, Ok(Ok(()))) => Ok(ExitCode::from(code)),
             (GuardState::Valid { .. }, Err(_)) => {

@@ -145,6 +145,7 @@ impl Lane {
         loop {
             self.take_commands();
             self.take_events();
+            self.on_life();
             self.tell();
             if self.rest_until.is_none_or(|until| until <= Instant::now()) {
                 self.rest_until = None;
@@ -212,7 +213,8 @@ impl Lane {
             Woken::Event(None) => self.watch = None,
             Woken::Dead(Some(session)) => self.line.evict(&session),
             Woken::Dead(None) => self.oversight = None,
-            Woken::Life => self.on_life(),
+            // What it means is looked at in every round.
+            Woken::Life => {}
             Woken::Time => {
                 if self.line.waits() && self.poll_at <= Instant::now() {
                     // The watch should have told, and yet.
@@ -285,16 +287,13 @@ impl Lane {
         }
     }
 
-    /// The session was renewed or lost.
+    /// Takes notice of the session's loss. Callers may know of it already.
     fn on_life(&mut self) {
-        let life = self.parts.life.borrow_and_update().clone();
-        let Some(loss) = life.loss else {
-            return;
-        };
-        if self.loss.is_some() {
+        let loss = self.parts.life.borrow_and_update().loss.clone();
+        if self.loss.is_some() || loss.is_none() {
             return;
         }
-        self.loss = Some(loss);
+        self.loss = loss;
         self.granted.clear();
         for (id, told) in std::mem::take(&mut self.acquiring) {
             self.line.release(&id);
