@@ -182,6 +182,7 @@ async fn faults_are_told_from_anywhere_and_stand_first() {
         [
             "left",
             "right",
+            "archive.sweep",
             "orders.shard-7",
             "legacy.cache",
             "billing.ledger"

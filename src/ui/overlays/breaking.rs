@@ -488,6 +488,8 @@ impl Breaking {
             }
         };
         let beat = match party.last_beat {
+            // What was written last of one that was killed is the kill.
+            Some(_) if matches!(party.standing, Standing::Killed { .. }) => String::new(),
             Some(beat) => format!("last beat {} ago when this was opened: ", span(beat.ago)),
             None => String::new(),
         };

@@ -19,7 +19,7 @@ use ratatui::text::{Line, Span};
 use super::ages::Ages;
 use super::past;
 use super::queue::{self, Row};
-use super::table::{lasted, look_of};
+use super::table::{last_beat, lasted, look_of};
 use super::{Focus, Locks, ages};
 use crate::kv::lock::observer::{ClockOf, Content, Freshness, Lock, Party, Standing};
 use crate::kv::lock::record::Mode;
@@ -453,7 +453,7 @@ fn party_row(
     };
     let words = lasted(canvas, ages, party);
     spans.push(canvas.span(right(words, columns.lasted), Role::Text));
-    let renewed = party.last_beat.map(|beat| {
+    let renewed = last_beat(party).map(|beat| {
         // By the store's clock: it was before we looked.
         let sign = match beat.clock {
             ClockOf::Ours => "",

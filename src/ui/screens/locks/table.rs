@@ -7,7 +7,7 @@ use super::ages::Ages;
 use super::rows::{Sort, Which, is_waited_for};
 use super::{Focus, Locks};
 use crate::kv::lock::diagnosis::Verdict;
-use crate::kv::lock::observer::{Content, Freshness, Lock, LockMode, Party};
+use crate::kv::lock::observer::{Content, Freshness, LastBeat, Lock, LockMode, Party, Standing};
 use crate::kv::lock::record::Mode;
 use crate::ui::canvas::{Canvas, Hit, Pane};
 use crate::ui::message::LockReport;
@@ -394,7 +394,7 @@ fn cell(
         }
         Beat => {
             // That of the holder who has been silent longest.
-            let beats = lock.holders.iter().filter_map(|party| party.last_beat);
+            let beats = lock.holders.iter().filter_map(last_beat);
             let oldest = beats.max_by_key(|beat| beat.ago);
             let words = oldest.map(|beat| ages.growing(canvas, beat.ago));
             number(canvas, &words.unwrap_or_default(), width, Role::Muted)
@@ -405,6 +405,12 @@ fn cell(
 
 fn number(canvas: &Canvas<'_, '_>, words: &str, width: usize, role: Role) -> Vec<Span<'static>> {
     vec![canvas.span(format!("{words:>width$}"), role)]
+}
+
+/// The last sign of life. What was written last of one that was killed is the kill.
+pub(super) fn last_beat(party: &Party) -> Option<LastBeat> {
+    let is_killed = matches!(party.standing, Standing::Killed { .. });
+    party.last_beat.filter(|_| !is_killed)
 }
 
 /// How long one has held or waited, with a sign where that is not the whole truth.
