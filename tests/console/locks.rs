@@ -2,6 +2,12 @@
 
 use std::sync::Arc;
 
+use kvscope::kv::BucketName;
+use kvscope::kv::backend::Backend;
+use kvscope::kv::lock::{Locks, Settings};
+use kvscope::kv::memory::Memory;
+
+use super::bucket;
 use super::harness::{Console, Places};
 use super::planted::Planted;
 use super::scene::{Scene, held, waits};
@@ -413,4 +419,67 @@ async fn names_that_others_chose_are_made_visible() {
         assert!(!screen.contains('\u{202e}'), "{screen:?}");
         insta::assert_snapshot!(format!("locks_awkward_{width}x{height}"), screen);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_and_the_queue_are_clicked() {
+    let mut console = console(&night(), 120, 35).await;
+    let (x, y) = console.place_of("2 Locks!");
+    console.click(x, y);
+    let (x, y) = console.place_of("billing.ledger");
+    console.click(x, y);
+    console.settle().await;
+    assert!(
+        console.area_of(" billing.ledger ─ rev").is_some(),
+        "{}",
+        console.screen()
+    );
+    let (x, y) = console.place_of("3 reader api@web-2");
+    console.click(x, y);
+    assert!(
+        console
+            .screen()
+            .contains("pid 89 on web-2 · session s_api2"),
+        "{}",
+        console.screen()
+    );
+    console.press("x");
+    console.shows("waits for").await;
+    let title = "Break reader api@web-2's wait for billing.ledger?";
+    assert!(console.area_of(title).is_some(), "{}", console.screen());
+}
+
+#[tokio::test(start_paused = true)]
+async fn real_locks_are_live_and_buckets_join_and_leave() {
+    let memory = Arc::new(Memory::new());
+    let store = bucket(&*memory, "locks").await;
+    let locks = Locks::new(&store, Settings::default().label("report"));
+    let mut console = Console::on(Arc::clone(&memory) as _, 120, 35);
+    console.is_live().await;
+    console.press("2");
+    console.shows("there are no locks in these buckets").await;
+    let guard = locks.write("billing.ledger").await.unwrap();
+    console.shows("● healthy").await;
+    assert!(console.line_with("billing.ledger").contains("report@"));
+    console.shows("writer report acquired").await;
+    guard.release().await.unwrap();
+    console.shows("○ idle").await;
+    // The past is not read again for every change.
+    console.pass(1_000);
+    console.shows("writer report released after").await;
+
+    let jobs = bucket(&*memory, "jobs").await;
+    let others = Locks::new(&jobs, Settings::default().label("mover"));
+    let _guard = others.read("left").await.unwrap();
+    console.press("ctrl-r");
+    console.shows("mover@").await;
+    memory
+        .delete_bucket(&BucketName::new("jobs").unwrap())
+        .await
+        .unwrap();
+    console.press("ctrl-r");
+    console
+        .until("forgets the bucket", |screen| !screen.contains("mover@"))
+        .await;
+    assert!(console.screen().contains("billing.ledger"));
 }

@@ -193,7 +193,7 @@ impl Scene {
     fn report(&self) -> LockReport {
         let mut picture = Picture::new(Thresholds::default(), false);
         let longest = self.steps.iter().map(|step| step.0).max().unwrap_or(0);
-        let begun = BOOT - Duration::from_secs(longest + 1);
+        let begun = BOOT.saturating_sub(Duration::from_secs(longest + 1));
         for bucket in &self.buckets {
             picture.add(bucket, true);
             for feed in [Feed::Locks, Feed::Sessions, Feed::Others] {
@@ -223,17 +223,27 @@ impl Scene {
                         value: None,
                         ..entry.clone()
                     };
-                    picture.event(bucket, *feed, WatchEvent::Entry(told), BOOT - ago);
+                    picture.event(
+                        bucket,
+                        *feed,
+                        WatchEvent::Entry(told),
+                        BOOT.saturating_sub(ago),
+                    );
                     picture.take_wanted();
-                    picture.read(bucket, key, Some(entry), BOOT - ago);
+                    picture.read(bucket, key, Some(entry), BOOT.saturating_sub(ago));
                 }
-                _ => picture.event(bucket, *feed, WatchEvent::Entry(entry), BOOT - ago),
+                _ => picture.event(
+                    bucket,
+                    *feed,
+                    WatchEvent::Entry(entry),
+                    BOOT.saturating_sub(ago),
+                ),
             }
         }
         for (ago, bucket) in &self.interrupted {
             for feed in [Feed::Locks, Feed::Sessions, Feed::Others] {
                 let cause = Interruption::Disconnected;
-                let at = BOOT - Duration::from_secs(*ago);
+                let at = BOOT.saturating_sub(Duration::from_secs(*ago));
                 picture.event(bucket, feed, WatchEvent::Interrupted { cause }, at);
             }
         }

@@ -122,3 +122,56 @@ async fn history(
 ) -> Result<Vec<Entry>, Error> {
     backend.bucket(bucket).await?.history(key).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kv::Store;
+    use crate::kv::backend::BucketConfig;
+    use crate::kv::memory::Memory;
+
+    #[tokio::test(start_paused = true)]
+    async fn reports_come_at_once_when_quiet_and_not_too_often() {
+        let memory = Arc::new(Memory::new());
+        let name = BucketName::new("locks").unwrap();
+        let config = BucketConfig::new(name.clone());
+        memory.create_bucket(&config).await.unwrap();
+        let store = Store::open(&*memory, "locks").await.unwrap();
+        let (asks, asked) = mpsc::unbounded_channel();
+        let (slot, mut reports) = watch::channel(None);
+        let (replies, _replies) = mpsc::unbounded_channel();
+        let task = tokio::spawn(run(memory, asked, Arc::new(slot), replies));
+        asks.send(Ask::Buckets(vec![name])).unwrap();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        reports.mark_unchanged();
+
+        // Nobody holds anything: nothing is told.
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        assert!(!reports.has_changed().unwrap());
+
+        let record = r#"{"v":1,"next":0,"q":[]}"#;
+        let begun = Instant::now();
+        store.put("_lock.a", record).await.unwrap();
+        reports.changed().await.unwrap();
+        assert_eq!(begun.elapsed(), Duration::ZERO, "at once");
+
+        let mut told = 0;
+        for n in 0..200 {
+            store.put(format!("_lock.{n}"), record).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            if reports.has_changed().unwrap() {
+                told += 1;
+                reports.mark_unchanged();
+            }
+        }
+        // What a report takes is of a real clock, and makes them fewer.
+        assert!((4..=21).contains(&told), "{told} in a second");
+        // The last of it is told too.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let latest = reports.borrow_and_update().clone();
+        assert_eq!(latest.unwrap().report.locks.len(), 201);
+
+        drop(asks);
+        task.await.unwrap();
+    }
+}

@@ -122,3 +122,123 @@ impl Row {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use time::OffsetDateTime;
+
+    use super::*;
+    use crate::kv::lock::diagnosis::Verdict;
+    use crate::kv::lock::observer::{Content, Freshness};
+    use crate::kv::lock::timeline::{Basis, Since};
+    use crate::kv::{BucketName, Key, Revision};
+
+    fn party(mode: Mode, standing: Standing) -> Party {
+        Party {
+            claim: String::new(),
+            session: "s".to_owned(),
+            owner: String::new(),
+            label: String::new(),
+            host: None,
+            pid: None,
+            mode,
+            fence: None,
+            position: None,
+            since: Since {
+                at: OffsetDateTime::UNIX_EPOCH,
+                basis: Basis::Write,
+            },
+            lasted: std::time::Duration::ZERO,
+            last_beat: None,
+            lease_left: None,
+            standing,
+        }
+    }
+
+    /// `r` and `w` for those that live, capitals for those that do not.
+    fn lock(holders: &str, waiters: &str) -> Lock {
+        let parties = |letters: &str| {
+            let parties = letters.chars().map(|letter| {
+                let mode = match letter.to_ascii_lowercase() {
+                    'r' => Mode::Read,
+                    _ => Mode::Write,
+                };
+                let lives = letter.is_ascii_lowercase();
+                party(
+                    mode,
+                    if lives {
+                        Standing::Live
+                    } else {
+                        Standing::Gone
+                    },
+                )
+            });
+            parties.collect()
+        };
+        Lock {
+            bucket: BucketName::new("b").unwrap(),
+            resource: "r".to_owned(),
+            key: Key::new("_lock.r").unwrap(),
+            revision: Revision(1),
+            created: OffsetDateTime::UNIX_EPOCH,
+            content: Content::Record,
+            holders: parties(holders),
+            waiters: parties(waiters),
+            turn: None,
+            writers_before_readers: None,
+            freshness: Freshness::Live,
+            verdict: Verdict::Idle,
+            reason: String::new(),
+        }
+    }
+
+    /// Each row in short: its place or places, and its depth.
+    fn shown(lock: &Lock, room: Option<usize>) -> Vec<String> {
+        let rows = rows(lock, room).into_iter().map(|row| match row {
+            Row::Party { place, depth: None } => format!("■{place}"),
+            Row::Party {
+                place,
+                depth: Some(depth),
+            } => format!("{depth}:{place}"),
+            Row::Folded {
+                places,
+                depth: None,
+            } => format!("■{}-{}", places.start, places.end - 1),
+            Row::Folded {
+                places,
+                depth: Some(depth),
+            } => format!("{depth}:{}-{}", places.start, places.end - 1),
+            Row::More(count) => format!("+{count}"),
+        });
+        rows.collect()
+    }
+
+    #[test]
+    fn each_waits_below_whoever_it_waits_for() {
+        assert_eq!(
+            shown(&lock("r", "wwrrr"), None),
+            ["■0", "0:1", "1:2", "2:3", "2:4", "2:5"]
+        );
+        // Where readers may pass they come first, and a writer waits for them.
+        assert_eq!(shown(&lock("w", "rrw"), None), ["■0", "0:1", "0:2", "1:3"]);
+        assert_eq!(shown(&lock("", "w"), None), ["0:0"]);
+    }
+
+    #[test]
+    fn equal_ones_fold_where_there_is_no_room() {
+        let queue = lock("r", "wrrr");
+        assert_eq!(shown(&queue, Some(5)).len(), 5);
+        assert_eq!(shown(&queue, Some(4)), ["■0", "0:1", "1:2-4"]);
+        // The first in line and what is not well stay in sight.
+        assert_eq!(
+            shown(&lock("rrr", "wrrRrr"), Some(6)),
+            ["■0-2", "0:3", "1:4-5", "1:6", "1:7-8"]
+        );
+        assert_eq!(
+            shown(&lock("w", "wwwwrr"), Some(4)),
+            ["■0", "0:1", "1:2-4", "4:5-6"]
+        );
+        assert_eq!(shown(&lock("w", "wrwrwr"), Some(3)), ["■0", "0:1", "+5"]);
+        assert_eq!(shown(&lock("w", "w"), Some(0)), ["+2"]);
+    }
+}

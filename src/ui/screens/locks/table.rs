@@ -140,8 +140,10 @@ impl Columns {
     fn line<'t>(&self, mut cell: impl FnMut(Column, usize) -> Vec<Span<'t>>) -> Line<'t> {
         let mut spans = Vec::new();
         for (column, width) in &self.0 {
-            spans.push(Span::raw(" "));
-            spans.extend(cell(*column, width.saturating_sub(1)));
+            // The verdict stands apart from the numbers before it.
+            let gap = if *column == VerdictOf { "  " } else { " " };
+            spans.push(Span::raw(gap));
+            spans.extend(cell(*column, width.saturating_sub(gap.len())));
         }
         Line::from(spans)
     }
