@@ -251,7 +251,7 @@ fn a_watch_outlives_its_server_and_says_so() {
 fn a_command_is_stopped_when_its_server_is_gone_for_too_long() {
     let mut place = Place::server();
     place.add("b", "1");
-    let options = ["--timeout", "1s", "--lease", "2s", "b", "r"];
+    let options = ["--timeout", "1s", "--lease", "6s", "b", "r"];
     let script = "trap 'echo asked; exit 1' TERM; echo runs; while :; do sleep 0.02; done";
     let mut command = locking::lock_run(&place, &options, &["sh", "-c", script]);
     let mut running = Watching::of(&mut command);
