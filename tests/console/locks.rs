@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kvscope::kv::BucketName;
 use kvscope::kv::backend::Backend;
+use kvscope::kv::faulty::Faulty;
 use kvscope::kv::lock::{Locks, Settings};
 use kvscope::kv::memory::Memory;
 
@@ -482,4 +483,40 @@ async fn real_locks_are_live_and_buckets_join_and_leave() {
         .until("forgets the bucket", |screen| !screen.contains("mover@"))
         .await;
     assert!(console.screen().contains("billing.ledger"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_told_and_what_happened_meanwhile_is_there_after_it() {
+    let memory = Arc::new(Memory::new());
+    let store = bucket(&*memory, "locks").await;
+    let locks = Locks::new(&store, Settings::default().label("report"));
+    let guard = locks.write("billing.ledger").await.unwrap();
+    let (faulty, faults) = Faulty::new(Arc::clone(&memory) as _);
+    let mut console = Console::on(Arc::new(faulty), 120, 35);
+    console.is_live().await;
+    console.press("2");
+    console.shows("● healthy").await;
+    faults.cut();
+    console.shows("◌ healthy").await;
+    console
+        .until("says since when", |screen| {
+            screen.contains("· ◌ stale since")
+        })
+        .await;
+    let before = console.line_with("billing.ledger");
+    console.pass(60_000);
+    assert_eq!(
+        console.line_with("billing.ledger"),
+        before,
+        "its ages stand still"
+    );
+    assert!(!console.screen().contains("● live"));
+    guard.release().await.unwrap();
+    let other = Locks::new(&store, Settings::default().label("deploy"));
+    let _held = other.read("orders.shard-7").await.unwrap();
+    faults.restore();
+    console.is_live().await;
+    console.shows("○ idle").await;
+    console.shows("deploy@").await;
+    assert!(!console.screen().contains("◌"), "{}", console.screen());
 }
