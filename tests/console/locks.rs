@@ -356,6 +356,7 @@ async fn what_is_out_of_date_is_never_shown_as_current() {
         "{screen}"
     );
     assert!(screen.contains("As of 02:14:14"), "{screen}");
+    assert!(screen.contains("─ ◌ deadlock"), "{screen}");
     assert!(!screen.contains("● live"), "{screen}");
     let before = console.line_with(" left ");
     console.pass(30_000);

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::kv::lock::observer::{Freshness, Lock};
+use crate::kv::lock::observer::Lock;
 use crate::ui::canvas::Canvas;
 use crate::ui::message::{LockReport, Millis};
 use crate::ui::text::figures::{next_countdown_change, next_span_change, span};
@@ -34,7 +34,7 @@ impl Ages {
 
     /// The same for one lock: of one that is out of date nothing goes on.
     pub(super) fn of(self, lock: &Lock) -> Self {
-        let goes_on = lock.freshness == Freshness::Live || lock.freshness == Freshness::Loading;
+        let goes_on = super::table::is_live(lock);
         Self {
             seconds: if goes_on { self.seconds } else { 0 },
             goes_on,

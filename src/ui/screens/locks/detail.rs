@@ -22,7 +22,7 @@ use self::party::{Columns, facts, queue_row};
 use super::ages::Ages;
 use super::past;
 use super::queue::{self, Row};
-use super::table::look_of;
+use super::table::{self, look_of};
 use super::{Focus, Locks, ages};
 use crate::kv::lock::observer::{Content, Freshness, Lock};
 use crate::kv::lock::shizuku::{EXPIRY, Shizuku, ShizukuMode};
@@ -57,7 +57,7 @@ pub(super) fn draw(screen: &Locks, canvas: &mut Canvas<'_, '_>, ages: Ages, area
         }
         _ => parties_and_past(screen, canvas, lock, ages, rest, area),
     }
-    if lock.freshness != Freshness::Live && lock.freshness != Freshness::Loading {
+    if !table::is_live(lock) {
         canvas.lay(Role::Stale, inner);
     }
 }
@@ -71,6 +71,7 @@ fn title(canvas: &Canvas<'_, '_>, lock: &Lock, width: usize) -> Line<'static> {
     let bucket = shown::short(lock.bucket.as_str(), 24);
     let end = format!(" ─ rev {} ─ {bucket}{format} ─ ", lock.revision);
     let (sign, role) = look_of(lock.verdict);
+    let sign = if table::is_live(lock) { sign } else { "◌" };
     let verdict = format!("{sign} {} ", lock.verdict);
     let taken = crate::ui::text::width(&end) + crate::ui::text::width(&verdict) + 3;
     let name = shown::short(&lock.resource, width.saturating_sub(taken).max(8));

@@ -203,7 +203,8 @@ pub(super) fn draw(screen: &Locks, canvas: &mut Canvas<'_, '_>, ages: Ages, area
     }
 }
 
-fn is_live(lock: &Lock) -> bool {
+/// Whether what is told of a lock is as the store has it.
+pub(super) fn is_live(lock: &Lock) -> bool {
     lock.freshness == Freshness::Live || lock.freshness == Freshness::Loading
 }
 
