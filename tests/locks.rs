@@ -9,10 +9,24 @@
 
 #[path = "locks/cases.rs"]
 mod cases;
+#[path = "locks/held.rs"]
+mod held;
+#[path = "locks/layers.rs"]
+mod layers;
 #[path = "locks/observed.rs"]
 mod observed;
+#[path = "locks/oracle.rs"]
+mod oracle;
+#[path = "locks/processes.rs"]
+mod processes;
+#[path = "locks/schedules.rs"]
+mod schedules;
+#[path = "locks/servers.rs"]
+mod servers;
 #[path = "support/nats.rs"]
 mod support;
+#[path = "locks/worker.rs"]
+mod worker;
 
 use std::sync::Arc;
 

@@ -141,3 +141,123 @@ async fn carry(
         }
     }
 }
+
+/// A wire that keeps what the client sends, lets the client go and come back, and delivers it
+/// afterwards: a request that was given up long ago.
+pub(crate) struct LateProxy {
+    address: SocketAddr,
+    stage: Arc<watch::Sender<Stage>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    /// It carries everything.
+    Whole,
+    /// It keeps what clients send.
+    Keeping,
+    /// It has hung up on whoever was there, and carries whoever comes.
+    Left,
+    /// What was kept is delivered.
+    Delivered,
+}
+
+impl LateProxy {
+    /// A wire to the server on that port.
+    pub(crate) async fn to(port: u16) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let stage = Arc::new(watch::Sender::new(Stage::Whole));
+        let task = tokio::spawn(accept_late(listener, port, Arc::clone(&stage)));
+        Self {
+            address,
+            stage,
+            task,
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("nats://{}", self.address)
+    }
+
+    /// Keeps what clients send from now on.
+    pub(crate) fn keep(&self) {
+        self.stage.send_replace(Stage::Keeping);
+    }
+
+    /// Hangs up on clients; they can come back at once.
+    pub(crate) fn hang_up(&self) {
+        self.stage.send_replace(Stage::Left);
+    }
+
+    /// Delivers what was kept.
+    pub(crate) fn deliver(&self) {
+        self.stage.send_replace(Stage::Delivered);
+    }
+}
+
+impl Drop for LateProxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn accept_late(listener: TcpListener, port: u16, stage: Arc<watch::Sender<Stage>>) {
+    while let Ok((client, _)) = listener.accept().await {
+        let is_late = *stage.borrow() >= Stage::Left;
+        let stage = stage.subscribe();
+        tokio::spawn(async move {
+            let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else {
+                return;
+            };
+            let _ = if is_late {
+                let (mut client, mut server) = (client, server);
+                tokio::io::copy_bidirectional(&mut client, &mut server)
+                    .await
+                    .map(drop)
+            } else {
+                keep_and_deliver(client, server, stage).await
+            };
+        });
+    }
+}
+
+async fn keep_and_deliver(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    mut stage: watch::Receiver<Stage>,
+) -> io::Result<()> {
+    let (mut from_client, mut from_server) = (vec![0; 64 << 10], vec![0; 64 << 10]);
+    let mut kept = Vec::new();
+    loop {
+        let now = *stage.borrow_and_update();
+        if now >= Stage::Left {
+            break;
+        }
+        tokio::select! {
+            changed = stage.changed() => if changed.is_err() { return Ok(()) },
+            read = client.read(&mut from_client) => match read? {
+                0 => return Ok(()),
+                length if now == Stage::Keeping => kept.extend(&from_client[..length]),
+                length => server.write_all(&from_client[..length]).await?,
+            },
+            read = server.read(&mut from_server) => match read? {
+                0 => return Ok(()),
+                length => client.write_all(&from_server[..length]).await?,
+            },
+        }
+    }
+    drop(client);
+    let is_delivered = stage
+        .wait_for(|stage| *stage == Stage::Delivered)
+        .await
+        .is_ok();
+    if is_delivered {
+        server.write_all(&kept).await?;
+        // Until the server has read and done it.
+        while server.read(&mut from_server).await? > 0 {}
+    }
+    Ok(())
+}

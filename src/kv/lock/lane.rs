@@ -29,7 +29,13 @@ use crate::kv::{Entry, Filter, Key, Revision, Watch, WatchEvent, WatchOptions, W
 /// How long a lane stays without a wish: the next one needs no read then, and no new watch.
 const LINGER: Duration = Duration::from_secs(5);
 /// The shortest and the longest wait after writes that met others.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
+const BACK_OFF: (Duration, Duration) = (Duration::from_micros(500), Duration::from_millis(200));
+/// How often one who queues gives way: whoever has lost more often hurries.
+const MOST_CONFLICTS: u32 = 6;
+/// How long a watch may take to tell what a write met, before it is read.
+const NEWS: Duration = Duration::from_millis(2);
+/// How long one who waits lets those before it pass, for each of them, before it queues.
+const PASS: Duration = Duration::from_millis(1);
 /// The wait after a store that failed.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -85,6 +91,14 @@ pub(super) struct Lane {
     poll_at: Instant,
     /// Not to touch the store before then.
     rest_until: Option<Instant>,
+    /// To rest no longer than until something is heard.
+    rests_for_news: bool,
+    /// To read the record after a rest, however new what is known may be.
+    reads_after_rest: bool,
+    /// When the newest attempt to write began, with the reading before it.
+    try_begun: Instant,
+    /// How many waited when that was known last.
+    queue: u32,
     /// How many writes in a row met others.
     conflicts: u32,
     idle_since: Instant,
@@ -132,6 +146,10 @@ impl Lane {
             oversight: None,
             poll_at: now,
             rest_until: None,
+            rests_for_news: false,
+            reads_after_rest: false,
+            try_begun: now,
+            queue: 0,
             conflicts: 0,
             idle_since: now,
             waited_at: now,
@@ -149,6 +167,9 @@ impl Lane {
             self.tell();
             if self.rest_until.is_none_or(|until| until <= Instant::now()) {
                 self.rest_until = None;
+                if std::mem::take(&mut self.reads_after_rest) {
+                    self.line.forget();
+                }
                 match self.line.next() {
                     Next::Read => {
                         self.read().await;
@@ -252,6 +273,9 @@ impl Lane {
                 self.rest_until = None;
                 self.acquiring.insert(request.id.clone(), told);
                 self.line.acquire(request, waits);
+                if waits {
+                    self.let_pass();
+                }
             }
             Command::Release { id, told } => {
                 if !self.line.attempts().any(|attempt| attempt == id) {
@@ -265,6 +289,10 @@ impl Lane {
                 self.granted.retain(|(granted, _)| *granted != id);
                 self.line.release(&id);
                 self.releasing.entry(id).or_default().extend(told);
+                if self.conflicts > 0 && self.line.makes_room() {
+                    // What rests is in nobody's way; this is.
+                    self.rest_until = None;
+                }
             }
             Command::Downgrade { id, told } => {
                 self.line.downgrade(&id);
@@ -276,7 +304,12 @@ impl Lane {
     fn event(&mut self, event: WatchEvent) {
         match event {
             WatchEvent::Entry(entry) => match record_of(Some(&entry)) {
-                Ok(record) => self.line.told(record, entry.revision),
+                Ok(record) => {
+                    self.line.told(record, entry.revision);
+                    if self.rests_for_news {
+                        self.rest_until = None;
+                    }
+                }
                 // Reading it tells everybody.
                 Err(_) => self.line.forget(),
             },
@@ -361,6 +394,7 @@ impl Lane {
     }
 
     async fn read(&mut self) {
+        self.try_begun = Instant::now();
         let entry = self
             .parts
             .bucket
@@ -405,6 +439,7 @@ impl Lane {
                 return;
             }
         };
+        self.measure_queue();
         let write = Write::put(self.parts.key.clone(), bytes).expecting(base);
         match self.parts.bucket.write(write).await {
             Ok(revision) => {
@@ -440,17 +475,50 @@ impl Lane {
     }
 
     fn rest(&mut self, time: Duration) {
+        self.rests_for_news = false;
         self.rest_until = Some(Instant::now() + time);
     }
 
+    /// Somebody else wrote in between. Whoever makes room goes on as soon as it is known what was
+    /// written, since everybody waits for it; others take their time, longer and longer, until it
+    /// has been enough.
     fn back_off(&mut self) {
         self.conflicts += 1;
+        if self.line.makes_room() {
+            if self.watch.is_some() {
+                self.rest(NEWS);
+                self.rests_for_news = true;
+            }
+            return;
+        }
+        // What takes longer meets others more often.
         let (shortest, longest) = BACK_OFF;
-        let most = (shortest * 2u32.saturating_pow(self.conflicts.min(10))).min(longest);
-        let wait = shortest
-            .mul_f64(fastrand::f64())
-            .max(most.mul_f64(fastrand::f64() / 2.0));
-        self.rest(wait);
+        let took = self.try_begun.elapsed().min(longest);
+        let shortest = shortest.max(took);
+        let most = if self.conflicts > MOST_CONFLICTS {
+            shortest
+        } else {
+            let most = shortest * 2u32.pow(self.conflicts);
+            most.max(PASS * self.queue).min(longest.max(took * 2))
+        };
+        self.rest(most.mul_f64(fastrand::f64()));
+        self.reads_after_rest = true;
+    }
+
+    /// Who comes to a queue need not hurry: it is the turn of others, and a write between theirs
+    /// would only be in their way.
+    fn let_pass(&mut self) {
+        self.measure_queue();
+        if self.queue > 1 && !self.line.waits() && !self.line.makes_room() {
+            self.rest((PASS * self.queue).min(BACK_OFF.1).mul_f64(fastrand::f64()));
+            self.reads_after_rest = true;
+        }
+    }
+
+    fn measure_queue(&mut self) {
+        if let Some((_, record)) = self.line.known() {
+            self.queue = u32::try_from(record.waiters().count()).unwrap_or(u32::MAX);
+        }
     }
 
     /// While an attempt waits: the watch, and the oversight of those it waits for.

@@ -183,6 +183,13 @@ impl Line {
         attempts.any(|attempt| attempt.seen && !attempt.granted && attempt.wish == Wish::Hold)
     }
 
+    /// Whether something is to be taken out that others may wait for.
+    pub(crate) fn makes_room(&self) -> bool {
+        let mut attempts = self.attempts.iter();
+        !self.evictions.is_empty()
+            || attempts.any(|attempt| attempt.granted && attempt.wish != Wish::Hold)
+    }
+
     /// The record as far as it is known, and at which revision.
     pub(crate) fn known(&self) -> Option<(Revision, &Record)> {
         let known = self.known.as_ref()?;

@@ -18,7 +18,6 @@ use super::heart::{Heart, Life};
 use super::lane::{Command, Lane, Parts};
 use super::lease::Lease;
 use super::record::Request;
-use super::session::Process;
 use super::settings::Settings;
 use super::{key_of, rw_lock};
 use crate::kv::backend::BucketBackend;
@@ -266,7 +265,7 @@ impl LiveSession {
         settings: &Settings,
     ) -> Result<Arc<Self>, LockError> {
         let id = format!("s_{}", random_name());
-        let process = Process::current().clone();
+        let process = settings.process.clone();
         let (lease, clock) = (settings.lease, settings.clock);
         let (heart, life) = Heart::begin(Arc::clone(&bucket), &id, process, lease, clock).await?;
         let (tell_life, life) = watch::channel(life);

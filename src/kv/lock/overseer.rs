@@ -1,7 +1,9 @@
 //! Watching over the sessions that a waiter waits for, so that a dead one blocks nobody for ever.
 //!
-//! Each waiter watches over the claim before its own, the first over those who hold. Time is this
-//! process's own, and only time in which the store could be read counts.
+//! Each waiter watches over the claim before its own, the first over those who hold. When that one
+//! is quiet it may have looked after nobody either: then all who are before it are watched too, so
+//! that those who died together are found out together. Time is this process's own, and only time
+//! in which the store could be read counts.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -70,6 +72,8 @@ impl Overseer {
         records: watch::Receiver<Record>,
         dead: mpsc::UnboundedSender<String>,
     ) {
+        // Most waits are over before anybody need be looked after.
+        tokio::time::sleep(self.reading_pace().min(PROCESS_PACE / 2)).await;
         loop {
             let record = records.borrow().clone();
             for session in self.look(&record).await {
@@ -97,7 +101,7 @@ impl Overseer {
     /// Looks after the sessions that this one waits for. Returns those whose claims are to be
     /// taken out.
     async fn look(&mut self, record: &Record) -> Vec<String> {
-        let targets = blockers(record, &self.own_session);
+        let targets = self.targets(record);
         self.watched
             .retain(|session, _| targets.contains(&session.as_str()));
         self.find_gone(&targets).await;
@@ -116,6 +120,26 @@ impl Overseer {
         }
         self.turn = (self.turn + MOST_READS) % many.max(1);
         self.dead()
+    }
+
+    /// The sessions to look after now.
+    fn targets<'a>(&self, record: &'a Record) -> Vec<&'a str> {
+        let (mut nearest, others) = blockers(record, &self.own_session);
+        if nearest.iter().any(|session| self.is_quiet(session)) {
+            nearest.extend(others);
+        }
+        nearest
+    }
+
+    /// Whether it has not beaten when it should have.
+    fn is_quiet(&self, session: &str) -> bool {
+        self.watched.get(session).is_some_and(|watched| {
+            let Some(session) = &watched.session else {
+                return true;
+            };
+            let lease = session.lease().unwrap_or(self.lease);
+            session.dead.is_some() || watched.silence.lasts(self.clock.now()) >= lease.length() / 2
+        })
     }
 
     fn is_due(&self, session: &str) -> bool {
@@ -233,22 +257,32 @@ impl Overseer {
     }
 }
 
-/// The sessions that keep one from the lock, as far as it is this one's to look after them.
-fn blockers<'a>(record: &'a Record, own: &str) -> Vec<&'a str> {
-    let before_ours: Vec<_> = record
+/// The sessions that keep one from the lock: the nearest, and those that they wait for in turn.
+fn blockers<'a>(record: &'a Record, own: &str) -> (Vec<&'a str>, Vec<&'a str>) {
+    let waiters: Vec<_> = record
         .waiters()
         .take_while(|claim| claim.session != own)
         .collect();
-    let mut seen = HashSet::new();
-    let blockers: Vec<&str> = match before_ours.last() {
-        Some(predecessor) => vec![predecessor.session.as_str()],
-        None => record
-            .holders()
-            .map(|claim| claim.session.as_str())
-            .collect(),
+    let mut seen = HashSet::from([own]);
+    let mut nearest: Vec<&str> = Vec::new();
+    let mut others: Vec<&str> = Vec::new();
+    for claim in waiters.into_iter().rev() {
+        if seen.insert(&claim.session) {
+            let them = if nearest.is_empty() {
+                &mut nearest
+            } else {
+                &mut others
+            };
+            them.push(&claim.session);
+        }
+    }
+    let holders = record.holders().map(|claim| claim.session.as_str());
+    let holders = holders.filter(|session| seen.insert(session));
+    let them = if nearest.is_empty() {
+        &mut nearest
+    } else {
+        &mut others
     };
-    blockers
-        .into_iter()
-        .filter(|&session| session != own && seen.insert(session))
-        .collect()
+    them.extend(holders);
+    (nearest, others)
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 
 use super::clock::Clock;
 use super::lease::Lease;
+use super::session::Process;
 
 /// How a process wants its locks. The defaults are right for a service on a network.
 #[derive(Debug, Clone)]
@@ -12,6 +13,7 @@ pub struct Settings {
     pub(super) label: String,
     pub(super) max_writer_streak: Option<NonZeroU32>,
     pub(super) clock: Clock,
+    pub(super) process: Process,
 }
 
 impl Default for Settings {
@@ -23,6 +25,7 @@ impl Default for Settings {
             label: program().unwrap_or_default(),
             max_writer_streak: None,
             clock: Clock::boot(),
+            process: Process::current().clone(),
         }
     }
 }
@@ -57,6 +60,13 @@ impl Settings {
     #[must_use]
     pub fn clock(self, clock: Clock) -> Self {
         Self { clock, ..self }
+    }
+
+    /// Says in its session that it is another process, so that a test can be of two machines.
+    #[cfg(any(test, feature = "testing"))]
+    #[must_use]
+    pub fn process(self, process: Process) -> Self {
+        Self { process, ..self }
     }
 }
 
