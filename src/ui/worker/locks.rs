@@ -140,7 +140,8 @@ mod tests {
         let (asks, asked) = mpsc::unbounded_channel();
         let (slot, mut reports) = watch::channel(None);
         let (replies, _replies) = mpsc::unbounded_channel();
-        let task = tokio::spawn(run(memory, asked, Arc::new(slot), replies));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(run(memory, asked, Arc::new(slot), replies));
         asks.send(Ask::Buckets(vec![name])).unwrap();
         tokio::time::sleep(Duration::from_secs(5)).await;
         reports.mark_unchanged();
@@ -172,6 +173,6 @@ mod tests {
         assert_eq!(latest.unwrap().report.locks.len(), 201);
 
         drop(asks);
-        task.await.unwrap();
+        tasks.join_next().await.unwrap().unwrap();
     }
 }
