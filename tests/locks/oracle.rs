@@ -16,7 +16,7 @@ use crate::held::Held;
 use crate::layers::Witness;
 
 /// How much of what happened is told beside a violation.
-const TRAIL: usize = 60;
+const TRAIL: usize = 120;
 
 /// The one that all processes of a schedule are watched by.
 #[derive(Debug, Default)]

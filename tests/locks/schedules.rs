@@ -11,7 +11,7 @@ use std::time::Duration;
 use kvscope::kv::backend::{Backend, BucketConfig};
 use kvscope::kv::faulty::{Faults, Faulty, Odds};
 use kvscope::kv::lock::lease::Lease;
-use kvscope::kv::lock::record::{Record, Refusal};
+use kvscope::kv::lock::record::{Record, Refusal, Step};
 use kvscope::kv::lock::session::{Cause, Session};
 use kvscope::kv::lock::{Clock, LockError, Locks, Settings, key_of};
 use kvscope::kv::memory::Memory;
@@ -378,12 +378,8 @@ impl Schedule {
                     .oracle
                     .violated(format_args!("{resource}: never free: {}", shown(&left))),
             }
-            let record = self.record(resource).await;
-            if !record.claims().is_empty() {
-                self.oracle
-                    .violated(format_args!("{resource}: left: {}", shown(&record)));
-            }
         }
+        self.nothing_is_left_of_the_living().await;
         locks.close().await;
         takeovers
     }
@@ -417,6 +413,8 @@ impl Customer {
         let resource = RESOURCES[self.random.usize(..RESOURCES.len())];
         let (wait, kind) = (self.some(3.0), self.random.u8(0..6));
         let owner = self.name.clone();
+        self.oracle
+            .note(format_args!("{owner} asks for {resource} ({kind})"));
         let locks = &self.locks;
         let result = match kind {
             0 => locks.write(resource).owner(owner).await.map(Held::Write),
@@ -454,6 +452,7 @@ impl Customer {
     }
 
     async fn inside(&mut self, guard: Held) {
+        let name = self.name.clone();
         let mut presence = self.oracle.enter(self.process, guard);
         let stay = self.some(2.0);
         presence.stay(stay).await;
@@ -465,6 +464,7 @@ impl Customer {
                 drop(guard);
                 return;
             };
+            self.oracle.note(format_args!("{name} downgrades"));
             match guard.downgrade().await {
                 Ok(guard) => presence = self.downgraded(guard),
                 Err(LockError::Lost(_)) => return,
@@ -476,6 +476,7 @@ impl Customer {
             let stay = self.some(1.0);
             presence.stay(stay).await;
         }
+        self.oracle.note(format_args!("{name} lets go"));
         if self.random.bool() {
             // Let go in the background.
             drop(presence);
@@ -569,4 +570,33 @@ async fn who_was_frozen_gives_up_at_once() {
     assert!(!left("frozen").await);
     holder.release().await.unwrap();
     late.await.unwrap().unwrap().release().await.unwrap();
+}
+
+/// A claim that was taken out and seen to be gone can't be downgraded, and says so.
+#[tokio::test(start_paused = true)]
+async fn a_downgrade_after_the_eviction_ends() {
+    let config = BucketConfig::new(BucketName::new("locks").unwrap());
+    let (_memory, store) = Memory::with_bucket(&config).await.unwrap();
+    let locks = Locks::new(&store, Settings::default().clock(Clock::tokio()));
+    let guard = locks.write("a").owner("writer").await.unwrap();
+    // Somebody of the same process waits, and so it watches.
+    let same = locks.clone();
+    let waits = tokio::spawn(async move { same.read("a").owner("reader").await.map(drop) });
+    sleep(Duration::from_secs(1)).await;
+    let key = key_of("a").unwrap();
+    let entry = store.get(&key).await.unwrap().unwrap();
+    let record = Record::from_bytes(entry.live_value().unwrap()).unwrap();
+    let Step::Write(evicted) = record.evict(guard.session(), entry.revision) else {
+        panic!("there is a claim");
+    };
+    let evicted = evicted.to_bytes().unwrap();
+    store.update(&key, evicted, entry.revision).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    let downgraded = timeout(Duration::from_secs(60), guard.downgrade()).await;
+    let downgraded = downgraded.expect("it ends");
+    assert!(
+        matches!(downgraded, Err(LockError::Lost(_))),
+        "{downgraded:?}"
+    );
+    assert!(waits.await.unwrap().is_err());
 }

@@ -278,10 +278,9 @@ impl Lane {
                 }
             }
             Command::Release { id, told } => {
-                if !self.line.attempts().any(|attempt| attempt == id) {
+                if self.is_gone(&id) {
                     if let Some(told) = told {
-                        let loss = self.loss.clone().unwrap_or(Loss::Evicted);
-                        let _ = told.send(Err(LockError::Lost(loss)));
+                        let _ = told.send(Err(self.eviction()));
                     }
                     return;
                 }
@@ -295,10 +294,23 @@ impl Lane {
                 }
             }
             Command::Downgrade { id, told } => {
+                if self.is_gone(&id) {
+                    let _ = told.send(Err(self.eviction()));
+                    return;
+                }
                 self.line.downgrade(&id);
                 self.downgrading.insert(id, told);
             }
         }
+    }
+
+    /// Whether somebody else took out what is asked about.
+    fn is_gone(&self, id: &str) -> bool {
+        !self.line.attempts().any(|attempt| attempt == id)
+    }
+
+    fn eviction(&self) -> LockError {
+        LockError::Lost(self.loss.clone().unwrap_or(Loss::Evicted))
     }
 
     fn event(&mut self, event: WatchEvent) {
@@ -422,6 +434,9 @@ impl Lane {
                     error: error.clone(),
                 };
                 for told in self.releasing.drain().flat_map(|(_, told)| told) {
+                    let _ = told.send(Err(malformed()));
+                }
+                for (_, told) in self.downgrading.drain() {
                     let _ = told.send(Err(malformed()));
                 }
                 self.give_up(malformed);
