@@ -86,6 +86,8 @@ pub(super) struct Lane {
     /// Granted while the session was not sure to live: to be told when it is.
     granted: VecDeque<(String, u64)>,
     watch: Option<Watch>,
+    /// The newest record that the watch told of, not looked at yet.
+    heard: Option<Entry>,
     oversight: Option<Oversight>,
     /// When the record is to be read again although nothing was heard.
     poll_at: Instant,
@@ -143,6 +145,7 @@ impl Lane {
             downgrading: HashMap::new(),
             granted: VecDeque::new(),
             watch: None,
+            heard: None,
             oversight: None,
             poll_at: now,
             rest_until: None,
@@ -252,12 +255,27 @@ impl Lane {
         }
     }
 
+    /// Of the records that were heard of only the newest says anything: at a lock that many want,
+    /// reading them all would be most of the work.
     fn take_events(&mut self) {
         while let Some(event) = next_event(self.watch.as_ref()).now_or_never() {
             match event {
                 Some(event) => self.event(event),
                 None => self.watch = None,
             }
+        }
+        let Some(entry) = self.heard.take() else {
+            return;
+        };
+        match record_of(Some(&entry)) {
+            Ok(record) => {
+                self.line.told(record, entry.revision);
+                if self.rests_for_news {
+                    self.rest_until = None;
+                }
+            }
+            // Reading it tells everybody.
+            Err(_) => self.line.forget(),
         }
     }
 
@@ -315,17 +333,11 @@ impl Lane {
 
     fn event(&mut self, event: WatchEvent) {
         match event {
-            WatchEvent::Entry(entry) => match record_of(Some(&entry)) {
-                Ok(record) => {
-                    self.line.told(record, entry.revision);
-                    if self.rests_for_news {
-                        self.rest_until = None;
-                    }
-                }
-                // Reading it tells everybody.
-                Err(_) => self.line.forget(),
-            },
-            WatchEvent::Resumed { gap: true } => self.line.forget(),
+            WatchEvent::Entry(entry) => self.heard = Some(entry),
+            WatchEvent::Resumed { gap: true } => {
+                self.heard = None;
+                self.line.forget();
+            }
             WatchEvent::Resumed { gap: false }
             | WatchEvent::Ready
             | WatchEvent::Interrupted { .. } => {}
