@@ -13,6 +13,8 @@
 
 #[path = "console/awkward.rs"]
 mod awkward;
+#[path = "console/breaking.rs"]
+mod breaking;
 #[path = "console/browse.rs"]
 mod browse;
 #[path = "console/connect.rs"]
@@ -21,12 +23,16 @@ mod connect;
 mod freshness;
 #[path = "support/console.rs"]
 mod harness;
+#[path = "console/locks.rs"]
+mod locks;
 #[path = "console/looks.rs"]
 mod looks;
 #[path = "support/planted.rs"]
 mod planted;
 #[path = "console/pointer.rs"]
 mod pointer;
+#[path = "support/scene.rs"]
+mod scene;
 #[path = "console/screens.rs"]
 mod screens;
 #[path = "console/sizes.rs"]

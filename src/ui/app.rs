@@ -2,6 +2,7 @@
 //!
 //! What a screen holds and does is with the screen; this file only routes.
 
+mod breaks;
 mod draw;
 mod input;
 mod status;
@@ -19,9 +20,11 @@ use super::feeds::Feeds;
 use super::keymap::Keymap;
 use super::message::{Connected, Effect, Message, Millis, Reply, RequestId, Target, WatchId};
 use super::overlays::Overlay;
+use super::overlays::breaking::Deed;
 use super::screens::activity::Activity;
 use super::screens::browse::Browse;
 use super::screens::connect::Connect;
+use super::screens::locks::{Locks, Which};
 use super::screens::server::Server;
 use super::theme::Theme;
 use crate::kv::backend::Connection;
@@ -32,6 +35,8 @@ use crate::kv::{BucketName, Error, WatchEvent};
 pub enum Screen {
     /// Buckets, keys and values.
     Browse,
+    /// Who holds and who waits.
+    Locks,
     /// The feed of changes.
     Activity,
     /// Where we are connected.
@@ -42,8 +47,9 @@ pub enum Screen {
 
 impl Screen {
     /// The screens with a digit, in their order. The digits are fixed, so that hands keep them.
-    pub const NAMED: [(Self, char, &'static str); 3] = [
+    pub const NAMED: [(Self, char, &'static str); 4] = [
         (Self::Browse, '1', "Browse"),
+        (Self::Locks, '2', "Locks"),
         (Self::Activity, '3', "Activity"),
         (Self::Server, '4', "Server"),
     ];
@@ -81,11 +87,14 @@ pub struct App {
     next_list: Option<Millis>,
     screen: Screen,
     browse: Browse,
+    locks: Locks,
     activity: Activity,
     server: Server,
     connect: Connect,
     feeds: Feeds,
     overlays: Vec<Overlay>,
+    /// What is being broken, whether or not its dialog is still open.
+    deeds: Vec<Deed>,
     /// Since when the picture is held still.
     paused: Option<Millis>,
     notice: Option<Notice>,
@@ -133,11 +142,13 @@ impl App {
             next_list: None,
             screen: Screen::Connect,
             browse: Browse::new(settings.bucket, settings.key),
+            locks: Locks::default(),
             activity: Activity::default(),
             server: Server::default(),
             connect: Connect::default(),
             feeds: Feeds::default(),
             overlays: Vec::new(),
+            deeds: Vec::new(),
             paused: None,
             notice: None,
             history: VecDeque::new(),
@@ -163,6 +174,14 @@ impl App {
             Message::Reply(id, reply) => self.reply(id, reply),
             Message::Watch(id, batch) => self.watched(id, &batch),
             Message::WatchFailed(id, error) => self.watch_failed(id, &error),
+            Message::Locks(report) => {
+                if let Some(Overlay::Breaking(dialog)) = self.overlays.last_mut() {
+                    dialog.seen(&report.report.locks);
+                }
+                let is_in_sight = self.screen == Screen::Locks;
+                let mut ctx = context!(self);
+                self.locks.take(report, is_in_sight, &mut ctx);
+            }
             Message::Connection(connection) => self.connection(connection),
             Message::Deadline => self.deadline_came(),
             Message::Resumed => self.effects.push(Effect::Redraw),
@@ -202,7 +221,15 @@ impl App {
         let runs = self.paused.is_none();
         let expiry = self.browse.next_expiry().filter(|_| runs);
         let list = self.next_list.filter(|_| runs);
-        let timers = [self.notes.changes_at, self.next_ping, list, notice, expiry];
+        let locks = self.locks.deadline().filter(|_| runs);
+        let timers = [
+            self.notes.changes_at,
+            self.next_ping,
+            list,
+            notice,
+            expiry,
+            locks,
+        ];
         timers.into_iter().flatten().min()
     }
 
@@ -211,6 +238,7 @@ impl App {
         let value = notes.size_of(Pane::Entry);
         self.browse
             .fit(height(Pane::Buckets), height(Pane::Keys), value);
+        self.locks.fit(height(Pane::Locks), height(Pane::Queue));
         if let Some(rows) = height(Pane::Activity) {
             self.activity.viewport.height = rows;
             self.activity.step(super::viewport::Step::By(0));
@@ -247,6 +275,10 @@ impl App {
             }
             Reply::Entry(answer) => self.browse.read(id, answer, &mut ctx),
             Reply::Overview(answer) => self.server.answer(id, answer),
+            Reply::Timeline(answer) => self.locks.read_past(id, answer),
+            Reply::Sight(_) | Reply::Killed(_) | Reply::Broken(_) | Reply::Reset(_) => {
+                self.breaking_went_on(id, reply);
+            }
             Reply::Ping(answer) => {
                 if self.ping == Some(id) {
                     self.ping = None;
@@ -275,11 +307,14 @@ impl App {
                 self.feeds.forget();
                 self.activity.clear();
                 self.server = Server::default();
+                self.locks = Locks::default();
+                self.leave_deeds();
                 let mut ctx = context!(self);
                 self.browse.arrived(&mut ctx);
                 if let Some(open) = self.browse.open_bucket() {
                     self.feeds.open(open, &mut ctx);
                 }
+                self.locks.follow(&self.browse.bucket_names(), &mut ctx);
                 self.measure();
             }
         }
@@ -294,7 +329,9 @@ impl App {
             self.browse.reload(&mut ctx);
             self.feeds.open(&open, &mut ctx);
         }
-        self.feeds.follow(&self.browse.bucket_names(), &mut ctx);
+        let buckets = self.browse.bucket_names();
+        self.feeds.follow(&buckets, &mut ctx);
+        self.locks.follow(&buckets, &mut ctx);
     }
 
     fn watched(&mut self, id: WatchId, batch: &[WatchEvent]) {
@@ -381,12 +418,15 @@ impl App {
             self.browse.ask_for_buckets(&mut ctx);
         }
         self.browse.expire(self.now);
+        let mut ctx = context!(self);
+        self.locks.deadline_came(&mut ctx);
     }
 
     /// Where keys are looked up, the innermost scope first.
     fn scopes(&self) -> Vec<Scope> {
         let inner = match self.screen {
             Screen::Browse => self.browse.scope(),
+            Screen::Locks => Scope::Locks,
             Screen::Activity => Scope::Activity,
             Screen::Server => return vec![Scope::Rows, Scope::Global],
             Screen::Connect => Scope::Connect,
@@ -410,8 +450,19 @@ impl App {
         match screen {
             Screen::Server => self.server.ask(&mut ctx),
             Screen::Connect => self.connect.ask(&mut ctx),
+            Screen::Locks => self.locks.look(&mut ctx),
             Screen::Browse | Screen::Activity => {}
         }
+    }
+
+    /// Until when ages of locks go on: not past the moment from which the picture is held still or
+    /// may be out of date.
+    fn locks_as_of(&self, now: Millis) -> Millis {
+        let since = match self.freshness() {
+            Freshness::Paused { since } | Freshness::Reconnecting { since, .. } => since,
+            _ => now,
+        };
+        since.min(now)
     }
 
     fn remember(&mut self, line: String) {
@@ -431,6 +482,11 @@ impl App {
                 buckets.iter().map(ToString::to_string).collect(),
             ),
             (Command::Theme, Theme::BUILT_IN.map(str::to_owned).to_vec()),
+            (
+                Command::Locks,
+                Which::NAMED.map(|(name, _)| name.to_owned()).to_vec(),
+            ),
+            (Command::Session, self.locks.sessions()),
         ]
     }
 }

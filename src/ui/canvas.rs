@@ -50,6 +50,10 @@ pub enum Pane {
     Keys,
     /// The value.
     Entry,
+    /// The table of locks.
+    Locks,
+    /// The queue of a lock.
+    Queue,
     /// The feed of changes.
     Activity,
     /// The facts about the place.

@@ -24,6 +24,8 @@ pub enum Command {
     PreviousScreen,
     /// Go to Browse.
     Browse,
+    /// Go to Locks.
+    Locks,
     /// Go to Activity.
     Activity,
     /// Go to Server.
@@ -92,6 +94,18 @@ pub enum Command {
     NextMatch,
     /// To the previous match.
     PreviousMatch,
+    /// From a key to its lock, or back.
+    Lock,
+    /// Break a hold or a wait.
+    Break,
+    /// Show the locks that somebody waits for.
+    Waiters,
+    /// Show the locks that somebody holds.
+    Held,
+    /// Show what the process of the selected one holds and waits for.
+    Process,
+    /// Show what the process of a session holds and waits for.
+    Session,
     /// Empty the feed.
     Clear,
     /// Try again.
@@ -111,6 +125,8 @@ pub enum Scope {
     Keys,
     /// In the value.
     Entry,
+    /// On the Locks screen.
+    Locks,
     /// On the Activity screen.
     Activity,
     /// Where a place is chosen.
@@ -119,12 +135,13 @@ pub enum Scope {
 
 impl Scope {
     /// Every scope, in the order of help.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Global,
         Self::Rows,
         Self::Buckets,
         Self::Keys,
         Self::Entry,
+        Self::Locks,
         Self::Activity,
         Self::Connect,
     ];
@@ -137,6 +154,7 @@ impl Scope {
             Self::Buckets => "buckets",
             Self::Keys => "keys",
             Self::Entry => "entry",
+            Self::Locks => "locks",
             Self::Activity => "activity",
             Self::Connect => "connect",
         }
@@ -150,6 +168,7 @@ impl Scope {
             Self::Buckets => "Buckets",
             Self::Keys => "Keys",
             Self::Entry => "Value",
+            Self::Locks => "Locks",
             Self::Activity => "Activity",
             Self::Connect => "Choosing a place",
         }
@@ -210,13 +229,14 @@ const fn taking(argument: Argument, spec: Spec) -> Spec {
 pub const COMMANDS: &[Spec] = {
     use Argument::{Needed, Optional};
     use Command as C;
-    use Scope::{Activity, Buckets, Connect, Entry, Global, Keys, Rows};
+    use Scope::{Activity, Buckets, Connect, Entry, Global, Keys, Locks, Rows};
     &[
-        row(C::Open, "open", "open", "Open what is selected; in a value, fold or unfold", &[Buckets, Keys, Entry, Activity, Connect]),
+        row(C::Open, "open", "open", "Open what is selected; in a value, fold or unfold", &[Buckets, Keys, Entry, Locks, Activity, Connect]),
+        row(C::Break, "break", "break…", "Break the hold or the wait of the selected one, or reset a shizuku lock; asks first", &[Locks]),
         row(C::Retry, "retry", "retry", "Try to connect again", &[Connect]),
         row(C::Tree, "tree", "tree/list", "Show keys as a tree on dots, or as a list", &[Keys]),
-        row(C::Sort, "sort", "sort", "Sort by the next column: key, revision, age, size", &[Keys]),
-        row(C::Reverse, "reverse", "", "Turn the order around", &[Keys]),
+        row(C::Sort, "sort", "sort", "Sort by the next column", &[Keys, Locks]),
+        row(C::Reverse, "reverse", "", "Turn the order around", &[Keys, Locks]),
         row(C::Deleted, "deleted", "deleted", "Show deleted keys too, or hide them", &[Keys]),
         row(C::View, "view", "json/text/hex", "Show the value as JSON, as text or as bytes", &[Entry]),
         row(C::Wrap, "wrap", "wrap", "Wrap long lines, or don't", &[Entry]),
@@ -224,16 +244,22 @@ pub const COMMANDS: &[Spec] = {
         row(C::CollapseAll, "collapse", "", "Close everything", &[Keys, Entry]),
         row(C::NextMatch, "next", "", "To the next match", &[Entry]),
         row(C::PreviousMatch, "previous", "", "To the match before", &[Entry]),
+        row(C::Process, "process", "process", "Show everything that the process of the selected one holds and waits for", &[Locks]),
+        row(C::Lock, "lock", "lock/key", "Go from a key to the lock that is kept there, and back", &[Keys, Entry, Locks, Activity]),
         row(C::Clear, "clear", "clear", "Empty the feed", &[Activity]),
-        taking(Optional("TEXT"), row(C::Filter, "filter", "filter", "Show rows that contain a text (! before it: that don't); in a value, find it", &[Buckets, Keys, Entry, Activity])),
+        taking(Optional("TEXT"), row(C::Filter, "filter", "filter", "Show rows that contain a text (! before it: that don't); in a value, find it", &[Buckets, Keys, Entry, Locks, Activity])),
         row(C::CopyValue, "copy-value", "copy", "Copy the value", &[Keys, Entry]),
-        row(C::CopyKey, "copy-key", "", "Copy the key's name", &[Keys, Entry, Activity]),
+        row(C::CopyKey, "copy-key", "", "Copy the key's name", &[Keys, Entry, Locks, Activity]),
         row(C::Reveal, "reveal", "reveal", "Show masked secrets, or mask them again", &[Keys, Entry]),
         taking(Needed("NAME"), row(C::Bucket, "bucket", "", "Open a bucket by its name", &[])),
         taking(Needed("NAME"), row(C::Key, "key", "", "Select a key by its name", &[])),
+        taking(Needed("ID"), row(C::Session, "session", "", "Show everything that the process of a session holds and waits for", &[])),
+        row(C::Waiters, "waiters", "", "Show the locks that somebody waits for", &[]),
+        row(C::Held, "held", "", "Show the locks that somebody holds", &[]),
         row(C::Pause, "pause", "pause", "Hold the picture still, or let it run again", &[Global]),
         row(C::Refresh, "refresh", "", "Read everything again", &[Global]),
         row(C::Browse, "browse", "", "Go to Browse: buckets, keys and values", &[Global]),
+        taking(Optional("WHICH"), row(C::Locks, "locks", "", "Go to Locks: who holds, who waits, and why (stuck: those at fault)", &[Global])),
         row(C::Activity, "activity", "", "Go to Activity: the feed of changes", &[Global]),
         row(C::Server, "server", "", "Go to Server: where we are connected", &[Global]),
         row(C::NextScreen, "next-screen", "", "Go to the next screen", &[Global]),

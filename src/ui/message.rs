@@ -5,13 +5,18 @@
 //! ```
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::Event;
 
 use super::value::Document;
 use crate::kv::backend::{BucketInfo, Capabilities, Connection, Consistency, Overview};
-use crate::kv::{BucketName, Entry, Error, Key, WatchEvent, WatchFrom};
+use crate::kv::lock::breaking::{BreakError, Broken, Manner, Pulse, Reset, Sight};
+use crate::kv::lock::observer::Report;
+use crate::kv::lock::record::Claim;
+use crate::kv::lock::timeline::Timeline;
+use crate::kv::{BucketName, Entry, Error, Key, Revision, WatchEvent, WatchFrom};
 
 /// A moment in milliseconds since 1970, UTC.
 pub type Millis = i64;
@@ -35,6 +40,8 @@ pub enum Message {
     Watch(WatchId, Vec<WatchEvent>),
     /// A watch could not be begun, or is over.
     WatchFailed(WatchId, Error),
+    /// How it stands with all locks.
+    Locks(Arc<LockReport>),
     /// The connection changed its state.
     Connection(Connection),
     /// The moment that [`App::deadline`](super::app::App::deadline) named has come.
@@ -60,6 +67,50 @@ pub enum Reply {
     Ping(Result<Duration, Error>),
     /// What is known of the place.
     Overview(Result<Overview, Error>),
+    /// The past of a lock.
+    Timeline(Result<Timeline, Error>),
+    /// What breaking a lock would do.
+    Sight(Result<Arc<BreakSight>, BreakError>),
+    /// A session was killed: so long its quarantine lasts. [`Reply::Broken`] follows.
+    Killed(Result<Duration, BreakError>),
+    /// A session was taken out of its locks.
+    Broken(Result<Broken, BreakError>),
+    /// A record of a `shizuku` service was reset.
+    Reset(Result<Reset, BreakError>),
+}
+
+/// A session at a lock, and what breaking it would do: as it was looked at by the worker, for that
+/// asks the system too.
+#[derive(Debug)]
+pub struct BreakSight {
+    /// What is acted on.
+    pub sight: Sight,
+    /// How it stands with the session.
+    pub pulse: Pulse,
+    /// Who holds the lock next.
+    pub next: Vec<Claim>,
+    /// How long the quarantine will be.
+    pub quarantine: Duration,
+    /// For how long two may hold after a forced break.
+    pub overlap: Duration,
+}
+
+impl PartialEq for BreakSight {
+    /// Only the very same look is the same.
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+/// How it stands with all locks, and when that was.
+#[derive(Debug)]
+pub struct LockReport {
+    /// The locks.
+    pub report: Report,
+    /// The time of day at which it was made. Ages go on from there.
+    pub at: Millis,
+    /// The same moment in time since boot: what the report tells other moments by.
+    pub boot: Duration,
 }
 
 /// An entry with its value made ready for the screen.
@@ -123,6 +174,16 @@ pub enum Effect {
     Watch(WatchId, BucketName, WatchFrom),
     /// End a watch.
     Unwatch(WatchId),
+    /// Observe the locks of these buckets from now on, and of no others.
+    Locks(Vec<BucketName>),
+    /// Read the past of a lock.
+    Timeline(RequestId, BucketName, Key),
+    /// Look at what breaking a session's hold on a resource, or its wait for it, would do.
+    Sight(RequestId, BucketName, String, String),
+    /// Break it. [`Reply::Killed`] and [`Reply::Broken`] answer.
+    Break(RequestId, Arc<BreakSight>, Manner),
+    /// Reset the record of a `shizuku` service, on the revision that was seen.
+    Reset(RequestId, BucketName, Key, Revision),
     /// Put a text on the user's clipboard.
     Copy(String),
     /// Give the terminal back to the shell until it is continued.

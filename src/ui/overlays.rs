@@ -1,9 +1,11 @@
 //! What lies over a screen: one stack, the topmost takes the keys.
 
+pub mod breaking;
 pub mod help;
 pub mod palette;
 pub mod prompt;
 
+use breaking::Breaking;
 use help::Help;
 use palette::Palette;
 use prompt::Prompt;
@@ -17,4 +19,6 @@ pub enum Overlay {
     Palette(Palette),
     /// A question with one line for the answer.
     Prompt(Prompt),
+    /// Breaking a lock. Large, and there is one at the most.
+    Breaking(Box<Breaking>),
 }

@@ -94,6 +94,10 @@ impl Console {
                     };
                     self.take(message)?;
                 }
+                // Twenty a second at the most: they starve nobody.
+                report = deliveries.locks.next(), if self.app.takes_watches() => {
+                    self.take(report)?;
+                }
                 Some(batch) = deliveries.watches.recv(), if self.app.takes_watches() => {
                     self.take(batch)?;
                 }

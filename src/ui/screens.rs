@@ -3,4 +3,5 @@
 pub mod activity;
 pub mod browse;
 pub mod connect;
+pub mod locks;
 pub mod server;

@@ -23,6 +23,22 @@ pub fn fitted(text: &str, width: usize) -> String {
     text::concat(&text::pad(cut, width, Align::Left))
 }
 
+/// A text that is visible already, cut to a width with `…`.
+pub fn cut(text: &str, width: usize) -> String {
+    text::concat(&text::truncate(visible(text), width))
+}
+
+/// The same, filled up with blanks to the width.
+pub fn cut_fitted(text: &str, width: usize) -> String {
+    let cut = text::truncate(visible(text), width);
+    text::concat(&text::pad(cut, width, Align::Left))
+}
+
+/// What is visible already is not made so again.
+fn visible(text: &str) -> Vec<text::Run<'_>> {
+    vec![text::Run::new(Role::Text, text)]
+}
+
 /// A text in a role, cut in the middle and filled up to a width: for keys, whose ends tell more
 /// than their middle.
 pub fn fitted_spans(theme: &Theme, text: &str, role: Role, width: usize) -> Vec<Span<'static>> {

@@ -3,6 +3,8 @@
 //! The only file of the console that does IO, beside the terminal itself. Every call runs in a
 //! task of its own; those of a place that was left are aborted.
 
+mod breaking;
+mod locks;
 mod portions;
 
 use std::any::Any;
@@ -11,11 +13,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use self::portions::Portions;
-use super::message::{Connected, Effect, Message, OpenEntry, Reply, RequestId, Target, WatchId};
+use super::message::{
+    Connected, Effect, LockReport, Message, OpenEntry, Reply, RequestId, Target, WatchId,
+};
 use super::value::{Document, Masks};
 use crate::kv::backend::{Backend, Consistency};
 use crate::kv::{BucketName, Error, Filter, Key, WatchFrom, WatchOptions};
@@ -69,6 +73,30 @@ pub struct Deliveries {
     /// What watches bring: bounded, so that a console that looks away makes them wait. They don't
     /// lose anything by it: see [`Watch`](crate::kv::Watch).
     pub watches: mpsc::Receiver<Message>,
+    /// How it stands with all locks.
+    pub locks: LockReports,
+}
+
+/// Reports on locks: the latest only.
+#[derive(Debug)]
+pub struct LockReports(watch::Receiver<Option<Arc<LockReport>>>);
+
+impl LockReports {
+    /// The latest report, once there is one that was not looked at yet.
+    ///
+    /// Cancel-safe.
+    pub async fn next(&mut self) -> Message {
+        loop {
+            if self.0.changed().await.is_err() {
+                // The worker is gone, and nothing more comes.
+                std::future::pending::<()>().await;
+            }
+            let latest = self.0.borrow_and_update().clone();
+            if let Some(report) = latest {
+                return Message::Locks(report);
+            }
+        }
+    }
 }
 
 /// Runs effects.
@@ -85,6 +113,9 @@ pub struct Worker {
     /// The tasks that find out where one can go.
     looking: JoinSet<()>,
     watches: HashMap<WatchId, AbortHandle>,
+    /// Where the task is asked that observes the locks of the session.
+    observer: Option<mpsc::UnboundedSender<locks::Ask>>,
+    locks: Arc<locks::Slot>,
     replies: mpsc::UnboundedSender<Delivery>,
     batches: mpsc::Sender<Message>,
 }
@@ -97,6 +128,7 @@ impl Worker {
     pub fn new(connector: Arc<dyn Connector>, masks: Masks) -> (Self, Deliveries) {
         let (replies, replies_out) = mpsc::unbounded_channel();
         let (batches, batches_out) = mpsc::channel(Self::BATCHES);
+        let (locks, locks_out) = watch::channel(None);
         let worker = Self {
             connector,
             masks: Arc::new(masks),
@@ -105,6 +137,8 @@ impl Worker {
             connecting: JoinSet::new(),
             looking: JoinSet::new(),
             watches: HashMap::new(),
+            observer: None,
+            locks: Arc::new(locks),
             replies,
             batches,
         };
@@ -113,6 +147,7 @@ impl Worker {
             Deliveries {
                 replies: replies_out,
                 watches: batches_out,
+                locks: LockReports(locks_out),
             },
         )
     }
@@ -151,6 +186,24 @@ impl Worker {
                     task.abort();
                 }
             }
+            Effect::Locks(buckets) => self.ask_observer(locks::Ask::Buckets(buckets)),
+            Effect::Timeline(id, bucket, key) => {
+                self.ask_observer(locks::Ask::Timeline(id, bucket, key));
+            }
+            Effect::Sight(id, bucket, resource, session) => {
+                self.ask(id, |backend| async move {
+                    Reply::Sight(breaking::look(&*backend, &bucket, &resource, &session).await)
+                });
+            }
+            Effect::Break(id, sight, manner) => {
+                let replies = self.replies.clone();
+                self.tasks.spawn(breaking::run(id, sight, manner, replies));
+            }
+            Effect::Reset(id, bucket, key, seen) => {
+                self.ask(id, |backend| async move {
+                    Reply::Reset(breaking::reset(&*backend, &bucket, &key, seen).await)
+                });
+            }
             Effect::Copy(_) | Effect::Suspend | Effect::Redraw | Effect::Quit => {}
         }
     }
@@ -159,6 +212,9 @@ impl Worker {
     pub fn adopt(&mut self, id: RequestId, session: Session) -> Message {
         self.tasks = JoinSet::new();
         self.watches.clear();
+        self.observer = None;
+        // What was told of the place before is not to be taken for this one.
+        self.locks.send_replace(None);
         let connected = Connected {
             label: session.label.clone(),
             address: session.address.clone(),
@@ -216,6 +272,22 @@ impl Worker {
         self.tasks.spawn(async move {
             deliver(&replies, Message::Reply(id, answer.await));
         });
+    }
+
+    /// Asks the task that observes locks, which begins with the first question.
+    fn ask_observer(&mut self, ask: locks::Ask) {
+        let Some(session) = &self.session else {
+            return;
+        };
+        let observer = self.observer.get_or_insert_with(|| {
+            let (asks, asked) = mpsc::unbounded_channel();
+            let backend = Arc::clone(&session.backend);
+            let (slot, replies) = (Arc::clone(&self.locks), self.replies.clone());
+            self.tasks.spawn(locks::run(backend, asked, slot, replies));
+            asks
+        });
+        // It ended when the place was closed: there is nothing to observe.
+        let _ = observer.send(ask);
     }
 
     fn follow_connection(&mut self, session: &Session) {

@@ -123,16 +123,21 @@ async fn the_server_screen_tells_what_is_known() {
 #[tokio::test(start_paused = true)]
 async fn screens_follow_each_other() {
     let (mut console, _) = opened(&[("a", "1")]).await;
-    let titles = [" Keys ", " Activity ", " Server "];
-    for title in [titles[1], titles[2], titles[0]] {
+    let titles = [" Keys ", " Locks ", " Activity ", " Server "];
+    for title in [titles[1], titles[2], titles[3], titles[0]] {
         console.press("tab");
         assert!(console.area_of(title).is_some(), "{title}");
     }
-    for title in [titles[2], titles[1], titles[0]] {
+    for title in [titles[3], titles[2], titles[1], titles[0]] {
         console.press("backtab");
         assert!(console.area_of(title).is_some(), "{title}");
     }
-    for (digit, title) in [("3", titles[1]), ("4", titles[2]), ("1", titles[0])] {
+    for (digit, title) in [
+        ("2", titles[1]),
+        ("3", titles[2]),
+        ("4", titles[3]),
+        ("1", titles[0]),
+    ] {
         console.press(digit);
         assert!(console.area_of(title).is_some(), "{title}");
     }

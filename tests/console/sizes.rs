@@ -38,9 +38,10 @@ async fn everything_essential_is_in_reach_at_every_size() {
             screen.contains("put") && screen.contains(" B"),
             "facts at {size}:\n{screen}"
         );
-        for pane in ["1", "3", "4"] {
+        for pane in ["1", "2", "3", "4"] {
             console.press(pane);
             console.settle().await;
+            console.is_live().await;
             assert!(
                 header(&console).contains("● live"),
                 "{size} {pane}: {}",

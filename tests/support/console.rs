@@ -254,6 +254,7 @@ impl Console {
                 Delivery::Session(id, session) => self.worker.adopt(id, session),
             },
             Some(batch) = self.deliveries.watches.recv(), if self.app.takes_watches() => batch,
+            report = self.deliveries.locks.next(), if self.app.takes_watches() => report,
         }
     }
 

@@ -199,8 +199,11 @@ impl BucketBackend for PlantedBucket {
         self.bed(|bed| bed.entries.iter().find(|e| e.revision == revision).cloned())
     }
 
-    async fn history(&self, _: &Key) -> Result<Vec<Entry>, Error> {
-        Ok(Vec::new())
+    async fn history(&self, key: &Key) -> Result<Vec<Entry>, Error> {
+        self.bed(|bed| {
+            let entries = bed.entries.iter();
+            entries.filter(|entry| entry.key == *key).cloned().collect()
+        })
     }
 
     async fn write(&self, _: Write) -> Result<Revision, WriteError> {

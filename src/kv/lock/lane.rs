@@ -5,6 +5,8 @@
 //! become one write. A caller that is dropped has sent its wish to give up by then: the lane goes
 //! on until that is done.
 
+mod pace;
+
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::{Arc, Weak};
@@ -15,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use self::pace::Pace;
 use super::clock::Clock;
 use super::error::{LockError, Loss};
 use super::heart::Life;
@@ -28,18 +31,6 @@ use crate::kv::{Entry, Filter, Key, Revision, Watch, WatchEvent, WatchOptions, W
 
 /// How long a lane stays without a wish: the next one needs no read then, and no new watch.
 const LINGER: Duration = Duration::from_secs(5);
-/// The shortest and the longest wait after writes that met others.
-const BACK_OFF: (Duration, Duration) = (Duration::from_micros(500), Duration::from_millis(200));
-/// How often that wait doubles: enough for those who queue not to meet, and not so often that
-/// one of them is left behind.
-const MOST_DOUBLINGS: u32 = 7;
-/// How long a watch may take to tell what a write met, before it is read.
-const NEWS: Duration = Duration::from_millis(2);
-/// How long one who waits lets those before it pass, for each of them, before it queues.
-const PASS: Duration = Duration::from_millis(1);
-/// The wait after a store that failed.
-const RETRY: Duration = Duration::from_millis(500);
-
 /// What a caller wants of a lane.
 #[derive(Debug)]
 pub(super) enum Command {
@@ -87,21 +78,12 @@ pub(super) struct Lane {
     /// Granted while the session was not sure to live: to be told when it is.
     granted: VecDeque<(String, u64)>,
     watch: Option<Watch>,
+    /// The newest record that the watch told of, not looked at yet.
+    heard: Option<Entry>,
     oversight: Option<Oversight>,
     /// When the record is to be read again although nothing was heard.
     poll_at: Instant,
-    /// Not to touch the store before then.
-    rest_until: Option<Instant>,
-    /// To rest no longer than until something is heard.
-    rests_for_news: bool,
-    /// To read the record after a rest, however new what is known may be.
-    reads_after_rest: bool,
-    /// When the newest attempt to write began, with the reading before it.
-    try_begun: Instant,
-    /// How many waited when that was known last.
-    queue: u32,
-    /// How many writes in a row met others.
-    conflicts: u32,
+    pace: Pace,
     idle_since: Instant,
     /// When an attempt waited last.
     waited_at: Instant,
@@ -144,14 +126,10 @@ impl Lane {
             downgrading: HashMap::new(),
             granted: VecDeque::new(),
             watch: None,
+            heard: None,
             oversight: None,
             poll_at: now,
-            rest_until: None,
-            rests_for_news: false,
-            reads_after_rest: false,
-            try_begun: now,
-            queue: 0,
-            conflicts: 0,
+            pace: Pace::default(),
             idle_since: now,
             waited_at: now,
             is_orphan: false,
@@ -166,9 +144,8 @@ impl Lane {
             self.take_events();
             self.on_life();
             self.tell();
-            if self.rest_until.is_none_or(|until| until <= Instant::now()) {
-                self.rest_until = None;
-                if std::mem::take(&mut self.reads_after_rest) {
+            if let Some(rested) = self.pace.rested() {
+                if rested.reads {
                     self.line.forget();
                 }
                 match self.line.next() {
@@ -180,7 +157,7 @@ impl Lane {
                         self.write(&record, base).await;
                         continue;
                     }
-                    Next::Rest => {}
+                    Next::Rest => self.pace.nothing_to_do(),
                 }
             }
             self.look_around().await;
@@ -215,7 +192,7 @@ impl Lane {
         let poll = self.line.waits().then_some(self.poll_at);
         let idle = self.line.is_idle().then(|| self.idle_since + LINGER);
         let watch = self.watch.as_ref().map(|_| self.waited_at + LINGER);
-        let times = [poll, idle, watch, self.rest_until];
+        let times = [poll, idle, watch, self.pace.until()];
         times.into_iter().flatten().min()
     }
 
@@ -253,12 +230,25 @@ impl Lane {
         }
     }
 
+    /// Of the records that were heard of only the newest says anything: at a lock that many want,
+    /// reading them all would be most of the work.
     fn take_events(&mut self) {
         while let Some(event) = next_event(self.watch.as_ref()).now_or_never() {
             match event {
                 Some(event) => self.event(event),
                 None => self.watch = None,
             }
+        }
+        let Some(entry) = self.heard.take() else {
+            return;
+        };
+        match record_of(Some(&entry)) {
+            Ok(record) => {
+                self.line.told(record, entry.revision);
+                self.pace.heard();
+            }
+            // Reading it tells everybody.
+            Err(_) => self.line.forget(),
         }
     }
 
@@ -271,11 +261,11 @@ impl Lane {
                 told,
             } => {
                 // Who asks while the store is down is to hear of it.
-                self.rest_until = None;
+                self.pace.asked();
                 self.acquiring.insert(request.id.clone(), told);
                 self.line.acquire(request, waits);
-                if waits {
-                    self.let_pass();
+                if waits && !self.line.waits() && !self.line.makes_room() {
+                    self.pace.let_pass(self.queue());
                 }
             }
             Command::Release { id, told } => {
@@ -289,9 +279,8 @@ impl Lane {
                 self.granted.retain(|(granted, _)| *granted != id);
                 self.line.release(&id);
                 self.releasing.entry(id).or_default().extend(told);
-                if self.conflicts > 0 && self.line.makes_room() {
-                    // What rests is in nobody's way; this is.
-                    self.rest_until = None;
+                if self.line.makes_room() {
+                    self.pace.makes_room();
                 }
             }
             Command::Downgrade { id, told } => {
@@ -316,17 +305,11 @@ impl Lane {
 
     fn event(&mut self, event: WatchEvent) {
         match event {
-            WatchEvent::Entry(entry) => match record_of(Some(&entry)) {
-                Ok(record) => {
-                    self.line.told(record, entry.revision);
-                    if self.rests_for_news {
-                        self.rest_until = None;
-                    }
-                }
-                // Reading it tells everybody.
-                Err(_) => self.line.forget(),
-            },
-            WatchEvent::Resumed { gap: true } => self.line.forget(),
+            WatchEvent::Entry(entry) => self.heard = Some(entry),
+            WatchEvent::Resumed { gap: true } => {
+                self.heard = None;
+                self.line.forget();
+            }
             WatchEvent::Resumed { gap: false }
             | WatchEvent::Ready
             | WatchEvent::Interrupted { .. } => {}
@@ -407,7 +390,7 @@ impl Lane {
     }
 
     async fn read(&mut self) {
-        self.try_begun = Instant::now();
+        self.pace.begin();
         let entry = self
             .parts
             .bucket
@@ -451,20 +434,22 @@ impl Lane {
             Err(error) => {
                 tracing::error!(key = %self.parts.key, %error, "a lock record can't be written");
                 self.line.failed();
-                self.rest(RETRY);
+                self.pace.failed();
                 return;
             }
         };
-        self.measure_queue();
+        self.pace.begin();
+        let queue = self.queue();
         let write = Write::put(self.parts.key.clone(), bytes).expecting(base);
         match self.parts.bucket.write(write).await {
             Ok(revision) => {
-                self.conflicts = 0;
+                self.pace.landed();
                 self.line.written(revision);
             }
             Err(WriteError::Conflict { .. }) => {
                 self.line.conflict();
-                self.back_off();
+                let makes_room = self.line.makes_room();
+                self.pace.conflict(makes_room, self.watch.is_some(), queue);
             }
             Err(WriteError::Unknown { reason, .. }) => {
                 tracing::debug!(key = %self.parts.key, reason, "a write in doubt");
@@ -487,49 +472,16 @@ impl Lane {
             }
             self.releasing.remove(&id);
         }
-        self.rest(RETRY);
+        self.pace.failed();
     }
 
-    fn rest(&mut self, time: Duration) {
-        self.rests_for_news = false;
-        self.rest_until = Some(Instant::now() + time);
-    }
-
-    /// Somebody else wrote in between. Whoever makes room goes on as soon as it is known what was
-    /// written, since everybody waits for it; others take their time, the longer the more often.
-    fn back_off(&mut self) {
-        self.conflicts += 1;
-        if self.line.makes_room() {
-            if self.watch.is_some() {
-                self.rest(NEWS);
-                self.rests_for_news = true;
-            }
-            return;
-        }
-        // What takes longer meets others more often.
-        let (shortest, longest) = BACK_OFF;
-        let took = self.try_begun.elapsed().min(longest);
-        let shortest = shortest.max(took);
-        let most = shortest * 2u32.pow(self.conflicts.min(MOST_DOUBLINGS));
-        let most = most.max(PASS * self.queue).min(longest.max(took * 2));
-        self.rest(most.mul_f64(fastrand::f64()));
-        self.reads_after_rest = true;
-    }
-
-    /// Who comes to a queue need not hurry: it is the turn of others, and a write between theirs
-    /// would only be in their way.
-    fn let_pass(&mut self) {
-        self.measure_queue();
-        if self.queue > 1 && !self.line.waits() && !self.line.makes_room() {
-            self.rest((PASS * self.queue).min(BACK_OFF.1).mul_f64(fastrand::f64()));
-            self.reads_after_rest = true;
-        }
-    }
-
-    fn measure_queue(&mut self) {
-        if let Some((_, record)) = self.line.known() {
-            self.queue = u32::try_from(record.waiters().count()).unwrap_or(u32::MAX);
-        }
+    /// How many wait, as far as is known.
+    fn queue(&self) -> u32 {
+        let waiters = self
+            .line
+            .known()
+            .map(|(_, record)| record.waiters().count());
+        u32::try_from(waiters.unwrap_or_default()).unwrap_or(u32::MAX)
     }
 
     /// While an attempt waits: the watch, and the oversight of those it waits for.

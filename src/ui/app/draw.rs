@@ -54,6 +54,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, now: Millis) -> Notes {
     header(app, &mut canvas, header_area);
     match app.screen {
         Screen::Browse => app.browse.draw(&mut canvas, body),
+        Screen::Locks => app.locks.draw(&mut canvas, app.locks_as_of(now), body),
         Screen::Activity => {
             let watched = (app.feeds.len(), app.browse.bucket_names().len());
             app.activity.draw(&mut canvas, watched, body);
@@ -74,6 +75,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, now: Millis) -> Notes {
             Overlay::Help(help) => help.draw(&mut canvas, &app.keymap, body),
             Overlay::Palette(palette) => palette.draw(&mut canvas, body),
             Overlay::Prompt(prompt) => prompt.draw(&mut canvas, body),
+            Overlay::Breaking(dialog) => dialog.draw(&mut canvas, body),
         }
     }
     canvas.notes
@@ -96,16 +98,21 @@ fn header(app: &App, canvas: &mut Canvas<'_, '_>, area: Rect) {
         right.push((canvas.span(mode, Role::Warning), None));
     }
     for (screen, digit, name) in Screen::NAMED {
-        let role = if app.screen == screen {
-            Role::Title
-        } else {
-            Role::Muted
+        // That some lock is at fault is told from everywhere.
+        let is_at_fault = screen == Screen::Locks && app.locks.faults() > 0;
+        let role = match (is_at_fault, app.screen == screen) {
+            (true, _) => Role::Danger,
+            (false, true) => Role::Title,
+            (false, false) => Role::Muted,
         };
+        let mark = if is_at_fault { "!" } else { "" };
         let words = match (width < 80, app.screen == screen) {
-            (false, _) => format!("  {digit} {name}"),
-            (true, true) => format!(" {digit}•"),
-            (true, false) => format!(" {digit}"),
+            (false, _) => format!("{digit} {name}{mark}"),
+            (true, true) => format!("{digit}{mark}•"),
+            (true, false) => format!("{digit}{mark}"),
         };
+        let gap = if width < 80 { " " } else { "  " };
+        right.push((Span::raw(gap), None));
         right.push((canvas.span(words, role), Some(screen)));
     }
     let right_width: usize = right.iter().map(|(span, _)| span.width()).sum();

@@ -4,7 +4,8 @@ use crossterm::event::{Event, KeyEvent, KeyEventKind, MouseButton, MouseEvent, M
 use ratatui::layout::Position;
 
 use super::{App, Screen, context};
-use crate::kv::BucketName;
+use crate::kv::lock::session::Session;
+use crate::kv::{BucketName, Key};
 use crate::ui::canvas::{Hit, Pane};
 use crate::ui::command::Command;
 use crate::ui::context::{Context, copy};
@@ -16,6 +17,7 @@ use crate::ui::overlays::palette::{self, Palette};
 use crate::ui::overlays::prompt::{self, Prompt, Question};
 use crate::ui::screens::browse::Wish;
 use crate::ui::screens::connect::Choice;
+use crate::ui::screens::locks::{self, Which};
 use crate::ui::theme::Theme;
 use crate::ui::viewport::Step;
 
@@ -41,6 +43,11 @@ impl App {
                 Overlay::Prompt(prompt) => {
                     let outcome = prompt.key(key);
                     self.prompt_did(outcome);
+                }
+                Overlay::Breaking(dialog) => {
+                    let mut ctx = context!(self);
+                    let outcome = dialog.key(key, &mut ctx);
+                    self.breaking_did(&outcome);
                 }
                 Overlay::Help(help) => match self.keymap.command(&super::draw::HELP_SCOPES, key) {
                     Some(Command::Back | Command::Help | Command::Quit) => {
@@ -71,6 +78,11 @@ impl App {
                 let mut ctx = context!(self);
                 self.browse.type_into_filter(key, &mut ctx)
             }
+            Screen::Locks => {
+                let step = self.keymap.command(&self.scopes(), key).and_then(Step::of);
+                let mut ctx = context!(self);
+                self.locks.type_into_filter(key, step, &mut ctx)
+            }
             Screen::Activity if self.activity.filter.is_typing() => {
                 match self.activity.filter.key(key) {
                     Typed::Changed => self.activity.filter_changed(),
@@ -92,10 +104,15 @@ impl App {
         match self.overlays.last_mut() {
             Some(Overlay::Palette(palette)) => palette.paste(text),
             Some(Overlay::Prompt(prompt)) => prompt.paste(text),
+            Some(Overlay::Breaking(dialog)) => dialog.paste(text),
             Some(Overlay::Help(_)) => {}
             None if self.screen == Screen::Activity && self.activity.filter.is_typing() => {
                 self.activity.filter.paste(text);
                 self.activity.filter_changed();
+            }
+            None if self.screen == Screen::Locks => {
+                let mut ctx = context!(self);
+                self.locks.paste(text, &mut ctx);
             }
             None => {
                 let mut ctx = context!(self);
@@ -145,6 +162,13 @@ impl App {
             Command::Help => self.overlays.push(Overlay::Help(Help::new(&self.scopes()))),
             Command::Palette => self.open_palette(),
             Command::Browse => self.go_to(Screen::Browse),
+            Command::Locks => self.show_locks(argument.and_then(Which::named)),
+            Command::Waiters => self.show_locks(Some(Which::Waiters)),
+            Command::Held => self.show_locks(Some(Which::Held)),
+            Command::Session => {
+                self.show_locks(argument.map(|session| Which::Session(session.to_owned())));
+            }
+            Command::Lock => self.follow_lock(),
             Command::Activity => self.go_to(Screen::Activity),
             Command::Server => self.go_to(Screen::Server),
             Command::Connect => self.go_to(Screen::Connect),
@@ -170,6 +194,15 @@ impl App {
                 let mut ctx = context!(self);
                 match self.browse.command(command, argument, &mut ctx) {
                     Some(Wish::Open(bucket)) => self.open_bucket(&bucket),
+                    None => {}
+                }
+            }
+            Screen::Locks if command == Command::Break => self.ask_to_break(),
+            Screen::Locks => {
+                let mut ctx = context!(self);
+                match self.locks.command(command, argument, &mut ctx) {
+                    Some(locks::Wish::Key((bucket, key))) => self.show_key(&bucket, &key),
+                    Some(locks::Wish::Leave) => self.go_to(Screen::Browse),
                     None => {}
                 }
             }
@@ -249,7 +282,7 @@ impl App {
                 self.server.ask(&mut ctx);
                 self.browse.ask_for_buckets(&mut ctx);
             }
-            Screen::Browse | Screen::Activity => {
+            Screen::Browse | Screen::Locks | Screen::Activity => {
                 self.browse.ask_for_buckets(&mut ctx);
                 if let Some(open) = self.browse.open_bucket().cloned() {
                     self.browse.reload(&mut ctx);
@@ -289,12 +322,52 @@ impl App {
             return;
         };
         let (bucket, key) = (bucket.clone(), key.clone());
-        if self.browse.open_bucket() != Some(&bucket) {
-            self.open_bucket(&bucket);
+        self.show_key(&bucket, &key);
+    }
+
+    /// Shows a key in Browse.
+    fn show_key(&mut self, bucket: &BucketName, key: &Key) {
+        if self.browse.open_bucket() != Some(bucket) {
+            self.open_bucket(bucket);
         }
         self.screen = Screen::Browse;
         let mut ctx = context!(self);
         self.browse.select_key(key.as_str(), &mut ctx);
+    }
+
+    /// Goes to Locks, perhaps to see only some of them.
+    fn show_locks(&mut self, which: Option<Which>) {
+        self.go_to(Screen::Locks);
+        if let (Some(which), Screen::Locks) = (which, self.screen) {
+            let mut ctx = context!(self);
+            self.locks.show(which, &mut ctx);
+        }
+    }
+
+    /// From a key to the lock that is kept there, or to what a session holds and waits for; and
+    /// from a lock to its key.
+    fn follow_lock(&mut self) {
+        let place = match self.screen {
+            Screen::Locks => return self.run_on_screen(Command::Lock, None),
+            Screen::Browse => self.browse.selected_key(),
+            Screen::Activity => self
+                .activity
+                .selected()
+                .map(|(bucket, key)| (bucket.clone(), key.clone())),
+            Screen::Server | Screen::Connect => None,
+        };
+        let Some(place) = place else {
+            return;
+        };
+        if self.locks.has(&place) {
+            self.go_to(Screen::Locks);
+            let mut ctx = context!(self);
+            self.locks.select_lock(place, &mut ctx);
+        } else if let Some(session) = Session::id_of(place.1.as_str()) {
+            self.show_locks(Some(Which::Session(session.to_owned())));
+        } else {
+            context!(self).tell("no lock is kept at this key");
+        }
     }
 
     fn mouse(&mut self, mouse: MouseEvent) {
@@ -306,7 +379,9 @@ impl App {
         match mouse.kind {
             MouseEventKind::Down(MouseButton::Left) => self.click(hit),
             MouseEventKind::Drag(MouseButton::Left) => {
-                if let Some(split) = self.dragging {
+                if self.dragging.is_some() && self.screen == Screen::Locks {
+                    self.locks.drag(position, self.notes.body);
+                } else if let Some(split) = self.dragging {
                     self.browse.drag(split, position, self.notes.body);
                 }
             }
@@ -341,6 +416,10 @@ impl App {
                 self.connect.select(row);
                 self.run_on_connect(Command::Open);
             }
+            Some(Hit::Row(pane @ (Pane::Locks | Pane::Queue), row)) => {
+                self.locks.click(pane, row, &mut ctx);
+            }
+            Some(Hit::Pane(pane @ (Pane::Locks | Pane::Queue))) => self.locks.focus(pane),
             Some(Hit::Row(pane, row)) => {
                 if let Some(Wish::Open(bucket)) = self.browse.click(pane, row, &mut ctx) {
                     self.open_bucket(&bucket);
@@ -358,6 +437,10 @@ impl App {
         match (pane, self.overlays.last_mut()) {
             (Pane::Overlay, Some(Overlay::Help(help))) => help.step(Step::By(by), &self.keymap),
             (_, Some(_)) => {}
+            (Pane::Locks | Pane::Queue, None) => {
+                let mut ctx = context!(self);
+                self.locks.scroll(pane, by, &mut ctx);
+            }
             (Pane::Activity, None) => self.activity.scroll(by),
             (Pane::Server, None) => self.server.step(Step::By(by)),
             (Pane::Connect | Pane::Overlay, None) => {}

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::App;
+use super::{App, Screen};
 use crate::kv::backend::Connection;
+use crate::kv::lock::observer;
 use crate::ui::message::Millis;
 use crate::ui::shown;
 use crate::ui::theme::Role;
@@ -126,6 +127,9 @@ impl App {
         if let Some(since) = self.paused {
             return Freshness::Paused { since };
         }
+        if self.screen == Screen::Locks {
+            return self.freshness_of_locks();
+        }
         if let Some((since, reason)) = self.picture_is_stale() {
             return Freshness::Stale { since, reason };
         }
@@ -134,6 +138,23 @@ impl App {
         }
         Freshness::Live {
             round_trip: self.round_trip,
+        }
+    }
+
+    /// The Locks screen is as fresh as its least fresh bucket, whatever is open in Browse.
+    fn freshness_of_locks(&self) -> Freshness {
+        match self.locks.freshness() {
+            None | Some(observer::Freshness::Loading) => Freshness::Loading,
+            Some(observer::Freshness::Stale { since, reason }) => Freshness::Stale {
+                since: self.locks.time_of(since),
+                reason,
+            },
+            // The screen says which bucket can't be read; the others are live.
+            Some(observer::Freshness::Failed { .. } | observer::Freshness::Live) => {
+                Freshness::Live {
+                    round_trip: self.round_trip,
+                }
+            }
         }
     }
 

@@ -64,6 +64,8 @@ enum What {
         size: u64,
     },
     Watch(String),
+    /// Something that was done here.
+    Deed(String),
 }
 
 impl Activity {
@@ -85,6 +87,15 @@ impl Activity {
             WatchEvent::Ready => return,
         };
         self.push(change);
+    }
+
+    /// Takes what was done from this console beside what the watches tell of it.
+    pub fn note_deed(&mut self, bucket: &BucketName, words: String, now: Millis) {
+        self.push(Change {
+            at: now,
+            bucket: bucket.clone(),
+            what: What::Deed(words),
+        });
     }
 
     fn push(&mut self, change: Change) {
@@ -170,7 +181,7 @@ impl Activity {
         let change = self.change(*self.passing.get(self.cursor)?)?;
         match &change.what {
             What::Write { key, .. } => Some((&change.bucket, key)),
-            What::Watch(_) => None,
+            What::Watch(_) | What::Deed(_) => None,
         }
     }
 
@@ -276,7 +287,7 @@ impl Change {
     fn text(&self) -> String {
         match &self.what {
             What::Write { key, operation, .. } => format!("{} {operation} {key}", self.bucket),
-            What::Watch(text) => format!("{} {text}", self.bucket),
+            What::Watch(text) | What::Deed(text) => format!("{} {text}", self.bucket),
         }
     }
 
@@ -289,6 +300,9 @@ impl Change {
         match &self.what {
             What::Watch(words) => {
                 spans.push(canvas.span(format!("◌ {}", shown::plain(words)), Role::Warning));
+            }
+            What::Deed(words) => {
+                spans.push(canvas.span(format!("▸ {}", shown::plain(words)), Role::Danger));
             }
             What::Write {
                 key,

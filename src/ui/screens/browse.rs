@@ -21,7 +21,7 @@ use self::entry::EntryPane;
 use self::keys::Keys;
 use self::layout::Layout;
 use crate::kv::backend::BucketInfo;
-use crate::kv::{BucketName, Error, WatchEvent};
+use crate::kv::{BucketName, Error, Key, WatchEvent};
 use crate::ui::canvas::{Canvas, Pane};
 use crate::ui::command::{Command, Scope};
 use crate::ui::context::{Context, copy};
@@ -172,6 +172,13 @@ impl Browse {
     /// The open bucket.
     pub fn open_bucket(&self) -> Option<&BucketName> {
         self.keys.as_ref().map(|keys| &keys.bucket)
+    }
+
+    /// The bucket and key of the selected row.
+    pub fn selected_key(&self) -> Option<(BucketName, Key)> {
+        let keys = self.keys.as_ref()?;
+        let (key, _) = keys.selected_entry()?;
+        Some((keys.bucket.clone(), key))
     }
 
     /// The open bucket is about to be told from the beginning.

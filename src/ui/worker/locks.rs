@@ -1,0 +1,178 @@
+//! The task that observes the locks of a place, and tells of them no more often than a screen can
+//! use.
+//!
+//! Making a report (sessions joined, circles of waiting looked for) is done here and so off the
+//! drawing path. What is not known here is what a report is for.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Duration, Instant, sleep_until};
+
+use super::{Delivery, deliver};
+use crate::kv::backend::Backend;
+use crate::kv::lock::timeline::timeline;
+use crate::kv::lock::{ObserveOptions, Observer, observe};
+use crate::kv::{BucketName, Entry, Error, Key};
+use crate::ui::message::{LockReport, Message, Reply, RequestId};
+use crate::ui::shown;
+
+/// The least time from one report to the next.
+const LEAST: Duration = Duration::from_millis(50);
+/// How many times as long as a report took there is none: a third of a processor at the most.
+const REST: u32 = 2;
+
+/// What the task is asked for.
+#[derive(Debug)]
+pub(super) enum Ask {
+    /// Observe these buckets, and no others.
+    Buckets(Vec<BucketName>),
+    /// Read the past of a lock.
+    Timeline(RequestId, BucketName, Key),
+}
+
+/// Where the latest report is laid down; what nobody looked at yet is replaced.
+pub(super) type Slot = watch::Sender<Option<Arc<LockReport>>>;
+
+/// Observes until nobody asks any more.
+pub(super) async fn run(
+    backend: Arc<dyn Backend>,
+    mut asked: mpsc::UnboundedReceiver<Ask>,
+    slot: Arc<Slot>,
+    replies: mpsc::UnboundedSender<Delivery>,
+) {
+    let options = ObserveOptions {
+        buckets: Some(Vec::new()),
+        // The clock of a file is this machine's.
+        trusts_wall: !backend.capabilities().remote,
+        ..ObserveOptions::default()
+    };
+    // Without buckets there is nothing that could fail.
+    let Ok(mut observer) = observe(Arc::clone(&backend), options).await else {
+        return;
+    };
+    let mut readers = JoinSet::new();
+    // Since when there is something to tell, and when it may be told.
+    let (mut is_news, mut due) = (false, Instant::now());
+    loop {
+        tokio::select! {
+            ask = asked.recv() => match ask {
+                None => return,
+                Some(Ask::Buckets(buckets)) => {
+                    follow(&mut observer, &buckets);
+                    is_news = true;
+                }
+                Some(Ask::Timeline(id, bucket, key)) => {
+                    while readers.try_join_next().is_some() {}
+                    let deaths = observer.picture().deaths(&bucket);
+                    let (backend, replies) = (Arc::clone(&backend), replies.clone());
+                    readers.spawn(async move {
+                        let history = history(&*backend, &bucket, &key).await;
+                        let answer = history.map(|history| timeline(&history, &deaths));
+                        deliver(&replies, Message::Reply(id, Reply::Timeline(answer)));
+                    });
+                }
+            },
+            is_open = observer.changed() => {
+                if !is_open {
+                    slot.send_replace(Some(Arc::new(report(&observer))));
+                    return;
+                }
+                is_news = true;
+            }
+            () = sleep_until(due), if is_news => {
+                let begun = std::time::Instant::now();
+                slot.send_replace(Some(Arc::new(report(&observer))));
+                due = Instant::now() + (begun.elapsed() * REST).max(LEAST);
+                is_news = false;
+            }
+        }
+    }
+}
+
+fn report(observer: &Observer) -> LockReport {
+    let now = observer.now();
+    LockReport {
+        report: observer.picture().report(now),
+        at: shown::millis(now.wall),
+        boot: now.boot,
+    }
+}
+
+fn follow(observer: &mut Observer, buckets: &[BucketName]) {
+    let gone: Vec<BucketName> = observer
+        .picture()
+        .buckets()
+        .filter(|known| !buckets.contains(known))
+        .cloned()
+        .collect();
+    for bucket in gone {
+        observer.remove(&bucket);
+    }
+    for bucket in buckets {
+        observer.add(bucket);
+    }
+}
+
+async fn history(
+    backend: &dyn Backend,
+    bucket: &BucketName,
+    key: &Key,
+) -> Result<Vec<Entry>, Error> {
+    backend.bucket(bucket).await?.history(key).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kv::Store;
+    use crate::kv::backend::BucketConfig;
+    use crate::kv::memory::Memory;
+
+    #[tokio::test(start_paused = true)]
+    async fn reports_come_at_once_when_quiet_and_not_too_often() {
+        let memory = Arc::new(Memory::new());
+        let name = BucketName::new("locks").unwrap();
+        let config = BucketConfig::new(name.clone());
+        memory.create_bucket(&config).await.unwrap();
+        let store = Store::open(&*memory, "locks").await.unwrap();
+        let (asks, asked) = mpsc::unbounded_channel();
+        let (slot, mut reports) = watch::channel(None);
+        let (replies, _replies) = mpsc::unbounded_channel();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(run(memory, asked, Arc::new(slot), replies));
+        asks.send(Ask::Buckets(vec![name])).unwrap();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        reports.mark_unchanged();
+
+        // Nobody holds anything: nothing is told.
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        assert!(!reports.has_changed().unwrap());
+
+        let record = r#"{"v":1,"next":0,"q":[]}"#;
+        let begun = Instant::now();
+        store.put("_lock.a", record).await.unwrap();
+        reports.changed().await.unwrap();
+        assert_eq!(begun.elapsed(), Duration::ZERO, "at once");
+
+        let mut told = 0;
+        for n in 0..200 {
+            store.put(format!("_lock.{n}"), record).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            if reports.has_changed().unwrap() {
+                told += 1;
+                reports.mark_unchanged();
+            }
+        }
+        // What a report takes is of a real clock, and makes them fewer.
+        assert!((4..=21).contains(&told), "{told} in a second");
+        // The last of it is told too.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let latest = reports.borrow_and_update().clone();
+        assert_eq!(latest.unwrap().report.locks.len(), 201);
+
+        drop(asks);
+        tasks.join_next().await.unwrap().unwrap();
+    }
+}
