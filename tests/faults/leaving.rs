@@ -85,6 +85,9 @@ async fn commands_leave_no_consumer() {
 async fn the_console_leaves_no_consumer() {
     use std::io::{Read as _, Write as _};
 
+    /// Locks, sessions, and in a small bucket all keys, for locks of `shizuku` services.
+    const FOR_LOCKS: usize = 3;
+
     let server = NatsServer::start();
     let backend = connect(server.url()).await;
     for name in ["b", "c", "d"] {
@@ -104,14 +107,18 @@ async fn the_console_leaves_no_consumer() {
         while screen.read(&mut frame).is_ok_and(|length| length > 0) {}
     });
     let mut keys = terminal.master.take_writer().unwrap();
-    eventually("it watches the bucket", async || {
-        consumers(&server.url(), "b").await == 1
-    })
+    eventually(
+        "it watches the bucket, and looks for locks in all",
+        async || {
+            consumers(&server.url(), "b").await == 1 + FOR_LOCKS
+                && consumers(&server.url(), "d").await >= FOR_LOCKS
+        },
+    )
     .await;
     // Activity watches them all.
     keys.write_all(b"3").unwrap();
     eventually("it watches every bucket", async || {
-        consumers(&server.url(), "d").await == 1
+        consumers(&server.url(), "d").await == 1 + FOR_LOCKS
     })
     .await;
     keys.write_all(b"q").unwrap();

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, sleep_until};
@@ -22,6 +23,9 @@ use crate::ui::shown;
 const LEAST: Duration = Duration::from_millis(50);
 /// How many times as long as a report took there is none: a third of a processor at the most.
 const REST: u32 = 2;
+/// The most keys of a bucket in which locks of `shizuku` services are looked for: they can stand at
+/// any key, and listing a million of them again is too much to do unasked.
+const MOST_KEYS: u64 = 10_000;
 
 /// What the task is asked for.
 #[derive(Debug)]
@@ -60,7 +64,7 @@ pub(super) async fn run(
             ask = asked.recv() => match ask {
                 None => return,
                 Some(Ask::Buckets(buckets)) => {
-                    follow(&mut observer, &buckets);
+                    follow(&*backend, &mut observer, &buckets).await;
                     is_news = true;
                 }
                 Some(Ask::Timeline(id, bucket, key)) => {
@@ -100,7 +104,7 @@ fn report(observer: &Observer) -> LockReport {
     }
 }
 
-fn follow(observer: &mut Observer, buckets: &[BucketName]) {
+async fn follow(backend: &dyn Backend, observer: &mut Observer, buckets: &[BucketName]) {
     let gone: Vec<BucketName> = observer
         .picture()
         .buckets()
@@ -110,9 +114,25 @@ fn follow(observer: &mut Observer, buckets: &[BucketName]) {
     for bucket in gone {
         observer.remove(&bucket);
     }
-    for bucket in buckets {
-        observer.add(bucket);
+    let known: Vec<&BucketName> = observer.picture().buckets().collect();
+    let new: Vec<BucketName> = buckets
+        .iter()
+        .filter(|bucket| !known.contains(bucket))
+        .cloned()
+        .collect();
+    let are_small = join_all(new.iter().map(|bucket| is_small(backend, bucket))).await;
+    for (bucket, is_small) in new.iter().zip(are_small) {
+        if is_small {
+            observer.add(bucket);
+        } else {
+            observer.add_without_foreign(bucket);
+        }
     }
+}
+
+async fn is_small(backend: &dyn Backend, bucket: &BucketName) -> bool {
+    let info = async { backend.bucket(bucket).await?.info().await };
+    info.await.is_ok_and(|info| info.keys <= MOST_KEYS)
 }
 
 async fn history(
@@ -129,6 +149,20 @@ mod tests {
     use crate::kv::Store;
     use crate::kv::backend::BucketConfig;
     use crate::kv::memory::Memory;
+
+    #[tokio::test]
+    async fn large_buckets_are_not_listed_a_second_time() {
+        let memory = Memory::new();
+        for (name, keys) in [("small", 10), ("large", MOST_KEYS + 1)] {
+            let config = BucketConfig::new(BucketName::new(name).unwrap());
+            memory.create_bucket(&config).await.unwrap();
+            let store = Store::open(&memory, name).await.unwrap();
+            for key in 0..keys {
+                store.put(key.to_string(), "").await.unwrap();
+            }
+            assert_eq!(is_small(&memory, &config.name).await, name == "small");
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn reports_come_at_once_when_quiet_and_not_too_often() {
