@@ -180,8 +180,9 @@ impl Backend for NatsBackend {
     async fn bucket(&self, name: &BucketName) -> Result<Arc<dyn BucketBackend>, Error> {
         let config = match bucket::stream_info(&self.session, name).await {
             Ok(info) => Some(info.config),
-            // Keys can be read without permission to look at streams.
+            // Keys can be read without permission to look at streams, and without a leader.
             Err(Error::Denied { .. } | Error::NoAnswer { .. }) => None,
+            Err(Error::Refused { code, .. }) if code == ErrorCode::CLUSTER_NOT_AVAILABLE.0 => None,
             Err(error) => return Err(error),
         };
         let session = Arc::clone(&self.session);

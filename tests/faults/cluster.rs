@@ -58,6 +58,19 @@ async fn without_a_leader_any_copy_still_answers() {
     backend.create_bucket(&config).await.unwrap();
     let store = Store::new(backend.bucket(&config.name).await.unwrap());
     let written = store.put("a", "1").await.unwrap();
+    // Two of three are enough for an acknowledgement, and these two may be the ones that go.
+    eventually("all three have it", async || {
+        let info = setup::stream(&cluster.nodes[2].url(), "b")
+            .await
+            .get_info()
+            .await;
+        let cluster = info.ok().and_then(|info| info.cluster);
+        cluster.is_some_and(|cluster| {
+            let mut replicas = cluster.replicas.iter();
+            replicas.len() == 2 && replicas.all(|node| node.current && node.lag.unwrap_or(0) == 0)
+        })
+    })
+    .await;
     cluster.nodes[0].kill();
     cluster.nodes[1].kill();
 
