@@ -214,9 +214,9 @@ pub(crate) fn showing(place: &Place) {
         "■ reader job@host-s1",
         "└─ 1 writer job@host-s2",
         "TIMELINE",
-        "reader job acquires, fence 1",
-        "writer job waits",
-        "writer job's session is killed, for it was silent, by ops",
+        "reader job acquired, fence 1",
+        "writer job queued",
+        "writer job's session killed, for it was silent, by ops",
     ] {
         assert!(shown.contains(words), "{words}: {shown}");
     }

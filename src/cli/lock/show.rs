@@ -3,8 +3,7 @@
 use crate::kv::lock::diagnosis::span;
 use crate::kv::lock::observer::{ClockOf, Content, Lock, LockMode, Party};
 use crate::kv::lock::record::Mode;
-use crate::kv::lock::session::Cause;
-use crate::kv::lock::timeline::{Event, Timeline, What, percentile, timeline};
+use crate::kv::lock::timeline::{Timeline, percentile, timeline};
 use crate::kv::{BucketName, Error, Store};
 
 use super::super::args::LockShowArgs;
@@ -148,7 +147,7 @@ fn past(timeline: &Timeline, output: &mut Output) -> Result<(), CliError> {
             [
                 timestamp(event.at),
                 event.revision.to_string(),
-                sentence(&what(event)),
+                sentence(&event.to_string()),
             ]
         }),
     )?;
@@ -163,52 +162,4 @@ fn past(timeline: &Timeline, output: &mut Output) -> Result<(), CliError> {
         }
     }
     Ok(())
-}
-
-fn what(event: &Event) -> String {
-    let who = event.who.as_ref().map_or_else(String::new, |who| {
-        let label = if who.label.is_empty() {
-            &who.session
-        } else {
-            &who.label
-        };
-        let role = match who.mode {
-            Mode::Read => "reader",
-            Mode::Write => "writer",
-        };
-        format!("{role} {label}")
-    });
-    let after = |words: &str, time: Option<std::time::Duration>| match time {
-        Some(time) => format!(" {words} {}", span(time)),
-        None => String::new(),
-    };
-    match &event.what {
-        What::Queued => format!("{who} waits"),
-        What::Granted { fence, waited } => match waited {
-            Some(waited) if waited.is_zero() => format!("{who} acquires, fence {fence}"),
-            waited => format!("{who} is granted{}, fence {fence}", after("after", *waited)),
-        },
-        What::Downgraded => format!("{who} goes on as a reader"),
-        What::Released { held } => format!("{who} releases{}", after("after", *held)),
-        What::Cancelled { waited } => format!("{who} gives up{}", after("after", *waited)),
-        What::Killed(death) => {
-            let how = match death.why {
-                Cause::Ended => "ends in order",
-                Cause::Silent => "is killed, for it was silent",
-                Cause::Gone => "is killed, for its process is gone",
-                Cause::Broken => "is broken",
-            };
-            format!("{who}'s session {how}, by {}", death.by)
-        }
-        What::Evicted { was_held, lasted } => {
-            let how = if *was_held {
-                "having held"
-            } else {
-                "having waited"
-            };
-            format!("{who} is evicted{}", after(how, *lasted))
-        }
-        What::Removed => "the record was deleted".to_owned(),
-        What::Unreadable => "something was written that is no lock record".to_owned(),
-    }
 }

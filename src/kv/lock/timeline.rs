@@ -9,10 +9,12 @@
 mod tests;
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::diagnosis;
 use super::record::{Claim, Mode, Record, State};
 use super::session::{Cause, Death};
 use crate::kv::{Entry, Revision};
@@ -56,6 +58,59 @@ pub struct Event {
     pub who: Option<Who>,
     /// What.
     pub what: What,
+}
+
+/// What happened, in a sentence for people. It quotes names that others chose: not fit for a screen
+/// as it is.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let who = self.who.as_ref().map_or_else(String::new, |who| {
+            let label = if who.label.is_empty() {
+                &who.session
+            } else {
+                &who.label
+            };
+            let role = match who.mode {
+                Mode::Read => "reader",
+                Mode::Write => "writer",
+            };
+            format!("{role} {label}")
+        });
+        let after = |words: &str, time: Option<Duration>| match time {
+            Some(time) => format!(" {words} {}", diagnosis::span(time)),
+            None => String::new(),
+        };
+        let text = match &self.what {
+            What::Queued => format!("{who} queued"),
+            What::Granted { fence, waited } => match waited {
+                Some(waited) if waited.is_zero() => format!("{who} acquired, fence {fence}"),
+                waited => format!("{who} granted{}, fence {fence}", after("after", *waited)),
+            },
+            What::Downgraded => format!("{who} goes on as a reader"),
+            What::Released { held } => format!("{who} released{}", after("after", *held)),
+            What::Cancelled { waited } => format!("{who} gave up{}", after("after", *waited)),
+            What::Killed(death) => {
+                let how = match death.why {
+                    Cause::Ended => "ended in order",
+                    Cause::Silent => "killed, for it was silent",
+                    Cause::Gone => "killed, for its process is gone",
+                    Cause::Broken => "broken",
+                };
+                format!("{who}'s session {how}, by {}", death.by)
+            }
+            What::Evicted { was_held, lasted } => {
+                let how = if *was_held {
+                    "having held"
+                } else {
+                    "having waited"
+                };
+                format!("{who} evicted{}", after(how, *lasted))
+            }
+            What::Removed => "the record was deleted".to_owned(),
+            What::Unreadable => "something was written that is no lock record".to_owned(),
+        };
+        f.write_str(&text)
+    }
 }
 
 /// Who a claim is of, as far as its record tells.

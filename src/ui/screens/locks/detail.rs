@@ -245,7 +245,7 @@ fn in_one_line(screen: &Locks, canvas: &Canvas<'_, '_>, width: usize) -> Line<'s
             "{} {} {}",
             if at == 0 { " " } else { " ·" },
             shown::clock(shown::millis(event.at)),
-            shown::plain(&past::words(event))
+            shown::plain(&event.to_string())
         );
         let is_too_much = crate::ui::text::width(&words) + crate::ui::text::width(&event) > width;
         if at > 0 && is_too_much {
@@ -303,7 +303,7 @@ fn happened(canvas: &Canvas<'_, '_>, event: &Event) -> Line<'static> {
     let clock = shown::clock(shown::millis(event.at));
     Line::from(vec![
         canvas.span(format!(" {clock}  "), Role::Muted),
-        canvas.span(shown::plain(&past::words(event)), Role::Text),
+        canvas.span(shown::plain(&event.to_string()), Role::Text),
     ])
 }
 

@@ -5,9 +5,7 @@ use std::time::Duration;
 use super::LockId;
 use crate::kv::lock::diagnosis::Verdict;
 use crate::kv::lock::observer::{Content, Lock};
-use crate::kv::lock::record::Mode;
-use crate::kv::lock::session::Cause;
-use crate::kv::lock::timeline::{Event, Timeline, What, percentile};
+use crate::kv::lock::timeline::{Event, Timeline, percentile};
 use crate::kv::{Error, Revision};
 use crate::ui::context::Context;
 use crate::ui::message::{Effect, Millis, RequestId};
@@ -205,55 +203,6 @@ fn chart(times: &[Duration]) -> String {
         }
     };
     bins.iter().map(bar).collect()
-}
-
-/// What happened, in words that are not fit for the screen as they are.
-pub(super) fn words(event: &Event) -> String {
-    let who = event.who.as_ref().map_or_else(String::new, |who| {
-        let label = if who.label.is_empty() {
-            &who.session
-        } else {
-            &who.label
-        };
-        let role = match who.mode {
-            Mode::Read => "reader",
-            Mode::Write => "writer",
-        };
-        format!("{role} {label}")
-    });
-    let after = |words: &str, time: Option<Duration>| match time {
-        Some(time) => format!(" {words} {}", span(time)),
-        None => String::new(),
-    };
-    match &event.what {
-        What::Queued => format!("{who} queued"),
-        What::Granted { fence, waited } => match waited {
-            Some(waited) if waited.is_zero() => format!("{who} acquired, fence {fence}"),
-            waited => format!("{who} granted{}, fence {fence}", after("after", *waited)),
-        },
-        What::Downgraded => format!("{who} goes on as a reader"),
-        What::Released { held } => format!("{who} released{}", after("after", *held)),
-        What::Cancelled { waited } => format!("{who} gave up{}", after("after", *waited)),
-        What::Killed(death) => {
-            let how = match death.why {
-                Cause::Ended => "ended in order",
-                Cause::Silent => "killed, for it was silent",
-                Cause::Gone => "killed, for its process is gone",
-                Cause::Broken => "broken",
-            };
-            format!("{who}'s session {how}, by {}", death.by)
-        }
-        What::Evicted { was_held, lasted } => {
-            let how = if *was_held {
-                "having held"
-            } else {
-                "having waited"
-            };
-            format!("{who} evicted{}", after(how, *lasted))
-        }
-        What::Removed => "the record was deleted".to_owned(),
-        What::Unreadable => "something was written that is no lock record".to_owned(),
-    }
 }
 
 #[cfg(test)]
