@@ -64,7 +64,8 @@ async fn list(
     let report = observer.report();
     tell_of_failures(&report, bucket.as_ref())?;
     let is_wanted = |lock: &&Lock| bucket.as_ref().is_none_or(|bucket| lock.bucket == *bucket);
-    let locks: Vec<&Lock> = report.locks.iter().filter(is_wanted).collect();
+    let locks = report.locks.iter().map(|lock| &**lock);
+    let locks: Vec<&Lock> = locks.filter(is_wanted).collect();
     if output.is_json() {
         for lock in locks {
             output.record(&LockRecord::new(lock))?;

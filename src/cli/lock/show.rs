@@ -30,7 +30,8 @@ pub(super) async fn run(
     let report = observer.report();
     tell_of_failures(&report, Some(&bucket))?;
     let is_it = |lock: &&Lock| lock.bucket == bucket && lock.resource == args.resource;
-    let locks: Vec<&Lock> = report.locks.iter().filter(is_it).collect();
+    let locks = report.locks.iter().map(|lock| &**lock);
+    let locks: Vec<&Lock> = locks.filter(is_it).collect();
     if locks.is_empty() {
         return Err(CliError::NoLock {
             bucket: args.bucket,

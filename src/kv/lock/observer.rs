@@ -10,11 +10,14 @@
 //! [`Picture`] is the pure part: told of events, asked with the time. [`Observer`] feeds one.
 
 mod bucket;
+mod judge;
+mod marks;
 mod picture;
 mod report;
 mod seen;
 #[cfg(test)]
 mod tests;
+mod told;
 mod view;
 
 use std::collections::BTreeSet;
@@ -26,11 +29,13 @@ use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{self, AbortHandle, BoxStream, FuturesUnordered, SelectAll};
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
 pub use self::bucket::Feed;
 pub use self::picture::Picture;
+pub use self::report::{Search, Searched};
 pub use self::view::{
-    ClockOf, Content, Freshness, LastBeat, Lock, LockMode, Now, Party, Report, Standing,
+    ClockOf, Content, Freshness, Judged, LastBeat, Lock, LockMode, Now, Party, Report, Standing,
 };
 use super::clock::Clock;
 use super::diagnosis::Thresholds;
@@ -109,6 +114,8 @@ pub async fn observe(
         work: FuturesUnordered::new(),
         waiting: BTreeSet::new(),
         reading: BTreeSet::new(),
+        next_look: Instant::now() + PACE,
+        is_searching: false,
         ended: false,
     };
     for bucket in buckets {
@@ -130,6 +137,10 @@ pub struct Observer {
     /// changed meanwhile.
     waiting: BTreeSet<(BucketName, Key)>,
     reading: BTreeSet<(BucketName, Key)>,
+    /// When it is looked again who is gone from this machine.
+    next_look: Instant,
+    /// Whether circles of waiting are being looked for.
+    is_searching: bool,
     /// Whether a watch ended for ever, which means that the backend was closed.
     ended: bool,
 }
@@ -155,6 +166,8 @@ enum Done {
         entry: Result<Option<Entry>, Error>,
     },
     LookedAround(Vec<(BucketName, String)>),
+    /// Nothing, if the search itself failed.
+    Searched(Option<Searched>),
 }
 
 impl fmt::Debug for Observer {
@@ -215,9 +228,25 @@ impl Observer {
         }
     }
 
-    /// Everything that there is to tell now.
+    /// Everything that there is to tell now, with all locks judged anew, faults first. Takes a while
+    /// where there are many.
     pub fn report(&self) -> Report {
-        self.picture.report(self.now())
+        self.picture.whole_report(self.now())
+    }
+
+    /// The same at a time, as far as there is news, and at once: see [`Picture::report`]. What of it takes
+    /// longer is begun, and comes as news.
+    pub fn refresh(&mut self, now: Now) -> Report {
+        let report = self.picture.report(now);
+        if !self.is_searching
+            && let Some(search) = self.picture.search()
+        {
+            self.is_searching = true;
+            let searching = tokio::task::spawn_blocking(move || search.run());
+            let done = async move { Done::Searched(searching.await.ok()) };
+            self.work.push(done.boxed());
+        }
+        report
     }
 
     /// Waits for news, and takes it into the picture. Also returns about once a second while
@@ -230,14 +259,11 @@ impl Observer {
             return false;
         }
         let is_ageing = self.picture.is_ageing();
+        let next_look = self.next_look.max(Instant::now());
         tokio::select! {
             Some(told) = self.watches.next() => self.told(told),
             Some(done) = self.work.next() => self.done(done),
-            () = tokio::time::sleep(PACE), if is_ageing => {
-                if let Some(looking) = self.look_around() {
-                    self.work.push(looking.map(Done::LookedAround).boxed());
-                }
-            }
+            () = tokio::time::sleep_until(next_look), if is_ageing => {}
             // No bucket at all: somebody has to add one.
             else => std::future::pending().await,
         }
@@ -249,6 +275,12 @@ impl Observer {
             self.done(done);
         }
         self.read_wanted();
+        if Instant::now() >= self.next_look {
+            self.next_look = Instant::now() + PACE;
+            if let Some(looking) = self.look_around() {
+                self.work.push(looking.map(Done::LookedAround).boxed());
+            }
+        }
         !self.ended
     }
 
@@ -344,6 +376,12 @@ impl Observer {
                 self.reading.remove(&(bucket, key));
             }
             Done::LookedAround(gone) => self.gone(&gone),
+            Done::Searched(searched) => {
+                self.is_searching = false;
+                if let Some(searched) = searched {
+                    self.picture.searched(searched);
+                }
+            }
         }
     }
 

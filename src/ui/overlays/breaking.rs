@@ -136,8 +136,8 @@ impl Breaking {
     }
 
     /// The latest report, as far as it concerns this lock.
-    pub fn seen(&mut self, locks: &[Lock]) {
-        let is_it = |lock: &&Lock| lock.key == self.lock.key && lock.bucket == self.lock.bucket;
+    pub fn seen(&mut self, locks: &[Arc<Lock>]) {
+        let is_it = |lock: &&Arc<Lock>| lock.key == self.lock.key && lock.bucket == self.lock.bucket;
         if let Some(lock) = locks.iter().find(is_it) {
             self.current = self.current.max(lock.revision);
         }

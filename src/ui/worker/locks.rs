@@ -1,8 +1,9 @@
 //! The task that observes the locks of a place, and tells of them no more often than a screen can
 //! use.
 //!
-//! Making a report (sessions joined, circles of waiting looked for) is done here and so off the
-//! drawing path. What is not known here is what a report is for.
+//! Making a report (sessions joined, verdicts given) is done here and so off the drawing path;
+//! looking for circles of waiting in a large place is done beside it. What is not known here is what
+//! a report is for.
 
 use std::sync::Arc;
 
@@ -80,14 +81,14 @@ pub(super) async fn run(
             },
             is_open = observer.changed() => {
                 if !is_open {
-                    slot.send_replace(Some(Arc::new(report(&observer))));
+                    slot.send_replace(Some(Arc::new(report(&mut observer))));
                     return;
                 }
                 is_news = true;
             }
             () = sleep_until(due), if is_news => {
                 let begun = std::time::Instant::now();
-                slot.send_replace(Some(Arc::new(report(&observer))));
+                slot.send_replace(Some(Arc::new(report(&mut observer))));
                 due = Instant::now() + (begun.elapsed() * REST).max(LEAST);
                 is_news = false;
             }
@@ -95,10 +96,10 @@ pub(super) async fn run(
     }
 }
 
-fn report(observer: &Observer) -> LockReport {
+fn report(observer: &mut Observer) -> LockReport {
     let now = observer.now();
     LockReport {
-        report: observer.picture().report(now),
+        report: observer.refresh(now),
         at: shown::millis(now.wall),
         boot: now.boot,
     }

@@ -1,24 +1,25 @@
 //! The locks and sessions of one bucket, as its watches told of them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
+use super::marks::Marks;
 use super::seen::{Seen, Times};
+use super::told::{Foreign, Stored, Told};
 use super::view::{Freshness, Now, Standing};
 use crate::kv::lock::lease::Lease;
-use crate::kv::lock::name::{KEY_PREFIX, resource_of};
-use crate::kv::lock::record::{Claim, DecodeError, Record};
+use crate::kv::lock::name::KEY_PREFIX;
+use crate::kv::lock::record::Record;
 use crate::kv::lock::session::{SESSION_PREFIX, Session};
 use crate::kv::lock::shizuku::Shizuku;
-use crate::kv::lock::timeline::{Killed, Tracker, What};
-use crate::kv::{Entry, Key, Revision, WatchEvent};
+use crate::kv::lock::timeline::Killed;
+use crate::kv::{Entry, Key, WatchEvent};
 
 /// The lengths of a `shizuku` record.
 const SHIZUKU_SIZES: [u64; 2] = [9, 17];
-/// How many turns the median is of.
-const TURNS: usize = 15;
 
 /// Which of a bucket's watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,43 +43,6 @@ struct Phase {
     failed: Option<String>,
 }
 
-/// A lock of ours.
-#[derive(Debug, Clone)]
-pub(super) struct Stored {
-    pub(super) resource: String,
-    pub(super) revision: Revision,
-    pub(super) created: OffsetDateTime,
-    pub(super) record: Result<Record, DecodeError>,
-    pub(super) tracker: Tracker,
-    turns: VecDeque<Duration>,
-}
-
-impl Stored {
-    /// The median of the last turns.
-    pub(super) fn turn(&self) -> Option<Duration> {
-        let mut turns: Vec<Duration> = self.turns.iter().copied().collect();
-        turns.sort_unstable();
-        turns.get(turns.len() / 2).copied()
-    }
-}
-
-/// A key that a `shizuku` service keeps a lock at, or did.
-#[derive(Debug, Clone)]
-pub(super) struct Foreign {
-    pub(super) revision: Revision,
-    pub(super) created: OffsetDateTime,
-    /// The lock, or how long the value is that took its place.
-    pub(super) content: Result<Shizuku, u64>,
-}
-
-/// What a bucket's watches told, by key.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Told {
-    pub(super) locks: BTreeMap<Key, Stored>,
-    pub(super) sessions: HashMap<String, Seen>,
-    pub(super) foreign: BTreeMap<Key, Foreign>,
-}
-
 /// Why there is no record of a session whose claim is there.
 #[derive(Debug, Clone, Copy)]
 struct Absence {
@@ -89,7 +53,7 @@ struct Absence {
 /// One bucket.
 #[derive(Debug, Clone)]
 pub(super) struct BucketPicture {
-    pub(super) told: Told,
+    told: Told,
     /// What was told before a gap, until the whole has come again.
     before: Told,
     feeds: BTreeMap<Feed, Phase>,
@@ -100,6 +64,8 @@ pub(super) struct BucketPicture {
     epoch: Option<OffsetDateTime>,
     /// The same at the least: no entry is told before it is written.
     epoch_at_least: Option<OffsetDateTime>,
+    /// What has to be judged again.
+    pub(super) marks: Marks,
 }
 
 impl BucketPicture {
@@ -119,6 +85,7 @@ impl BucketPicture {
             wanted: BTreeSet::new(),
             epoch: None,
             epoch_at_least: None,
+            marks: Marks::default(),
         }
     }
 
@@ -129,6 +96,7 @@ impl BucketPicture {
                 self.entry(feed, &entry, now);
             }
             WatchEvent::Ready => {
+                self.marks.all();
                 let phase = self.phase(feed);
                 phase.is_ready = true;
                 phase.failed = None;
@@ -138,12 +106,14 @@ impl BucketPicture {
                 }
             }
             WatchEvent::Interrupted { cause } => {
+                self.marks.all();
                 // The first interruption is the one that says since when.
                 let stale = &mut self.phase(feed).stale;
                 stale.get_or_insert_with(|| (now, cause.to_string()));
                 self.epoch = None;
             }
             WatchEvent::Resumed { gap } => {
+                self.marks.all();
                 self.phase(feed).stale = None;
                 if gap {
                     self.phase(feed).is_ready = false;
@@ -161,6 +131,7 @@ impl BucketPicture {
     }
 
     pub(super) fn failed(&mut self, feed: Feed, reason: String) {
+        self.marks.all();
         self.phase(feed).failed = Some(reason);
     }
 
@@ -171,14 +142,15 @@ impl BucketPicture {
     /// What was read of a key, which the watches may know more of already.
     pub(super) fn read(&mut self, key: &Key, entry: Option<Entry>, now: Duration) {
         let Some(entry) = entry else {
-            self.told.locks.remove(key);
+            self.told.remove_lock(key);
             self.told.foreign.remove(key);
+            self.marks.lock(key);
             return;
         };
         let known = if let Some(id) = Session::id_of(key.as_str()) {
             self.told.sessions.get(id).map(|seen| seen.revision)
         } else {
-            let lock = self.told.locks.get(key).map(|lock| lock.revision);
+            let lock = self.told.locks().get(key).map(|lock| lock.revision);
             lock.or_else(|| self.told.foreign.get(key).map(|lock| lock.revision))
         };
         if known.is_some_and(|known| known > entry.revision) {
@@ -191,8 +163,8 @@ impl BucketPicture {
         };
         if feed == Feed::Others {
             let phase = self.phase(feed);
-            if phase.is_ready {
-                phase.failed = None;
+            if phase.is_ready && phase.failed.take().is_some() {
+                self.marks.all();
             }
             self.foreign(entry);
         } else if known != Some(entry.revision) {
@@ -209,12 +181,13 @@ impl BucketPicture {
     }
 
     fn lock(&mut self, entry: &Entry, now: Duration) {
+        self.marks.lock(&entry.key);
         let Some(value) = entry.live_value() else {
-            self.told.locks.remove(&entry.key);
+            self.told.remove_lock(&entry.key);
             return;
         };
-        let record = Record::from_bytes(value);
-        for claim in record.iter().flat_map(Record::claims) {
+        let record = Record::from_bytes(value).map(Arc::new);
+        for claim in record.iter().flat_map(|record| record.claims()) {
             if !self.told.sessions.contains_key(&claim.session) {
                 let begins = Absence {
                     since: now,
@@ -223,40 +196,14 @@ impl BucketPicture {
                 self.absent.entry(claim.session.clone()).or_insert(begins);
             }
         }
-        let resource = || {
-            let key = entry.key.as_str();
-            // A key that none of ours writes is still a lock to somebody who sees it.
-            let rest = || key.strip_prefix(KEY_PREFIX).unwrap_or(key).to_owned();
-            resource_of(key).unwrap_or_else(rest)
-        };
-        let lock = self
-            .told
-            .locks
-            .entry(entry.key.clone())
-            .or_insert_with(|| Stored {
-                resource: resource(),
-                revision: entry.revision,
-                created: entry.created,
-                record: Ok(Record::default()),
-                tracker: Tracker::default(),
-                turns: VecDeque::new(),
-            });
-        lock.revision = entry.revision;
-        lock.created = entry.created;
-        let readable = record.as_ref().ok();
-        for event in lock.tracker.step(entry.revision, entry.created, readable) {
-            if let What::Released { held: Some(held) } = event.what {
-                lock.turns.truncate(TURNS - 1);
-                lock.turns.push_front(held);
-            }
-        }
-        lock.record = record;
+        self.told.lock(entry, record);
     }
 
     fn session(&mut self, entry: &Entry, now: Duration) {
         let Some(id) = Session::id_of(entry.key.as_str()) else {
             return;
         };
+        self.mark(id);
         let Some(value) = entry.live_value() else {
             if self.told.sessions.remove(id).is_some() {
                 let begins = Absence {
@@ -268,7 +215,7 @@ impl BucketPicture {
             return;
         };
         self.absent.remove(id);
-        let content = Session::from_bytes(value);
+        let content = Session::from_bytes(value).map(Arc::new);
         let (revision, created) = (entry.revision, entry.created);
         // After a gap it comes again, perhaps as it was: what was seen of it stays true.
         if let Some(seen) = self.before.sessions.remove(id) {
@@ -295,11 +242,21 @@ impl BucketPicture {
         }
     }
 
+    /// Something is known anew of a session: of all locks that it is in.
+    fn mark(&mut self, session: &str) {
+        for key in self.told.places(session) {
+            self.marks.lock(key);
+        }
+    }
+
     /// Any key, without its value.
     fn other(&mut self, entry: &Entry) {
         let name = entry.key.as_str();
         if name.starts_with(KEY_PREFIX) || name.starts_with(SESSION_PREFIX) {
             return;
+        }
+        if self.told.foreign.contains_key(&entry.key) {
+            self.marks.lock(&entry.key);
         }
         // What was a lock before a gap may be none any more, and that is worth telling.
         if let Some(lock) = self.before.foreign.remove(&entry.key) {
@@ -318,6 +275,7 @@ impl BucketPicture {
 
     /// A key whose value has the length of a `shizuku` lock.
     fn foreign(&mut self, entry: Entry) {
+        self.marks.lock(&entry.key);
         match entry.live_value().map(|value| Shizuku::from_bytes(value)) {
             Some(Some(lock)) => {
                 let lock = Foreign {
@@ -350,9 +308,11 @@ impl BucketPicture {
         if let Some(seen) = self.told.sessions.get_mut(session) {
             seen.is_gone = true;
         }
+        self.mark(session);
     }
 
     pub(super) fn confirm_absent(&mut self, session: &str) {
+        self.mark(session);
         if let Some(absence) = self.absent.get_mut(session) {
             absence.is_confirmed = true;
         }
@@ -362,40 +322,21 @@ impl BucketPicture {
         std::mem::take(&mut self.wanted)
     }
 
-    fn claims(&self) -> impl Iterator<Item = (&Key, &Claim)> {
-        self.told.locks.iter().flat_map(|(key, lock)| {
-            let record = lock.record.iter();
-            record
-                .flat_map(Record::claims)
-                .map(move |claim| (key, claim))
-        })
-    }
-
     /// The sessions that hold or wait and may be alive.
     pub(super) fn living(&self) -> impl Iterator<Item = (&str, &Session)> {
-        let ids: BTreeSet<&str> = self
-            .claims()
-            .map(|(_, claim)| claim.session.as_str())
-            .collect();
-        ids.into_iter().filter_map(|id| {
+        self.told.claimants().filter_map(|(id, _)| {
             let seen = self.told.sessions.get(id).filter(|seen| !seen.is_gone)?;
             let session = seen.session()?;
-            session.dead.is_none().then_some((id, session))
+            session.dead.is_none().then_some((id, &**session))
         })
     }
 
     /// The sessions that hold or wait and have no record, and where.
     pub(super) fn missing(&self) -> impl Iterator<Item = (String, Vec<Key>)> {
-        let mut missing: BTreeMap<String, Vec<Key>> = BTreeMap::new();
-        for (key, claim) in self.claims() {
-            if self.absent.contains_key(&claim.session) {
-                let keys = missing.entry(claim.session.clone()).or_default();
-                if keys.last() != Some(key) {
-                    keys.push(key.clone());
-                }
-            }
-        }
-        missing.into_iter()
+        let claimants = self.told.claimants();
+        claimants
+            .filter(|(id, _)| self.absent.contains_key(*id))
+            .map(|(id, keys)| (id.to_owned(), keys.iter().cloned().collect()))
     }
 
     /// The sessions whose records say that they are dead.
@@ -421,7 +362,7 @@ impl BucketPicture {
     }
 
     pub(super) fn is_ageing(&self) -> bool {
-        self.claims().next().is_some()
+        self.told.claimants().next().is_some()
             || self.told.foreign.values().any(|lock| {
                 lock.content
                     .is_ok_and(|lock| lock.reset() != lock || lock.writer_waits)
@@ -430,11 +371,29 @@ impl BucketPicture {
 
     /// What is shown: after a gap that which was told before, until the whole has come again.
     pub(super) fn shown_locks(&self) -> &BTreeMap<Key, Stored> {
-        if self.before.locks.is_empty() {
-            &self.told.locks
+        if self.before.locks().is_empty() {
+            self.told.locks()
         } else {
-            &self.before.locks
+            self.before.locks()
         }
+    }
+
+    /// The lock of ours at a key.
+    pub(super) fn shown_lock(&self, key: &Key) -> Option<&Stored> {
+        self.shown_locks().get(key)
+    }
+
+    /// The lock of a `shizuku` service at a key.
+    pub(super) fn shown_foreign_lock(&self, key: &Key) -> Option<&Foreign> {
+        let again = self.told.foreign.get(key);
+        again.or_else(|| self.before.foreign.get(key))
+    }
+
+    /// Whether what is shown is what was told before a gap.
+    pub(super) fn is_between(&self) -> bool {
+        !self.before.locks().is_empty()
+            || !self.before.sessions.is_empty()
+            || !self.before.foreign.is_empty()
     }
 
     /// The same for locks of `shizuku` services.
@@ -447,6 +406,16 @@ impl BucketPicture {
     pub(super) fn seen(&self, session: &str) -> Option<&Seen> {
         let again = self.told.sessions.get(session);
         again.or_else(|| self.before.sessions.get(session))
+    }
+
+    /// When, in time since boot, a session's standing may become another one by time alone.
+    pub(super) fn turns(&self, session: &str, times: Times) -> Vec<Duration> {
+        if let Some(seen) = self.seen(session) {
+            return seen.turns(times).collect();
+        }
+        let absence = self.absent.get(session);
+        let certain = absence.map(|absence| absence.since + Lease::default().silence());
+        certain.into_iter().collect()
     }
 
     /// How a session is that holds or waits.
@@ -523,17 +492,12 @@ impl BucketPicture {
     }
 
     fn restart_absences(&mut self, now: Duration) {
-        let claims = self.told.locks.values().flat_map(|lock| lock.record.iter());
-        let referenced: BTreeSet<&str> = claims
-            .flat_map(Record::claims)
-            .map(|claim| claim.session.as_str())
-            .collect();
         self.absent.retain(|id, absence| {
             *absence = Absence {
                 since: now,
                 is_confirmed: false,
             };
-            referenced.contains(id.as_str())
+            self.told.is_claimant(id)
         });
     }
 
@@ -541,23 +505,20 @@ impl BucketPicture {
     fn set_aside(&mut self, feed: Feed) {
         // A store that was rolled back or made anew can have gone back in time.
         self.epoch_at_least = None;
-        let Told {
-            locks,
-            sessions,
-            foreign,
-        } = &mut self.told;
         // A second gap before the end of the first: the half that came again is of no use.
         match feed {
-            Feed::Locks if self.before.locks.is_empty() => {
-                self.before.locks = std::mem::take(locks);
+            Feed::Locks => {
+                let again = self.told.take_locks();
+                if self.before.locks().is_empty() {
+                    self.before.put_locks(again);
+                }
             }
-            Feed::Locks => locks.clear(),
             Feed::Sessions => {
-                let again = std::mem::take(sessions);
+                let again = std::mem::take(&mut self.told.sessions);
                 self.before.sessions.extend(again);
             }
             Feed::Others => {
-                let again = std::mem::take(foreign);
+                let again = std::mem::take(&mut self.told.foreign);
                 self.before.foreign.extend(again);
                 self.wanted.clear();
             }
@@ -567,7 +528,7 @@ impl BucketPicture {
     /// What did not come again is gone.
     fn forget_before(&mut self, feed: Feed) {
         match feed {
-            Feed::Locks => self.before.locks.clear(),
+            Feed::Locks => drop(self.before.take_locks()),
             Feed::Sessions => self.before.sessions.clear(),
             Feed::Others => self.before.foreign.clear(),
         }
