@@ -5,6 +5,7 @@
 mod breaks;
 mod draw;
 mod input;
+mod snapshot;
 mod status;
 
 use std::collections::VecDeque;
@@ -95,6 +96,8 @@ pub struct App {
     overlays: Vec<Overlay>,
     /// What is being broken, whether or not its dialog is still open.
     deeds: Vec<Deed>,
+    /// The snapshot that is being written.
+    snapshot: Option<RequestId>,
     /// Since when the picture is held still.
     paused: Option<Millis>,
     notice: Option<Notice>,
@@ -149,6 +152,7 @@ impl App {
             feeds: Feeds::default(),
             overlays: Vec::new(),
             deeds: Vec::new(),
+            snapshot: None,
             paused: None,
             notice: None,
             history: VecDeque::new(),
@@ -279,6 +283,7 @@ impl App {
             Reply::Sight(_) | Reply::Killed(_) | Reply::Broken(_) | Reply::Reset(_) => {
                 self.breaking_went_on(id, reply);
             }
+            Reply::Snapshot(answer) => self.snapshot_taken(id, answer),
             Reply::Ping(answer) => {
                 if self.ping == Some(id) {
                     self.ping = None;
@@ -459,7 +464,9 @@ impl App {
     /// may be out of date.
     fn locks_as_of(&self, now: Millis) -> Millis {
         let since = match self.freshness() {
-            Freshness::Paused { since } | Freshness::Reconnecting { since, .. } => since,
+            Freshness::Paused { since }
+            | Freshness::Reconnecting { since, .. }
+            | Freshness::Snapshot { taken: since } => since,
             _ => now,
         };
         since.min(now)

@@ -106,6 +106,8 @@ pub enum Command {
     Process,
     /// Show what the process of a session holds and waits for.
     Session,
+    /// Write all locks to a file.
+    Snapshot,
     /// Empty the feed.
     Clear,
     /// Try again.
@@ -254,6 +256,7 @@ pub const COMMANDS: &[Spec] = {
         taking(Needed("NAME"), row(C::Bucket, "bucket", "", "Open a bucket by its name", &[])),
         taking(Needed("NAME"), row(C::Key, "key", "", "Select a key by its name", &[])),
         taking(Needed("ID"), row(C::Session, "session", "", "Show everything that the process of a session holds and waits for", &[])),
+        taking(Optional("FILE"), row(C::Snapshot, "snapshot", "", "Write all locks with their verdicts and their past to a file to open later, and as JSON beside it", &[])),
         row(C::Waiters, "waiters", "", "Show the locks that somebody waits for", &[]),
         row(C::Held, "held", "", "Show the locks that somebody holds", &[]),
         row(C::Pause, "pause", "pause", "Hold the picture still, or let it run again", &[Global]),

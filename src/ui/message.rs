@@ -77,6 +77,19 @@ pub enum Reply {
     Broken(Result<Broken, BreakError>),
     /// A record of a `shizuku` service was reset.
     Reset(Result<Reset, BreakError>),
+    /// All locks were written to a file.
+    Snapshot(Result<Written, Error>),
+}
+
+/// What a snapshot of all locks was written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The files.
+    pub files: Vec<PathBuf>,
+    /// How many locks it tells of.
+    pub locks: usize,
+    /// What could not be read for it, in words.
+    pub missing: Vec<String>,
 }
 
 /// A session at a lock, and what breaking it would do: as it was looked at by the worker, for that
@@ -184,6 +197,8 @@ pub enum Effect {
     Break(RequestId, Arc<BreakSight>, Manner),
     /// Reset the record of a `shizuku` service, on the revision that was seen.
     Reset(RequestId, BucketName, Key, Revision),
+    /// Write all locks to a file of this name, as a snapshot of the place that is called so.
+    Snapshot(RequestId, PathBuf, String),
     /// Put a text on the user's clipboard.
     Copy(String),
     /// Give the terminal back to the shell until it is continued.

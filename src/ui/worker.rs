@@ -6,6 +6,7 @@
 mod breaking;
 mod locks;
 mod portions;
+mod snapshot;
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -203,6 +204,9 @@ impl Worker {
                 self.ask(id, |backend| async move {
                     Reply::Reset(breaking::reset(&*backend, &bucket, &key, seen).await)
                 });
+            }
+            Effect::Snapshot(id, path, place) => {
+                self.ask_observer(locks::Ask::Snapshot(id, path, place));
             }
             Effect::Copy(_) | Effect::Suspend | Effect::Redraw | Effect::Quit => {}
         }

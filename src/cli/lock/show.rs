@@ -1,6 +1,7 @@
 //! `lock show`: one lock with its queue as a tree, its clocks, and its past.
 
 use crate::kv::lock::diagnosis::span;
+use crate::kv::lock::listing::LockRecord;
 use crate::kv::lock::observer::{ClockOf, Content, Lock, LockMode, Party};
 use crate::kv::lock::record::Mode;
 use crate::kv::lock::timeline::{Timeline, percentile, timeline};
@@ -13,8 +14,7 @@ use super::super::output::Output;
 use super::super::record::timestamp;
 use super::super::table::{self, Align};
 use super::super::text::sentence;
-use super::record::LockRecord;
-use super::{lasted, look, tell_of_failures};
+use super::{lasted, look, report, tell_of_failures};
 
 /// How deep the tree goes before it goes on straight down.
 const DEPTH: usize = 8;
@@ -27,7 +27,7 @@ pub(super) async fn run(
     let bucket = BucketName::new(&args.bucket).map_err(Error::from)?;
     let backend = connection.backend().await?;
     let observer = look(connection, &backend, Some(&bucket), &args.look).await?;
-    let report = observer.report();
+    let report = report(&*backend, &observer).await?;
     tell_of_failures(&report, Some(&bucket))?;
     let is_it = |lock: &&Lock| lock.bucket == bucket && lock.resource == args.resource;
     let locks = report.locks.iter().map(|lock| &**lock);

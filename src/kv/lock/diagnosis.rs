@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 pub(in crate::kv::lock) use self::circles::{Circled, Found, search};
@@ -22,7 +23,8 @@ pub use self::words::span;
 use super::observer::Lock;
 
 /// What is the matter with a lock. The first that applies, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// The record can't be read, or contradicts itself.
     Malformed,

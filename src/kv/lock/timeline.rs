@@ -12,24 +12,27 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::diagnosis;
 use super::record::{Claim, Mode, Record, State};
 use super::session::{Cause, Death};
+use super::snapshot::nanos;
 use crate::kv::{Entry, Revision};
 
 /// Since when something is so, and how that is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Since {
     /// The time.
+    #[serde(with = "nanos")]
     pub at: OffsetDateTime,
     /// Whose clock it is of, and what it is the time of.
     pub basis: Basis,
 }
 
 /// How the time of a [`Since`] is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Basis {
     /// The store's clock: the very write that made it so.
     Write,

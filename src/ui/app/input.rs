@@ -176,6 +176,7 @@ impl App {
             Command::PreviousScreen => self.turn(Screen::NAMED.len() - 1),
             Command::Pause => self.paused = self.paused.xor(Some(self.now)),
             Command::Refresh => self.refresh(),
+            Command::Snapshot => self.take_snapshot(argument),
             Command::Theme => self.change_theme(argument),
             Command::Bucket => self.open_named_bucket(argument),
             Command::Key => {

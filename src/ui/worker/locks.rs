@@ -5,6 +5,7 @@
 //! looking for circles of waiting in a large place is done beside it. What is not known here is what
 //! a report is for.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -12,8 +13,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, sleep_until};
 
-use super::{Delivery, deliver};
+use super::{Delivery, deliver, snapshot};
 use crate::kv::backend::Backend;
+use crate::kv::lock::snapshot::Snapshot;
 use crate::kv::lock::timeline::timeline;
 use crate::kv::lock::{ObserveOptions, Observer, observe};
 use crate::kv::{BucketName, Entry, Error, Key};
@@ -35,6 +37,8 @@ pub(super) enum Ask {
     Buckets(Vec<BucketName>),
     /// Read the past of a lock.
     Timeline(RequestId, BucketName, Key),
+    /// Write all locks to this file, as those of the place that is called so.
+    Snapshot(RequestId, PathBuf, String),
 }
 
 /// Where the latest report is laid down; what nobody looked at yet is replaced.
@@ -57,6 +61,17 @@ pub(super) async fn run(
     let Ok(mut observer) = observe(Arc::clone(&backend), options).await else {
         return;
     };
+    // In a copy nobody beats and nothing changes: what was found then is what there is to tell.
+    let copy = match Snapshot::of(&*backend).await {
+        Ok(copy) => copy,
+        Err(error) => {
+            tracing::error!(%error, "what was found when the copy was taken can't be read");
+            None
+        }
+    };
+    if let Some(copy) = &copy {
+        slot.send_replace(Some(Arc::new(of_then(copy))));
+    }
     let mut readers = JoinSet::new();
     // Since when there is something to tell, and when it may be told.
     let (mut is_news, mut due) = (false, Instant::now());
@@ -66,7 +81,16 @@ pub(super) async fn run(
                 None => return,
                 Some(Ask::Buckets(buckets)) => {
                     follow(&*backend, &mut observer, &buckets).await;
-                    is_news = true;
+                    is_news = copy.is_none();
+                }
+                Some(Ask::Snapshot(id, path, place)) => {
+                    let (report, taken) = (observer.report(), observer.now().wall);
+                    let taken = Snapshot { taken, place, report };
+                    let (backend, replies) = (Arc::clone(&backend), replies.clone());
+                    readers.spawn(async move {
+                        let answer = snapshot::write(&*backend, &taken, &path).await;
+                        deliver(&replies, Message::Reply(id, Reply::Snapshot(answer)));
+                    });
                 }
                 Some(Ask::Timeline(id, bucket, key)) => {
                     while readers.try_join_next().is_some() {}
@@ -79,12 +103,12 @@ pub(super) async fn run(
                     });
                 }
             },
-            is_open = observer.changed() => {
-                if !is_open {
+            is_open = observer.changed(), if copy.is_none() || !observer.is_loaded() => {
+                if !is_open && copy.is_none() {
                     slot.send_replace(Some(Arc::new(report(&mut observer))));
                     return;
                 }
-                is_news = true;
+                is_news = copy.is_none();
             }
             () = sleep_until(due), if is_news => {
                 let begun = std::time::Instant::now();
@@ -93,6 +117,14 @@ pub(super) async fn run(
                 is_news = false;
             }
         }
+    }
+}
+
+fn of_then(copy: &Snapshot) -> LockReport {
+    LockReport {
+        report: copy.report.clone(),
+        at: shown::millis(copy.taken),
+        boot: copy.report.boot(),
     }
 }
 

@@ -252,7 +252,7 @@ impl Report {
 }
 
 impl Summary {
-    fn of(locks: &[Arc<Lock>], boot: Duration) -> Self {
+    pub(super) fn of(locks: &[Arc<Lock>], boot: Duration) -> Self {
         let mut summary = Self::default();
         for lock in locks {
             summary.locks += 1;

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use crate::kv::lock::diagnosis::{Circled, Found, Subject, Summary, Thresholds, Verdict, diagnose};
 use crate::kv::lock::record::{Mode, Record};
 use crate::kv::lock::session::{Cause, Death, Session};
 use crate::kv::lock::shizuku::{Shizuku, ShizukuMode};
+use crate::kv::lock::snapshot::{mode, nanos};
 use crate::kv::lock::timeline::{Basis, Since};
 use crate::kv::{BucketName, Key, Revision};
 
@@ -40,6 +42,26 @@ pub struct Report {
 }
 
 impl Report {
+    /// A report of another time: of locks whose ages and sentences are all of that time.
+    pub(in crate::kv::lock) fn restored(
+        locks: Vec<Arc<Lock>>,
+        buckets: Vec<(BucketName, Freshness)>,
+        boot: Duration,
+    ) -> Self {
+        Self {
+            summary: Summary::of(&locks, boot),
+            locks,
+            buckets,
+            boot,
+            ..Self::default()
+        }
+    }
+
+    /// The time since boot that it is of, by the clock of the machine that looked.
+    pub fn boot(&self) -> Duration {
+        self.boot
+    }
+
     /// One of its locks, with ages and sentence as of the report.
     pub fn of_now(&self, lock: &Arc<Lock>) -> Arc<Lock> {
         let by = lock.ages_by(self.boot);
@@ -52,16 +74,17 @@ impl Report {
 }
 
 /// When a lock was judged: what its ages are counted to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Judged {
     /// In time since boot.
     pub boot: Duration,
     /// By the clock of the lock's store.
+    #[serde(with = "nanos")]
     pub store: OffsetDateTime,
 }
 
 /// How far a picture can be trusted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Freshness {
     /// Not everything that is there has been told yet.
     Loading,
@@ -82,7 +105,7 @@ pub enum Freshness {
 }
 
 /// One lock.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lock {
     /// The bucket.
     pub bucket: BucketName,
@@ -93,6 +116,7 @@ pub struct Lock {
     /// The record's revision: what a write that breaks the lock expects.
     pub revision: Revision,
     /// When that revision was written, by the store's clock.
+    #[serde(with = "nanos")]
     pub created: OffsetDateTime,
     /// What the record is.
     pub content: Content,
@@ -114,13 +138,15 @@ pub struct Lock {
     /// When all this was so.
     pub judged: Judged,
     /// The record itself, where it is one of ours.
+    #[serde(skip)]
     pub(in crate::kv::lock) record: Option<Arc<Record>>,
     /// The circles of waiting that it has a part in.
+    #[serde(skip)]
     pub(in crate::kv::lock) circled: Circled,
 }
 
 /// What a lock's record is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Content {
     /// A record of ours.
     Record,
@@ -272,7 +298,7 @@ impl Lock {
 }
 
 /// One who holds or waits.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Party {
     /// The attempt, by its id.
     pub claim: String,
@@ -287,6 +313,7 @@ pub struct Party {
     /// The process, if the session's record is known.
     pub pid: Option<u32>,
     /// What for.
+    #[serde(with = "mode")]
     pub mode: Mode,
     /// The fencing token of one who holds.
     pub fence: Option<u64>,
@@ -304,6 +331,7 @@ pub struct Party {
     /// How its session is.
     pub standing: Standing,
     /// The record of its session.
+    #[serde(skip)]
     pub(in crate::kv::lock) record: Option<Arc<Session>>,
 }
 
@@ -370,7 +398,7 @@ impl Party {
 }
 
 /// A session's last sign of life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastBeat {
     /// How long ago.
     pub ago: Duration,
@@ -379,7 +407,7 @@ pub struct LastBeat {
 }
 
 /// Whose clock a time was measured by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClockOf {
     /// Ours: we saw it happen.
     Ours,
@@ -388,7 +416,7 @@ pub enum ClockOf {
 }
 
 /// How a session is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Standing {
     /// It beats.
     Live,

@@ -1,15 +1,15 @@
-//! Locks as JSON. Names, types and order of the fields are a promise.
+//! Locks as JSON for programs, one object each. Names, types and order of the fields are a promise.
 
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::kv::lock::observer::{Lock, LockMode, Party};
-use crate::kv::lock::record::Mode;
+use super::observer::{Lock, LockMode, Party};
+use super::record::Mode;
 
 /// A lock.
 #[derive(Debug, Serialize)]
-pub(super) struct LockRecord<'a> {
+pub struct LockRecord<'a> {
     bucket: &'a str,
     resource: &'a str,
     revision: u64,
@@ -49,7 +49,8 @@ struct WaiterRecord<'a> {
 }
 
 impl<'a> LockRecord<'a> {
-    pub(super) fn new(lock: &'a Lock) -> Self {
+    /// A lock as it is told to programs.
+    pub fn new(lock: &'a Lock) -> Self {
         Self {
             bucket: lock.bucket.as_str(),
             resource: &lock.resource,
