@@ -55,15 +55,25 @@ fn measure(server: &NatsServer, place: &Place, table: &mut Table) {
     console.wait("place", |screen| contains(screen, "● live"));
     let begun = console.press("2");
     let all = console.wait("all locks", |screen| contains(screen, "50,000 waiting"));
-    let name = format!("{LOCKS} locks, {} waiters, {SESSIONS} sessions: first shown", LOCKS * WAITERS);
+    let name = format!(
+        "{LOCKS} locks, {} waiters, {SESSIONS} sessions: first shown",
+        LOCKS * WAITERS
+    );
     Table::note(&name, &in_ms(all - begun));
 
+    let writer = Writer::start(&url, 0);
     changes(&console, place, table, "at rest");
-    let writer = Writer::start(&url);
+    wait(writer.stop());
+    let writer = Writer::start(&url, CHANGES);
     std::thread::sleep(Duration::from_secs(3));
     let before = console.processor_time();
     let since = Instant::now();
-    changes(&console, place, table, &format!("{CHANGES} changes a second"));
+    changes(
+        &console,
+        place,
+        table,
+        &format!("{CHANGES} changes a second"),
+    );
     keys(&mut console, table);
     let busy = (console.processor_time() - before).as_secs_f64() / since.elapsed().as_secs_f64();
     Table::note("processors in use by the console", &format!("{busy:.2}"));

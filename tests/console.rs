@@ -37,6 +37,8 @@ mod scene;
 mod screens;
 #[path = "console/sizes.rs"]
 mod sizes;
+#[path = "console/snapshot.rs"]
+mod snapshot;
 #[path = "console/value.rs"]
 mod value;
 

@@ -47,11 +47,8 @@ async fn every_verdict_is_right_and_nothing_healthy_is_called_a_fault() {
     let folder = tempfile::tempdir().unwrap();
     let server = NatsServer::start();
     let file = format!("file:{}", folder.path().join("locks.kvs").display());
-    let (mut outcomes, more, outages): (Vec<Outcome>, _, _) = tokio::join!(
-        on("nats", server.url()),
-        on("file", file),
-        outages::run(),
-    );
+    let (mut outcomes, more, outages): (Vec<Outcome>, _, _) =
+        tokio::join!(on("nats", server.url()), on("file", file), outages::run(),);
     outcomes.extend(more);
     outcomes.extend(outages);
     report(&outcomes, begun.elapsed());
@@ -61,7 +58,7 @@ async fn every_verdict_is_right_and_nothing_healthy_is_called_a_fault() {
 async fn on(engine: &'static str, place: String) -> Vec<Outcome> {
     let mut stage = Stage::new(engine, place).await;
     faults::before(&mut stage).await;
-    stage.open();
+    stage.open().await;
     let (mut outcomes, healthy) = tokio::join!(faults::run(&stage), healthy::run(&stage));
     outcomes.extend(healthy);
     stage.close(outcomes).await

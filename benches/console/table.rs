@@ -28,7 +28,14 @@ impl Table {
     }
 
     /// A figure, as a part of what is allowed.
-    pub(crate) fn row(&mut self, what: &str, measured: &str, yardstick: &str, part: f64, at_most: &str) {
+    pub(crate) fn row(
+        &mut self,
+        what: &str,
+        measured: &str,
+        yardstick: &str,
+        part: f64,
+        at_most: &str,
+    ) {
         let is_over = part > 1.0;
         self.over += usize::from(is_over);
         let ok = if is_over { "OVER" } else { "ok" };
@@ -47,7 +54,13 @@ impl Table {
     }
 
     /// A time against another one.
-    pub(crate) fn ratio(&mut self, what: &str, measured: Duration, yardstick: Duration, at_most: f64) {
+    pub(crate) fn ratio(
+        &mut self,
+        what: &str,
+        measured: Duration,
+        yardstick: Duration,
+        at_most: f64,
+    ) {
         let ratio = measured.as_secs_f64() / yardstick.as_secs_f64();
         let is_over = ratio > at_most;
         self.over += usize::from(is_over);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use async_nats::jetstream::{self, kv};
 use futures_util::StreamExt as _;
@@ -52,10 +52,13 @@ impl Place {
         while let Some(done) = under_way.next().await {
             done.unwrap();
         }
-        Self {
+        let place = Self {
             context,
             marks: AtomicUsize::new(0),
-        }
+        };
+        // It is the first of the table, and stays where it is.
+        place.mark(&place.next_mark()).await;
+        place
     }
 
     /// A text that stands nowhere yet.
@@ -98,7 +101,8 @@ fn claim(
         None => r#""s":"wait""#.to_owned(),
     };
     format!(
-        r#"{{"id":"{id}","sid":"{session}","k":"{mode}",{state},"tkt":{ticket},"own":"{owner}","label":"{label}","t_ms":1}}"#
+        r#"{{"id":"{id}","sid":"{session}","k":"{mode}",{state},"tkt":{ticket},"own":"{owner}","label":"{label}","t_ms":{}}}"#,
+        UNIX_EPOCH.elapsed().unwrap().as_millis()
     )
 }
 
@@ -117,7 +121,11 @@ fn lock_record(lock: usize, turn: usize) -> (String, String) {
             claim(
                 &format!("{lock}-{ticket}"),
                 &format!("s_{session}"),
-                if ticket == turn || ticket % 3 > 0 { 'w' } else { 'r' },
+                if ticket == turn || ticket % 3 > 0 {
+                    'w'
+                } else {
+                    'r'
+                },
                 fence,
                 &format!("task-{lock}-{ticket}"),
                 &format!("service-{}", session % 40),
@@ -145,10 +153,10 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Begins.
-    pub(crate) fn start(url: &str) -> Self {
+    /// Begins: so many locks a second, and every session as often as it must.
+    pub(crate) fn start(url: &str, changes: usize) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let task = tokio::spawn(write(url.to_owned(), Arc::clone(&stop)));
+        let task = tokio::spawn(write(url.to_owned(), changes, Arc::clone(&stop)));
         Self { stop, task }
     }
 
@@ -159,7 +167,7 @@ impl Writer {
     }
 }
 
-async fn write(url: String, stop: Arc<AtomicBool>) -> (f64, f64) {
+async fn write(url: String, changes: usize, stop: Arc<AtomicBool>) -> (f64, f64) {
     let context = jetstream::new(async_nats::connect(&url).await.unwrap());
     let begun = Instant::now();
     let mut under_way = FuturesUnordered::new();
@@ -167,7 +175,7 @@ async fn write(url: String, stop: Arc<AtomicBool>) -> (f64, f64) {
     while !stop.load(Ordering::Relaxed) {
         let passed = usize::try_from(begun.elapsed().as_millis()).unwrap();
         let mut records = Vec::new();
-        while written < passed * CHANGES / 1000 {
+        while written < passed * changes / 1000 {
             // A prime that visits all of them, all over the place.
             let (lock, turn) = (written * 6_151 % LOCKS, 1 + written / LOCKS);
             records.push(lock_record(lock, turn));

@@ -148,7 +148,9 @@ async fn a_lock_that_changes_a_hundred_times_a_second_is_broken() {
     let churning = tokio::spawn(async move {
         loop {
             // Two writes: one to queue, one to give up.
-            let wait = locks.write("billing.ledger").within(Duration::from_millis(10));
+            let wait = locks
+                .write("billing.ledger")
+                .within(Duration::from_millis(10));
             assert!(wait.await.is_err());
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

@@ -30,6 +30,8 @@ pub(crate) type Sightings = Vec<(String, Instant)>;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
     by: HashMap<(Eye, String), Sightings>,
+    /// When each looked last.
+    looked: HashMap<Eye, Instant>,
 }
 
 impl Seen {
@@ -37,6 +39,11 @@ impl Seen {
     pub(crate) fn of(&self, eye: Eye, resource: &str) -> &[(String, Instant)] {
         let sightings = self.by.get(&(eye, resource.to_owned()));
         sightings.map_or(&[], Vec::as_slice)
+    }
+
+    /// When one looked last.
+    pub(crate) fn looked(&self, eye: Eye) -> Option<Instant> {
+        self.looked.get(&eye).copied()
     }
 
     /// The verdict of now.
@@ -112,16 +119,14 @@ impl Eyes {
 
 fn note(notes: &watch::Sender<Seen>, eye: Eye, verdicts: Vec<(String, String)>) {
     let at = Instant::now();
-    notes.send_if_modified(|seen| {
-        let mut is_new = false;
+    notes.send_modify(|seen| {
+        seen.looked.insert(eye, at);
         for (resource, verdict) in verdicts {
             let sightings = seen.by.entry((eye, resource)).or_default();
             if sightings.last().is_none_or(|(last, _)| *last != verdict) {
                 sightings.push((verdict, at));
-                is_new = true;
             }
         }
-        is_new
     });
 }
 
@@ -160,7 +165,7 @@ async fn json(place: String, notes: Arc<watch::Sender<Seen>>) {
 async fn screen(place: &str, notes: &watch::Sender<Seen>, is_over: &Mutex<bool>) {
     let backend = connect(place).await;
     let mut console = Console::on(backend, 200, 160);
-    console.until("is there", |screen| screen.contains("Locks")).await;
+    console.is_live().await;
     console.press("2");
     while !*is_over.lock().unwrap() {
         console.run_for(Duration::from_millis(20)).await;

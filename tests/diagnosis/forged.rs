@@ -44,11 +44,20 @@ pub(crate) async fn lock(store: &Store, resource: &str, claims: &[Value]) {
 
 /// Something where a lock's record belongs.
 pub(crate) async fn text(store: &Store, resource: &str, text: &str) {
-    store.put(key_of(resource).unwrap(), text.to_owned()).await.unwrap();
+    store
+        .put(key_of(resource).unwrap(), text.to_owned())
+        .await
+        .unwrap();
 }
 
 /// A record of a `shizuku` service; `acquired` seconds ago, `None` for a zeroed time.
-pub(crate) async fn shizuku(store: &Store, key: &str, flags: u8, readers: u64, acquired: Option<u64>) {
+pub(crate) async fn shizuku(
+    store: &Store,
+    key: &str,
+    flags: u8,
+    readers: u64,
+    acquired: Option<u64>,
+) {
     let mut bytes = vec![flags];
     bytes.extend(readers.to_be_bytes());
     let now = UNIX_EPOCH.elapsed().unwrap().as_secs();

@@ -55,7 +55,10 @@ async fn taking_turns(stage: &Stage) -> Vec<Outcome> {
         workers.push(worker);
     }
     let seen = stage
-        .sees(wanted("a queue that moves all the time", "busy", "contended", &[]), begun)
+        .sees(
+            wanted("a queue that moves all the time", "busy", "contended", &[]),
+            begun,
+        )
         .await;
     tokio::time::sleep(BUSY).await;
     // In order, so that what is seen last is nobody's crash.
@@ -69,7 +72,9 @@ async fn taking_turns(stage: &Stage) -> Vec<Outcome> {
 /// Many who read and let go, and a writer now and then.
 async fn many_readers(stage: &Stage) -> Vec<Outcome> {
     let backend = crate::worker::connect(&stage.place).await;
-    let store = kvscope::kv::Store::open(&*backend, crate::worker::BUCKET).await.unwrap();
+    let store = kvscope::kv::Store::open(&*backend, crate::worker::BUCKET)
+        .await
+        .unwrap();
     let locks = Locks::new(&store, Settings::default().label("many"));
     let begun = Instant::now();
     let until = tokio::time::Instant::now() + BUSY;
@@ -92,7 +97,15 @@ async fn many_readers(stage: &Stage) -> Vec<Outcome> {
         });
     }
     let seen = stage
-        .sees(wanted("readers that come and go, and a writer", "readers", "contended", &[]), begun)
+        .sees(
+            wanted(
+                "readers that come and go, and a writer",
+                "readers",
+                "contended",
+                &[],
+            ),
+            begun,
+        )
         .await;
     tasks.join_all().await;
     locks.close().await;
@@ -108,7 +121,15 @@ async fn two_tasks(stage: &Stage) -> Vec<Outcome> {
     one.say("write waits apart-b").await;
     two.say("write waits apart-a").await;
     let seen = stage
-        .sees(wanted("a circle of processes, not of tasks", "apart-a", "contended", &[]), begun)
+        .sees(
+            wanted(
+                "a circle of processes, not of tasks",
+                "apart-a",
+                "contended",
+                &[],
+            ),
+            begun,
+        )
         .await;
     stage.keep((one, two));
     vec![seen]
@@ -122,7 +143,10 @@ async fn slow_beats(stage: &Stage) -> Vec<Outcome> {
     forged::lock(&stage.store, "late", &[held("s_late", "w")]).await;
     vec![
         stage
-            .sees(wanted("a holder that beats late", "late", "healthy", &[]), begun)
+            .sees(
+                wanted("a holder that beats late", "late", "healthy", &[]),
+                begun,
+            )
             .await,
     ]
 }
@@ -140,8 +164,18 @@ async fn clocks_apart(stage: &Stage) -> Vec<Outcome> {
     let queue = [held("s_right", "w"), waits("s_ahead", "w", 3600)];
     forged::lock(&stage.store, "behind", &queue[..1]).await;
     forged::lock(&stage.store, "behind", &queue).await;
-    let ahead = wanted("a waiter whose clock is an hour ahead", "ahead", "contended", &[]);
-    let behind = wanted("a waiter whose clock is an hour behind", "behind", "contended", &[]);
+    let ahead = wanted(
+        "a waiter whose clock is an hour ahead",
+        "ahead",
+        "contended",
+        &[],
+    );
+    let behind = wanted(
+        "a waiter whose clock is an hour behind",
+        "behind",
+        "contended",
+        &[],
+    );
     let (ahead, behind) = tokio::join!(stage.sees(ahead, begun), stage.sees(behind, begun));
     vec![ahead, behind]
 }
@@ -167,13 +201,26 @@ async fn shizuku(stage: &Stage) -> Vec<Outcome> {
     forged::shizuku(&stage.store, "their-flag", 4, 0, Some(1)).await;
     stage.store.put("a-value", "nine byte").await.unwrap();
     let (a, b, c) = tokio::join!(
-        stage.sees(wanted("a shizuku writer", "their-writer", "healthy", &["expired"]), begun),
         stage.sees(
-            wanted("shizuku readers, and a flag", "their-readers", "contended", &["expired"]),
+            wanted("a shizuku writer", "their-writer", "healthy", &["expired"]),
             begun
         ),
         stage.sees(
-            wanted("a shizuku flag that was just set", "their-flag", "contended", &["ghost-waiter"]),
+            wanted(
+                "shizuku readers, and a flag",
+                "their-readers",
+                "contended",
+                &["expired"]
+            ),
+            begun
+        ),
+        stage.sees(
+            wanted(
+                "a shizuku flag that was just set",
+                "their-flag",
+                "contended",
+                &["ghost-waiter"]
+            ),
             begun
         ),
     );

@@ -4,8 +4,8 @@ use crate::kv::lock::diagnosis::span;
 use crate::kv::lock::listing::LockRecord;
 use crate::kv::lock::observer::{ClockOf, Content, Lock, LockMode, Party};
 use crate::kv::lock::record::Mode;
-use crate::kv::lock::timeline::{Timeline, percentile, timeline};
-use crate::kv::{BucketName, Error, Store};
+use crate::kv::lock::timeline::{Timeline, past, percentile};
+use crate::kv::{BucketName, Error};
 
 use super::super::args::LockShowArgs;
 use super::super::connection::Connection;
@@ -45,7 +45,7 @@ pub(super) async fn run(
         return Ok(());
     }
     let deaths = observer.picture().deaths(&bucket);
-    let store = Store::open(&*backend, &args.bucket).await?;
+    let handle = backend.bucket(&bucket).await?;
     for lock in locks {
         output.line(&sentence(&format!(
             "{} in {}, revision {}: {}, {}",
@@ -58,8 +58,7 @@ pub(super) async fn run(
         output.line(&sentence(&lock.reason))?;
         queue(lock, output)?;
         if lock.content == Content::Record {
-            let history = store.history(lock.key.as_str()).await?;
-            past(&timeline(&history, &deaths), output)?;
+            tell_past(&past(&*handle, &lock.key, &deaths).await?, output)?;
         }
     }
     Ok(())
@@ -132,7 +131,7 @@ fn row(place: &str, party: &Party) -> [String; 8] {
 }
 
 /// What is kept of the lock's past.
-fn past(timeline: &Timeline, output: &mut Output) -> Result<(), CliError> {
+fn tell_past(timeline: &Timeline, output: &mut Output) -> Result<(), CliError> {
     if timeline.events.is_empty() {
         return Ok(());
     }

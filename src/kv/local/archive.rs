@@ -62,9 +62,10 @@ fn make(
     // when that is complete.
     let reserved = fs::File::options().write(true).create_new(true).open(path);
     reserved.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => {
-            failed(path, "there is a file already, which was left as it is".to_owned())
-        }
+        std::io::ErrorKind::AlreadyExists => failed(
+            path,
+            "there is a file already, which was left as it is".to_owned(),
+        ),
         _ => failed(path, format!("it can't be made: {error}")),
     })?;
     let part = beside(path);
@@ -169,12 +170,7 @@ pub(super) fn taken(connection: &Connection) -> rusqlite::Result<Option<OffsetDa
 }
 
 /// An entry as it is put into a copy.
-pub fn entry(
-    key: Key,
-    revision: Revision,
-    created: OffsetDateTime,
-    value: Vec<u8>,
-) -> Entry {
+pub fn entry(key: Key, revision: Revision, created: OffsetDateTime, value: Vec<u8>) -> Entry {
     Entry {
         key,
         revision,
@@ -214,7 +210,9 @@ mod tests {
         let path = folder.path().join("copy.kvs");
         let taken = OffsetDateTime::UNIX_EPOCH + std::time::Duration::from_secs(300);
         archive(&path, taken, one(5)).await.unwrap();
-        let place = LocalBackend::open(&path, OpenOptions::default()).await.unwrap();
+        let place = LocalBackend::open(&path, OpenOptions::default())
+            .await
+            .unwrap();
         assert_eq!(place.capabilities().as_of, Some(taken));
         assert!(place.capabilities().read_only);
         let store = Store::open(&*place, "b").await.unwrap();
@@ -238,7 +236,10 @@ mod tests {
         fs::write(&path, "mine").unwrap();
         let taken = OffsetDateTime::UNIX_EPOCH;
         let error = archive(&path, taken, one(1)).await.unwrap_err();
-        assert!(error.to_string().contains("there is a file already"), "{error}");
+        assert!(
+            error.to_string().contains("there is a file already"),
+            "{error}"
+        );
         assert_eq!(fs::read(&path).unwrap(), b"mine");
         let nowhere = folder.path().join("no/such/folder.kvs");
         let error = archive(&nowhere, taken, one(1)).await.unwrap_err();

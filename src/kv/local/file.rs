@@ -9,13 +9,13 @@ use std::time::{Duration, SystemTime};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use time::OffsetDateTime;
 
-use super::{OpenOptions, archive};
 use super::claim::{
     APPLICATION_ID, Claim, FORMAT, Identity, check_marks, claim, identity, is_log_empty, not_ours,
     path_beside,
 };
 use super::fault::{Fault, error_of};
 use super::schema;
+use super::{OpenOptions, archive};
 use crate::kv::Error;
 
 /// A file that was found to be ours, or was made so.

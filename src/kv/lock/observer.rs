@@ -9,7 +9,9 @@
 //!
 //! [`Picture`] is the pure part: told of events, asked with the time. [`Observer`] feeds one.
 
+mod absences;
 mod bucket;
+mod epochs;
 mod judge;
 mod marks;
 mod picture;
@@ -19,6 +21,7 @@ mod seen;
 mod tests;
 mod told;
 mod view;
+mod watching;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -37,14 +40,12 @@ pub use self::report::{Search, Searched};
 pub use self::view::{
     ClockOf, Content, Freshness, Judged, LastBeat, Lock, LockMode, Now, Party, Report, Standing,
 };
+use self::watching::{Told, told_by, watch_options};
 use super::clock::Clock;
 use super::diagnosis::Thresholds;
-use super::name::KEY_PREFIX;
-use super::session::{Process, SESSION_PREFIX, Session};
+use super::session::{Process, Session};
 use crate::kv::backend::{Backend, BucketBackend, Consistency};
-use crate::kv::{
-    BucketName, Entry, Error, Filter, Key, Watch, WatchEvent, WatchFrom, WatchOptions,
-};
+use crate::kv::{BucketName, Entry, Error, Key, Watch};
 
 /// How often an answer is asked for anew while somebody holds or waits.
 const PACE: Duration = Duration::from_secs(1);
@@ -143,13 +144,6 @@ pub struct Observer {
     is_searching: bool,
     /// Whether a watch ended for ever, which means that the backend was closed.
     ended: bool,
-}
-
-/// What a watch told; nothing more comes after `None`.
-struct Told {
-    bucket: BucketName,
-    feed: Feed,
-    events: Option<Vec<WatchEvent>>,
 }
 
 /// Work that ended.
@@ -475,39 +469,4 @@ impl Observer {
             .boxed(),
         );
     }
-}
-
-fn watch_options(feed: Feed, history: bool) -> Result<WatchOptions, Error> {
-    Ok(match feed {
-        Feed::Locks => {
-            let filter = Filter::new(format!("{KEY_PREFIX}>"))?;
-            let from = if history {
-                WatchFrom::History
-            } else {
-                WatchFrom::Newest
-            };
-            WatchOptions::new(filter).from(from)
-        }
-        Feed::Sessions => WatchOptions::new(Filter::new(format!("{SESSION_PREFIX}>"))?),
-        Feed::Others => WatchOptions::new(Filter::all()).without_values(),
-    })
-}
-
-/// What a watch tells, in as few pieces as it comes.
-fn told_by(watch: Watch, bucket: BucketName, feed: Feed) -> BoxStream<'static, Told> {
-    stream::unfold(Some(watch), move |watch| {
-        let bucket = bucket.clone();
-        async move {
-            let watch = watch?;
-            let events = watch.next_batch().await;
-            let rest = events.is_some().then_some(watch);
-            let told = Told {
-                bucket,
-                feed,
-                events,
-            };
-            Some((told, rest))
-        }
-    })
-    .boxed()
 }

@@ -16,8 +16,7 @@ use super::observer::{Freshness, Lock, Report};
 use super::session::SESSION_PREFIX;
 use crate::kv::backend::{Backend, BucketConfig, Consistency};
 use crate::kv::{
-    BucketName, Entry, Error, Filter, Key, Operation, Revision, WatchEvent, WatchFrom,
-    WatchOptions,
+    BucketName, Entry, Error, Filter, Key, Operation, Revision, WatchEvent, WatchFrom, WatchOptions,
 };
 
 /// The bucket of a copy that holds what was found.
@@ -181,7 +180,10 @@ impl Snapshot {
         if whole.v != VERSION {
             return Err(Error::Protocol {
                 what: "opening a snapshot".to_owned(),
-                detail: format!("it is of version {}, which this program does not know", whole.v),
+                detail: format!(
+                    "it is of version {}, which this program does not know",
+                    whole.v
+                ),
             });
         }
         let options = WatchOptions::new(Filter::new(format!("{LOCKS}>"))?);
@@ -225,6 +227,7 @@ pub(super) mod mode {
 
     use crate::kv::lock::record::Mode;
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
     pub(in crate::kv::lock) fn serialize<S: Serializer>(
         mode: &Mode,
         serializer: S,

@@ -25,9 +25,9 @@ use tui_input::Input;
 
 pub use self::words::{left_over, reset_words, results};
 use self::words::{state, title};
+use crate::kv::BucketName;
 use crate::kv::lock::breaking::{BreakError, Broken, Manner, Reset, Sight};
 use crate::kv::lock::observer::{Content, Lock, Party};
-use crate::kv::BucketName;
 use crate::ui::context::Context;
 use crate::ui::filter::{Typed, paste, type_key};
 use crate::ui::message::{BreakSight, Effect, Millis, RequestId};
@@ -150,7 +150,8 @@ impl Breaking {
 
     /// The latest report, as far as it concerns this lock.
     pub fn seen(&mut self, locks: &[Arc<Lock>]) {
-        let is_it = |lock: &&Arc<Lock>| lock.key == self.lock.key && lock.bucket == self.lock.bucket;
+        let is_it =
+            |lock: &&Arc<Lock>| lock.key == self.lock.key && lock.bucket == self.lock.bucket;
         if let Some(lock) = locks.iter().find(is_it) {
             self.latest = Some(Arc::clone(lock));
         }

@@ -16,9 +16,9 @@ use tokio::time::{Duration, Instant, sleep_until};
 use super::{Delivery, deliver, snapshot};
 use crate::kv::backend::Backend;
 use crate::kv::lock::snapshot::Snapshot;
-use crate::kv::lock::timeline::timeline;
+use crate::kv::lock::timeline::past;
 use crate::kv::lock::{ObserveOptions, Observer, observe};
-use crate::kv::{BucketName, Entry, Error, Key};
+use crate::kv::{BucketName, Key};
 use crate::ui::message::{LockReport, Message, Reply, RequestId};
 use crate::ui::shown;
 
@@ -97,8 +97,11 @@ pub(super) async fn run(
                     let deaths = observer.picture().deaths(&bucket);
                     let (backend, replies) = (Arc::clone(&backend), replies.clone());
                     readers.spawn(async move {
-                        let history = history(&*backend, &bucket, &key).await;
-                        let answer = history.map(|history| timeline(&history, &deaths));
+                        let answer = async {
+                            let bucket = backend.bucket(&bucket).await?;
+                            past(&*bucket, &key, &deaths).await
+                        };
+                        let answer = answer.await;
                         deliver(&replies, Message::Reply(id, Reply::Timeline(answer)));
                     });
                 }
@@ -166,14 +169,6 @@ async fn follow(backend: &dyn Backend, observer: &mut Observer, buckets: &[Bucke
 async fn is_small(backend: &dyn Backend, bucket: &BucketName) -> bool {
     let info = async { backend.bucket(bucket).await?.info().await };
     info.await.is_ok_and(|info| info.keys <= MOST_KEYS)
-}
-
-async fn history(
-    backend: &dyn Backend,
-    bucket: &BucketName,
-    key: &Key,
-) -> Result<Vec<Entry>, Error> {
-    backend.bucket(bucket).await?.history(key).await
 }
 
 #[cfg(test)]

@@ -163,7 +163,10 @@ async fn a_lock_that_is_written_all_the_time_is_broken_as_it_was_shown() {
     let breaking = breaking.unwrap();
     assert!(breaking.sight().revision() > sight.revision());
     let broken = breaking.finish().await.unwrap();
-    assert_eq!(broken.freed[0].record.holders().next().unwrap().label, "waiter");
+    assert_eq!(
+        broken.freed[0].record.holders().next().unwrap().label,
+        "waiter"
+    );
     waiting.await.unwrap().unwrap().check().unwrap();
     churning.abort();
 }

@@ -131,20 +131,15 @@ fn nodes<'a>(
     }
     let is_often = |node: &Option<u32>| {
         let node = node.and_then(|node| usize::try_from(node).ok());
-        node.and_then(|node| times.get(node)).is_some_and(|times| *times > 1)
+        node.and_then(|node| times.get(node))
+            .is_some_and(|times| *times > 1)
     };
     all.retain(|lock| lock.nodes.iter().any(|(node, _)| is_often(node)));
     all
 }
 
 /// The circles over nodes, and for each lock the one that one of its holders or waiters is in.
-fn look(
-    locks: &[Nodes<'_>],
-    over: Over,
-    at: Duration,
-    limits: &Thresholds,
-    found: &mut Found,
-) {
+fn look(locks: &[Nodes<'_>], over: Over, at: Duration, limits: &Thresholds, found: &mut Found) {
     let queues: Vec<Queue> = locks.iter().map(queue).collect();
     // A circle is of at least two waits, or of one task that waits for itself.
     let fewest = match over {

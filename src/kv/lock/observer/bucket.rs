@@ -1,16 +1,15 @@
 //! The locks and sessions of one bucket, as its watches told of them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use time::OffsetDateTime;
-
+use super::absences::Absences;
+use super::epochs::Epochs;
 use super::marks::Marks;
 use super::seen::{Seen, Times};
 use super::told::{Foreign, Stored, Told};
 use super::view::{Freshness, Now, Standing};
-use crate::kv::lock::lease::Lease;
 use crate::kv::lock::name::KEY_PREFIX;
 use crate::kv::lock::record::Record;
 use crate::kv::lock::session::{SESSION_PREFIX, Session};
@@ -43,13 +42,6 @@ struct Phase {
     failed: Option<String>,
 }
 
-/// Why there is no record of a session whose claim is there.
-#[derive(Debug, Clone, Copy)]
-struct Absence {
-    since: Duration,
-    is_confirmed: bool,
-}
-
 /// One bucket.
 #[derive(Debug, Clone)]
 pub(super) struct BucketPicture {
@@ -57,13 +49,9 @@ pub(super) struct BucketPicture {
     /// What was told before a gap, until the whole has come again.
     before: Told,
     feeds: BTreeMap<Feed, Phase>,
-    absent: HashMap<String, Absence>,
+    absent: Absences,
     wanted: BTreeSet<Key>,
-    /// The store's clock when this machine booted, as entries show that came right after they were
-    /// written.
-    epoch: Option<OffsetDateTime>,
-    /// The same at the least: no entry is told before it is written.
-    epoch_at_least: Option<OffsetDateTime>,
+    epochs: Epochs,
     /// What has to be judged again.
     pub(super) marks: Marks,
 }
@@ -81,10 +69,9 @@ impl BucketPicture {
             told: Told::default(),
             before: Told::default(),
             feeds,
-            absent: HashMap::new(),
+            absent: Absences::default(),
             wanted: BTreeSet::new(),
-            epoch: None,
-            epoch_at_least: None,
+            epochs: Epochs::default(),
             marks: Marks::default(),
         }
     }
@@ -92,7 +79,8 @@ impl BucketPicture {
     pub(super) fn event(&mut self, feed: Feed, event: WatchEvent, now: Duration) {
         match event {
             WatchEvent::Entry(entry) => {
-                self.learn_clock(entry.created, self.is_live(feed), now);
+                let is_live = self.is_live(feed);
+                self.epochs.learn(entry.created, is_live, now);
                 self.entry(feed, &entry, now);
             }
             WatchEvent::Ready => {
@@ -110,7 +98,7 @@ impl BucketPicture {
                 // The first interruption is the one that says since when.
                 let stale = &mut self.phase(feed).stale;
                 stale.get_or_insert_with(|| (now, cause.to_string()));
-                self.epoch = None;
+                self.epochs.interrupted();
             }
             WatchEvent::Resumed { gap } => {
                 self.marks.all();
@@ -189,11 +177,7 @@ impl BucketPicture {
         let record = Record::from_bytes(value).map(Arc::new);
         for claim in record.iter().flat_map(|record| record.claims()) {
             if !self.told.sessions.contains_key(&claim.session) {
-                let begins = Absence {
-                    since: now,
-                    is_confirmed: false,
-                };
-                self.absent.entry(claim.session.clone()).or_insert(begins);
+                self.absent.begin(&claim.session, now);
             }
         }
         self.told.lock(entry, record);
@@ -206,15 +190,11 @@ impl BucketPicture {
         self.mark(id);
         let Some(value) = entry.live_value() else {
             if self.told.sessions.remove(id).is_some() {
-                let begins = Absence {
-                    since: now,
-                    is_confirmed: false,
-                };
-                self.absent.insert(id.to_owned(), begins);
+                self.absent.begin(id, now);
             }
             return;
         };
-        self.absent.remove(id);
+        self.absent.end(id);
         let content = Session::from_bytes(value).map(Arc::new);
         let (revision, created) = (entry.revision, entry.created);
         // After a gap it comes again, perhaps as it was: what was seen of it stays true.
@@ -313,9 +293,7 @@ impl BucketPicture {
 
     pub(super) fn confirm_absent(&mut self, session: &str) {
         self.mark(session);
-        if let Some(absence) = self.absent.get_mut(session) {
-            absence.is_confirmed = true;
-        }
+        self.absent.confirm(session);
     }
 
     pub(super) fn take_wanted(&mut self) -> BTreeSet<Key> {
@@ -335,7 +313,7 @@ impl BucketPicture {
     pub(super) fn missing(&self) -> impl Iterator<Item = (String, Vec<Key>)> {
         let claimants = self.told.claimants();
         claimants
-            .filter(|(id, _)| self.absent.contains_key(*id))
+            .filter(|(id, _)| self.absent.has(id))
             .map(|(id, keys)| (id.to_owned(), keys.iter().cloned().collect()))
     }
 
@@ -413,9 +391,7 @@ impl BucketPicture {
         if let Some(seen) = self.seen(session) {
             return seen.turns(times).collect();
         }
-        let absence = self.absent.get(session);
-        let certain = absence.map(|absence| absence.since + Lease::default().silence());
-        certain.into_iter().collect()
+        self.absent.turn(session).into_iter().collect()
     }
 
     /// How a session is that holds or waits.
@@ -427,15 +403,8 @@ impl BucketPicture {
             .feeds
             .get(&Feed::Sessions)
             .is_some_and(|phase| phase.is_ready);
-        match self.absent.get(session) {
-            Some(absence) if is_ready => {
-                let lasts = times.boot.saturating_sub(absence.since);
-                // Its own lease is not known; others wait for the usual one.
-                let is_certain = absence.is_confirmed || lasts >= Lease::default().silence();
-                Standing::Absent { is_certain }
-            }
-            _ => Standing::Unknown,
-        }
+        let absent = self.absent.standing(session, times.boot);
+        absent.filter(|_| is_ready).unwrap_or(Standing::Unknown)
     }
 
     /// How fresh all of it is: as fresh as the worst of its watches.
@@ -461,19 +430,7 @@ impl BucketPicture {
             Freshness::Stale { since, .. } => now.boot.min(since),
             _ => now.boot,
         };
-        let wall = now.wall - now.boot.saturating_sub(boot);
-        let store_at_least = self.epoch_at_least.map(|epoch| epoch + boot);
-        let store = match self.epoch {
-            Some(epoch) => epoch + boot,
-            // An entry can't have been written later than now.
-            None => store_at_least.map_or(wall, |at_least| wall.max(at_least)),
-        };
-        Times {
-            boot,
-            store,
-            store_at_least,
-            trusts_store: trusts_wall,
-        }
+        self.epochs.times(boot, now, trusts_wall)
     }
 
     fn is_live(&self, feed: Feed) -> bool {
@@ -482,29 +439,15 @@ impl BucketPicture {
             .is_some_and(|phase| phase.is_ready && phase.stale.is_none())
     }
 
-    fn learn_clock(&mut self, created: OffsetDateTime, is_live: bool, now: Duration) {
-        let epoch = created - now;
-        let later = |known: Option<OffsetDateTime>| known.map_or(epoch, |known| known.max(epoch));
-        self.epoch_at_least = Some(later(self.epoch_at_least));
-        if is_live {
-            self.epoch = Some(later(self.epoch));
-        }
-    }
-
     fn restart_absences(&mut self, now: Duration) {
-        self.absent.retain(|id, absence| {
-            *absence = Absence {
-                since: now,
-                is_confirmed: false,
-            };
-            self.told.is_claimant(id)
-        });
+        let told = &self.told;
+        self.absent
+            .restart(now, |session| told.is_claimant(session));
     }
 
     /// Everything comes again after a gap: what was told stays shown until it has.
     fn set_aside(&mut self, feed: Feed) {
-        // A store that was rolled back or made anew can have gone back in time.
-        self.epoch_at_least = None;
+        self.epochs.set_aside();
         // A second gap before the end of the first: the half that came again is of no use.
         match feed {
             Feed::Locks => {

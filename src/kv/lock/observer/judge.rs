@@ -40,7 +40,12 @@ impl Judge<'_> {
             boot: self.times.boot,
             store: self.times.store,
         };
-        Lock::blank(self.name.clone(), key.clone(), self.freshness.clone(), judged)
+        Lock::blank(
+            self.name.clone(),
+            key.clone(),
+            self.freshness.clone(),
+            judged,
+        )
     }
 
     fn ours(&self, key: &Key, stored: &Stored) -> Lock {
@@ -54,7 +59,11 @@ impl Judge<'_> {
         let claims = || stored.record.iter().flat_map(|record| record.claims());
         let waiting =
             |mode| claims().filter(move |claim| !claim.state.is_held() && claim.mode == mode);
-        let first = stored.record.as_deref().ok().and_then(writers_before_readers);
+        let first = stored
+            .record
+            .as_deref()
+            .ok()
+            .and_then(writers_before_readers);
         let ahead = first.unwrap_or(usize::MAX);
         let waiters = waiting(Mode::Write)
             .take(ahead)

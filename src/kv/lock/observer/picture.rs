@@ -149,12 +149,8 @@ impl Picture {
     /// Where there are many locks, circles of waiting are those that were found last: see
     /// [`Picture::search`].
     pub fn report(&mut self, now: Now) -> Report {
-        self.judgement.report(
-            &mut self.buckets,
-            now,
-            self.trusts_wall,
-            &self.thresholds,
-        )
+        self.judgement
+            .report(&mut self.buckets, now, self.trusts_wall, &self.thresholds)
     }
 
     /// What is left to be done after a report, if there is anything: looking for circles of

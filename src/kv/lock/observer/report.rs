@@ -93,9 +93,8 @@ impl Judgement {
             }
             self.latest = self.locks().cloned().collect();
         }
-        let freshness = |(name, bucket): (&BucketName, &BucketPicture)| {
-            (name.clone(), bucket.freshness())
-        };
+        let freshness =
+            |(name, bucket): (&BucketName, &BucketPicture)| (name.clone(), bucket.freshness());
         Report {
             summary: Summary::of(&self.latest, now.boot),
             locks: self.latest.clone(),
@@ -107,7 +106,10 @@ impl Judgement {
     }
 
     fn locks(&self) -> impl Iterator<Item = &Arc<Lock>> {
-        let locks = self.buckets.values().flat_map(|judged| judged.locks.values());
+        let locks = self
+            .buckets
+            .values()
+            .flat_map(|judged| judged.locks.values());
         locks.map(|(lock, _)| lock)
     }
 

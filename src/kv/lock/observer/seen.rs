@@ -190,9 +190,7 @@ impl Seen {
     /// When, in time since boot, its standing may become another one by time alone.
     pub(super) fn turns(&self, times: Times) -> impl Iterator<Item = Duration> + use<> {
         let lease = self.lease();
-        let is_dead = self
-            .session()
-            .is_some_and(|session| session.dead.is_some());
+        let is_dead = self.session().is_some_and(|session| session.dead.is_some());
         let turns = if is_dead {
             [self.after_death(lease.silence(), times), None, None]
         } else if self.is_gone {

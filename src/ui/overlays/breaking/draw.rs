@@ -198,6 +198,9 @@ impl Breaking {
             (Some(Pulse::Unreadable(_)), _) => {
                 ("its session can't be read".to_owned(), Role::Danger)
             }
+            (_, Standing::Live) if matches!(self.refusal, Some(Refusal::Snapshot { .. })) => {
+                ("it was alive".to_owned(), Role::Text)
+            }
             (_, Standing::Live) => ("it is ALIVE".to_owned(), Role::Danger),
             (_, Standing::Silent(_)) => (
                 "it is SILENT: paused, cut off or dead".to_owned(),
@@ -302,7 +305,10 @@ impl Breaking {
         };
         let state = now.record().map_or_else(String::new, state);
         lines.push(if self.has_changed(seen) {
-            let words = format!("It has CHANGED since, at revision {}: {state}.", now.revision);
+            let words = format!(
+                "It has CHANGED since, at revision {}: {state}.",
+                now.revision
+            );
             (words, Role::Danger)
         } else {
             let words = format!(

@@ -115,9 +115,8 @@ impl Rows {
             Which::Stuck => lock.verdict.is_fault(),
             Which::Waiters => is_waited_for(lock),
             Which::Held => lock.mode().is_some_and(|mode| mode != LockMode::Idle),
-            Which::Session(_) => {
-                parties(lock).any(|party| process.as_ref().is_some_and(|process| process.has(party)))
-            }
+            Which::Session(_) => parties(lock)
+                .any(|party| process.as_ref().is_some_and(|process| process.has(party))),
         };
         self.filter(locks, query);
         let all = locks.iter().enumerate();
@@ -164,7 +163,10 @@ impl Rows {
             let order = |(other, _): &(Arc<Lock>, bool)| {
                 (&other.bucket, &other.key).cmp(&(&lock.bucket, &lock.key))
             };
-            while before.next_if(|known| order(known) == Ordering::Less).is_some() {}
+            while before
+                .next_if(|known| order(known) == Ordering::Less)
+                .is_some()
+            {}
             let known = before.next_if(|(other, _)| Arc::ptr_eq(other, lock));
             let passes = known.map_or_else(
                 || {
@@ -190,7 +192,10 @@ impl Rows {
     /// The row of a lock.
     pub(super) fn place_of(&self, seen: &LockReport, id: &LockId) -> Option<usize> {
         let mut rows = 0..self.len();
-        rows.find(|row| self.lock(seen, *row).is_some_and(|lock| super::is(lock, id)))
+        rows.find(|row| {
+            self.lock(seen, *row)
+                .is_some_and(|lock| super::is(lock, id))
+        })
     }
 }
 
