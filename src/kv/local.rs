@@ -32,7 +32,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
-pub use self::archive::{archive, entry as archived};
+pub use self::archive::archive;
 use self::bucket::LocalBucket;
 use self::engine::Engine;
 use self::fault::Fault;

@@ -314,6 +314,7 @@ impl App {
                 self.server = Server::default();
                 self.locks = Locks::default();
                 self.leave_deeds();
+                self.snapshot = None;
                 let mut ctx = context!(self);
                 self.browse.arrived(&mut ctx);
                 if let Some(open) = self.browse.open_bucket() {

@@ -187,7 +187,9 @@ impl Worker {
                     task.abort();
                 }
             }
-            Effect::Locks(buckets) => self.ask_observer(locks::Ask::Buckets(buckets)),
+            Effect::Locks(buckets) => {
+                self.ask_observer(locks::Ask::Buckets(buckets));
+            }
             Effect::Timeline(id, bucket, key) => {
                 self.ask_observer(locks::Ask::Timeline(id, bucket, key));
             }
@@ -206,7 +208,10 @@ impl Worker {
                 });
             }
             Effect::Snapshot(id, path, place) => {
-                self.ask_observer(locks::Ask::Snapshot(id, path, place));
+                if !self.ask_observer(locks::Ask::Snapshot(id, path, place)) {
+                    let answer = Reply::Snapshot(Err(Error::Closed));
+                    deliver(&self.replies, Message::Reply(id, answer));
+                }
             }
             Effect::Copy(_) | Effect::Suspend | Effect::Redraw | Effect::Quit => {}
         }
@@ -278,10 +283,11 @@ impl Worker {
         });
     }
 
-    /// Asks the task that observes locks, which begins with the first question.
-    fn ask_observer(&mut self, ask: locks::Ask) {
+    /// Asks the task that observes locks, which begins with the first question; says whether it
+    /// hears.
+    fn ask_observer(&mut self, ask: locks::Ask) -> bool {
         let Some(session) = &self.session else {
-            return;
+            return false;
         };
         let observer = self.observer.get_or_insert_with(|| {
             let (asks, asked) = mpsc::unbounded_channel();
@@ -291,7 +297,7 @@ impl Worker {
             asks
         });
         // It ended when the place was closed: there is nothing to observe.
-        let _ = observer.send(ask);
+        observer.send(ask).is_ok()
     }
 
     fn follow_connection(&mut self, session: &Session) {

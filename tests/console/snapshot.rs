@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kvscope::kv::backend::Backend;
-use kvscope::kv::local::{LocalBackend, OpenOptions};
+use kvscope::kv::backend::{Backend, BucketConfig};
+use kvscope::kv::local::{LocalBackend, OpenOptions, archive};
 use kvscope::kv::lock::lease::Lease;
 use kvscope::kv::lock::{Locks, Settings};
 use kvscope::kv::memory::Memory;
+use kvscope::kv::{BucketName, Entry, Key, Operation, Revision};
 
 use super::bucket;
 use super::harness::Console;
@@ -143,4 +144,39 @@ async fn what_is_there_is_never_replaced_and_what_fails_is_said() {
     command(&mut console, &format!("snapshot {}", lines.display()));
     console.shows("wrote 3 locks to").await;
     assert_eq!(std::fs::read_to_string(&lines).unwrap().lines().count(), 3);
+}
+
+#[tokio::test]
+async fn nobody_is_called_dead_in_a_copy_that_does_not_tell_what_was_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("copy.kvs");
+    let taken = time::OffsetDateTime::UNIX_EPOCH + Duration::from_secs(1_772_331_274);
+    let record = concat!(
+        r#"{"v":1,"next":1,"q":[{"id":"c","sid":"s_1","k":"w","s":"held","tkt":0,"fence":1,"#,
+        r#""own":"task","label":"job","t_ms":1}]}"#
+    );
+    let entry = Entry {
+        key: Key::new("_lock.a").unwrap(),
+        revision: Revision(7),
+        created: taken,
+        operation: Operation::Put,
+        size: record.len() as u64,
+        value: Some(record.into()),
+        ttl: None,
+        expires: None,
+    };
+    let config = BucketConfig::new(BucketName::new("locks").unwrap());
+    archive(&file, taken, vec![(config, vec![entry])])
+        .await
+        .unwrap();
+    let place = LocalBackend::open(&file, OpenOptions::default())
+        .await
+        .unwrap();
+    let mut console = Console::on(place as Arc<dyn Backend>, 140, 40);
+    console.shows("snapshot, as of 2026-03-01 02:14:34").await;
+    console.press("2");
+    console
+        .shows("it does not say what was found of the locks")
+        .await;
+    assert!(!console.screen().contains("dead"), "{}", console.screen());
 }

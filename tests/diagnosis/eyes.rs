@@ -112,7 +112,7 @@ impl Eyes {
         *self.is_over.lock().unwrap() = true;
         let screen = self.screen.take().unwrap();
         let joined = tokio::task::spawn_blocking(move || screen.join()).await;
-        joined.unwrap().expect("the console did not panic");
+        joined.unwrap().unwrap();
         self.seen.borrow().clone()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::{FutureExt as _, join_all};
 use kvscope::kv::lock::breaking::{Manner, Sight};
 use kvscope::kv::lock::lease::Lease;
 use kvscope::kv::lock::session::Cause;
@@ -37,22 +38,18 @@ pub(crate) async fn before(stage: &mut Stage) {
 }
 
 pub(crate) async fn run(stage: &Stage) -> Vec<Outcome> {
-    let mut outcomes = Vec::new();
-    let (a, b, c, d, e, f, g, h, i) = tokio::join!(
-        killed(stage),
-        stopped(stage),
-        crashed_waiter(stage),
-        deadlocks(stage),
-        quarantine(stage),
-        forged_holders(stage),
-        long(stage),
-        records(stage),
-        foreign(stage),
-    );
-    for all in [a, b, c, d, e, f, g, h, i] {
-        outcomes.extend(all);
-    }
-    outcomes
+    let all = join_all([
+        killed(stage).boxed_local(),
+        stopped(stage).boxed_local(),
+        crashed_waiter(stage).boxed_local(),
+        deadlocks(stage).boxed_local(),
+        quarantine(stage).boxed_local(),
+        forged_holders(stage).boxed_local(),
+        long(stage).boxed_local(),
+        records(stage).boxed_local(),
+        foreign(stage).boxed_local(),
+    ]);
+    all.await.into_iter().flatten().collect()
 }
 
 /// Killed holders for whom nobody waits, on this machine and on another.
@@ -135,13 +132,13 @@ async fn crashed_waiter(stage: &Stage) -> Vec<Outcome> {
 
 /// Tasks that wait for each other, two and three of them, each in a process of its own.
 async fn deadlocks(stage: &Stage) -> Vec<Outcome> {
-    let (mut a, mut b) = tokio::join!(stage.worker(LONG), stage.worker(LONG));
-    a.take("write t two-a").await;
-    b.take("write t two-b").await;
-    a.say("write t two-b").await;
+    let (mut left, mut right) = tokio::join!(stage.worker(LONG), stage.worker(LONG));
+    left.take("write t two-a").await;
+    right.take("write t two-b").await;
+    left.say("write t two-b").await;
     stage.waiters("two-b", 1).await;
     let begun = Instant::now();
-    b.say("write t two-a").await;
+    right.say("write t two-a").await;
     let two = stage
         .sees(wanted("a deadlock of two", "two-a", "deadlock", &[]), begun)
         .await;
@@ -151,20 +148,20 @@ async fn deadlocks(stage: &Stage) -> Vec<Outcome> {
             begun,
         )
         .await;
-    let (mut c, mut d, mut e) =
+    let (mut first, mut second, mut third) =
         tokio::join!(stage.worker(LONG), stage.worker(LONG), stage.worker(LONG));
-    c.take("write t three-a").await;
-    d.take("read t three-b").await;
-    e.take("write t three-c").await;
-    c.say("write t three-b").await;
-    d.say("write t three-c").await;
+    first.take("write t three-a").await;
+    second.take("read t three-b").await;
+    third.take("write t three-c").await;
+    first.say("write t three-b").await;
+    second.say("write t three-c").await;
     stage.waiters("three-c", 1).await;
     stage.waiters("three-b", 1).await;
     let begun = Instant::now();
-    e.say("read t three-a").await;
+    third.say("read t three-a").await;
     let three = wanted("a deadlock of three", "three-b", "deadlock", &[]);
     let three = stage.sees(three, begun).await;
-    stage.keep((a, b, c, d, e));
+    stage.keep((left, right, first, second, third));
     vec![two, other, three]
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::{FutureExt as _, join_all};
 use kvscope::kv::lock::{Locks, Settings};
 use tokio::task::JoinSet;
 
@@ -14,21 +15,17 @@ const LEASE: u64 = 9;
 const BUSY: Duration = Duration::from_secs(20);
 
 pub(crate) async fn run(stage: &Stage) -> Vec<Outcome> {
-    let mut outcomes = Vec::new();
-    let (a, b, c, d, e, f, g, h) = tokio::join!(
-        plain(stage),
-        taking_turns(stage),
-        many_readers(stage),
-        two_tasks(stage),
-        slow_beats(stage),
-        clocks_apart(stage),
-        let_go(stage),
-        shizuku(stage),
-    );
-    for all in [a, b, c, d, e, f, g, h] {
-        outcomes.extend(all);
-    }
-    outcomes
+    let all = join_all([
+        plain(stage).boxed_local(),
+        taking_turns(stage).boxed_local(),
+        many_readers(stage).boxed_local(),
+        two_tasks(stage).boxed_local(),
+        slow_beats(stage).boxed_local(),
+        clocks_apart(stage).boxed_local(),
+        let_go(stage).boxed_local(),
+        shizuku(stage).boxed_local(),
+    ]);
+    all.await.into_iter().flatten().collect()
 }
 
 /// Held by a process that beats; and one that another waits for.

@@ -158,10 +158,8 @@ impl Stage {
                 }
             }
         };
-        let when = match tokio::time::timeout(PATIENCE, found).await {
-            Ok(when) => when,
-            Err(_) => [None, None],
-        };
+        let found = tokio::time::timeout(PATIENCE, found).await;
+        let when = found.unwrap_or_default();
         let last = |eye| {
             let seen = self.seen();
             let seen = seen.borrow();
@@ -281,6 +279,10 @@ pub(crate) fn report(outcomes: &[Outcome], took: Duration) {
         let is_json_right = json == wanted.verdict || json == NOT_ASKED;
         let is_right = is_json_right && screen == wanted.verdict;
         right += usize::from(is_right);
+        let alarms = match outcome.false_alarms.join(", ") {
+            none if none.is_empty() => none,
+            alarms => format!("  FALSE ALARM {alarms}"),
+        };
         println!(
             "{engine:<6}{:<44}{:<16}{json:<16}{screen:<16}{:>10}{:>10}  {}{}",
             wanted.name,
@@ -288,11 +290,7 @@ pub(crate) fn report(outcomes: &[Outcome], took: Duration) {
             time(outcome.took[0]),
             time(outcome.took[1]),
             if is_right { "ok" } else { "WRONG" },
-            outcome
-                .false_alarms
-                .iter()
-                .map(|alarm| format!("  FALSE ALARM {alarm}"))
-                .collect::<String>()
+            alarms
         );
     }
     let alarms: usize = outcomes

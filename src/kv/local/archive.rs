@@ -14,7 +14,7 @@ use super::read::number_of;
 use super::schema::{self, BucketRow, instant, moment, stored};
 use super::worker;
 use crate::kv::backend::BucketConfig;
-use crate::kv::{Entry, Error, Key, Operation, Revision};
+use crate::kv::{Entry, Error};
 
 /// The mark, in a table that other files don't have.
 const MARK: &str = "CREATE TABLE taken (at INTEGER NOT NULL) STRICT;";
@@ -169,38 +169,32 @@ pub(super) fn taken(connection: &Connection) -> rusqlite::Result<Option<OffsetDa
     Ok(at.optional()?.map(moment))
 }
 
-/// An entry as it is put into a copy.
-pub fn entry(key: Key, revision: Revision, created: OffsetDateTime, value: Vec<u8>) -> Entry {
-    Entry {
-        key,
-        revision,
-        created,
-        operation: Operation::Put,
-        size: value.len() as u64,
-        value: Some(value.into()),
-        ttl: None,
-        expires: None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::kv::backend::Backend as _;
     use crate::kv::local::{LocalBackend, OpenOptions};
-    use crate::kv::{BucketName, Store};
+    use crate::kv::{BucketName, Key, Operation, Revision, Store};
+
+    fn entry(revision: u64, seconds: u64, value: &'static str) -> Entry {
+        Entry {
+            key: Key::new("k").unwrap(),
+            revision: Revision(revision),
+            created: OffsetDateTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds),
+            operation: Operation::Put,
+            size: value.len() as u64,
+            value: Some(value.into()),
+            ttl: None,
+            expires: None,
+        }
+    }
 
     fn one(history: u64) -> Vec<(BucketConfig, Vec<Entry>)> {
         let mut config = BucketConfig::new(BucketName::new("b").unwrap());
         config.history = history;
-        let at = |seconds| OffsetDateTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
-        let key = || Key::new("k").unwrap();
         vec![(
             config,
-            vec![
-                entry(key(), Revision(40), at(100), b"one".to_vec()),
-                entry(key(), Revision(7_000), at(200), b"two".to_vec()),
-            ],
+            vec![entry(40, 100, "one"), entry(7_000, 200, "two")],
         )]
     }
 

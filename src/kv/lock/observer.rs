@@ -49,6 +49,8 @@ use crate::kv::{BucketName, Entry, Error, Key, Watch};
 
 /// How often an answer is asked for anew while somebody holds or waits.
 const PACE: Duration = Duration::from_secs(1);
+/// How many times as long as looking for circles of waiting took it rests.
+const REST: u32 = 2;
 /// How many values are read at the same time.
 const READS: usize = 16;
 /// How long to wait before a watch that could not begin is tried again: at first, and at most.
@@ -117,6 +119,7 @@ pub async fn observe(
         reading: BTreeSet::new(),
         next_look: Instant::now() + PACE,
         is_searching: false,
+        next_search: Instant::now(),
         ended: false,
     };
     for bucket in buckets {
@@ -140,8 +143,9 @@ pub struct Observer {
     reading: BTreeSet<(BucketName, Key)>,
     /// When it is looked again who is gone from this machine.
     next_look: Instant,
-    /// Whether circles of waiting are being looked for.
+    /// Whether circles of waiting are being looked for, and when they may be again.
     is_searching: bool,
+    next_search: Instant,
     /// Whether a watch ended for ever, which means that the backend was closed.
     ended: bool,
 }
@@ -160,8 +164,8 @@ enum Done {
         entry: Result<Option<Entry>, Error>,
     },
     LookedAround(Vec<(BucketName, String)>),
-    /// Nothing, if the search itself failed.
-    Searched(Option<Searched>),
+    /// What was found and how long that took; nothing, if the search itself failed.
+    Searched(Option<(Searched, Duration)>),
 }
 
 impl fmt::Debug for Observer {
@@ -233,10 +237,14 @@ impl Observer {
     pub fn refresh(&mut self, now: Now) -> Report {
         let report = self.picture.report(now);
         if !self.is_searching
+            && Instant::now() >= self.next_search
             && let Some(search) = self.picture.search()
         {
             self.is_searching = true;
-            let searching = tokio::task::spawn_blocking(move || search.run());
+            let searching = tokio::task::spawn_blocking(move || {
+                let begun = std::time::Instant::now();
+                (search.run(), begun.elapsed())
+            });
             let done = async move { Done::Searched(searching.await.ok()) };
             self.work.push(done.boxed());
         }
@@ -372,7 +380,8 @@ impl Observer {
             Done::LookedAround(gone) => self.gone(&gone),
             Done::Searched(searched) => {
                 self.is_searching = false;
-                if let Some(searched) = searched {
+                if let Some((searched, took)) = searched {
+                    self.next_search = Instant::now() + took * REST;
                     self.picture.searched(searched);
                 }
             }

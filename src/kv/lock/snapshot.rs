@@ -63,6 +63,16 @@ pub struct Contents {
 }
 
 impl Snapshot {
+    /// That of a copy which can't be read: nothing is known of its locks.
+    pub fn unreadable(taken: OffsetDateTime, bucket: BucketName, reason: String) -> Self {
+        let buckets = vec![(bucket, Freshness::Failed { reason })];
+        Self {
+            taken,
+            place: String::new(),
+            report: Report::restored(Vec::new(), buckets, Duration::ZERO),
+        }
+    }
+
     /// Reads the records that belong to it, from the place that it is of. What can't be read is told
     /// and left out; what was found of its locks is there all the same.
     ///
@@ -158,11 +168,11 @@ impl Snapshot {
         Ok((config, entries))
     }
 
-    /// What was found when a copy was taken. `None` for a place that is no copy, or one of something
-    /// else.
+    /// What was found when a copy was taken. `None` for a place that is no copy.
     ///
     /// # Errors
-    /// [`Error::Protocol`] for what does not decode or is of a newer program, and those of reading.
+    /// [`Error::Protocol`] for a copy that does not tell, or tells what does not decode or is of a newer
+    /// program, and those of reading.
     pub async fn of(place: &dyn Backend) -> Result<Option<Self>, Error> {
         if place.capabilities().as_of.is_none() {
             return Ok(None);
@@ -170,7 +180,13 @@ impl Snapshot {
         let name = BucketName::new(BUCKET).map_err(Error::from)?;
         let bucket = match place.bucket(&name).await {
             Ok(bucket) => bucket,
-            Err(Error::NoSuchBucket { .. }) => return Ok(None),
+            // To judge the locks of a copy would be to call everybody in it dead.
+            Err(Error::NoSuchBucket { .. }) => {
+                return Err(Error::Protocol {
+                    what: "opening a snapshot".to_owned(),
+                    detail: "it does not say what was found of the locks".to_owned(),
+                });
+            }
             Err(error) => return Err(error),
         };
         let key = Key::new(WHOLE).map_err(Error::from)?;

@@ -15,7 +15,7 @@ use tokio::time::{Duration, Instant, sleep_until};
 
 use super::{Delivery, deliver, snapshot};
 use crate::kv::backend::Backend;
-use crate::kv::lock::snapshot::Snapshot;
+use crate::kv::lock::snapshot::{BUCKET, Snapshot};
 use crate::kv::lock::timeline::past;
 use crate::kv::lock::{ObserveOptions, Observer, observe};
 use crate::kv::{BucketName, Key};
@@ -62,12 +62,12 @@ pub(super) async fn run(
         return;
     };
     // In a copy nobody beats and nothing changes: what was found then is what there is to tell.
-    let copy = match Snapshot::of(&*backend).await {
-        Ok(copy) => copy,
-        Err(error) => {
-            tracing::error!(%error, "what was found when the copy was taken can't be read");
-            None
-        }
+    let copy = match (Snapshot::of(&*backend).await, backend.capabilities().as_of) {
+        (Ok(copy), _) => copy,
+        (Err(_), None) => None,
+        (Err(error), Some(taken)) => BucketName::new(BUCKET)
+            .ok()
+            .map(|bucket| Snapshot::unreadable(taken, bucket, error.to_string())),
     };
     if let Some(copy) = &copy {
         slot.send_replace(Some(Arc::new(of_then(copy))));

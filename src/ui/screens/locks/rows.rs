@@ -1,6 +1,6 @@
 //! Which locks are shown, and in which order. Knows nothing of what they look like.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::LockId;
@@ -88,11 +88,19 @@ impl Sort {
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     places: Vec<usize>,
-    /// Which locks pass the filter, in the order of the report: to be looked at again only when
-    /// they are others.
-    passing: Vec<(Arc<Lock>, bool)>,
+    /// What the filter finds of each lock, in the order of the report: to be looked at again only
+    /// when they are others.
+    known: Vec<Known>,
     /// The filter that this is of.
     query: Option<Query>,
+}
+
+/// A lock, and what a filter looks at.
+#[derive(Debug)]
+struct Known {
+    lock: Arc<Lock>,
+    text: String,
+    passes: bool,
 }
 
 impl Rows {
@@ -120,7 +128,10 @@ impl Rows {
         };
         self.filter(locks, query);
         let all = locks.iter().enumerate();
-        let passes = |place: usize| self.passing.get(place).is_none_or(|(_, passes)| *passes);
+        let is_all = query.is_all();
+        let passes = |place: usize| {
+            is_all || self.known.get(place).is_some_and(|known| known.passes)
+        };
         let shown = all.filter(|(place, lock)| passes(*place) && is_it(lock));
         let mut places: Vec<usize> = shown.map(|(place, _)| place).collect();
         let name = |place: &usize| (&locks[*place].resource, &locks[*place].bucket);
@@ -149,35 +160,39 @@ impl Rows {
 
     /// Finds out which locks pass the filter.
     fn filter(&mut self, locks: &[Arc<Lock>], query: &Query) {
-        if self.query.as_ref() != Some(query) {
-            self.passing.clear();
+        let is_other = self.query.as_ref() != Some(query);
+        if is_other {
             self.query = Some(query.clone());
         }
         if query.is_all() {
+            self.known.clear();
             return;
         }
-        let before = std::mem::take(&mut self.passing);
+        let before = std::mem::take(&mut self.known);
         let mut before = before.into_iter().peekable();
-        let mut words = String::new();
-        let passing = locks.iter().map(|lock| {
-            let order = |(other, _): &(Arc<Lock>, bool)| {
-                (&other.bucket, &other.key).cmp(&(&lock.bucket, &lock.key))
+        let known = locks.iter().map(|lock| {
+            let is_earlier = |known: &Known| {
+                let id = (&known.lock.bucket, &known.lock.key);
+                id < (&lock.bucket, &lock.key)
             };
-            while before
-                .next_if(|known| order(known) == Ordering::Less)
-                .is_some()
-            {}
-            let known = before.next_if(|(other, _)| Arc::ptr_eq(other, lock));
-            let passes = known.map_or_else(
-                || {
-                    text(lock, &mut words);
-                    query.matches(&words)
+            while before.next_if(is_earlier).is_some() {}
+            match before.next_if(|known| Arc::ptr_eq(&known.lock, lock)) {
+                Some(known) if is_other => Known {
+                    passes: query.matches(&known.text),
+                    ..known
                 },
-                |(_, passes)| passes,
-            );
-            (Arc::clone(lock), passes)
+                Some(known) => known,
+                None => {
+                    let text = text(lock);
+                    Known {
+                        lock: Arc::clone(lock),
+                        passes: query.matches(&text),
+                        text,
+                    }
+                }
+            }
         });
-        self.passing = passing.collect();
+        self.known = known.collect();
     }
 
     pub(super) fn len(&self) -> usize {
@@ -221,8 +236,8 @@ pub(super) fn parties(lock: &Lock) -> impl Iterator<Item = &Party> {
 }
 
 /// What a filter looks at.
-fn text(lock: &Lock, text: &mut String) {
-    text.clear();
+fn text(lock: &Lock) -> String {
+    let mut text = String::new();
     for word in [&lock.resource, lock.bucket.as_str(), lock.verdict.as_str()] {
         text.push_str(word);
         text.push(' ');
@@ -233,6 +248,7 @@ fn text(lock: &Lock, text: &mut String) {
         text.push_str(&party.session);
         text.push(' ');
     }
+    text
 }
 
 /// A process with sessions in any number of buckets: those that tell of the same number on the same
