@@ -77,7 +77,11 @@ fn measure(server: &NatsServer, place: &Place, table: &mut Table) {
         &format!("{CHANGES} changes a second"),
     );
     keys(&mut console, table);
-    let busy = console.processor_time().saturating_sub(before).as_secs_f64() / since.elapsed().as_secs_f64();
+    let busy = console
+        .processor_time()
+        .saturating_sub(before)
+        .as_secs_f64()
+        / since.elapsed().as_secs_f64();
     Table::note("processors in use by the console", &format!("{busy:.2}"));
     deadlock(&mut console, place);
     let (rate, beats) = wait(writer.stop());

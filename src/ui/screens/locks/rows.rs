@@ -129,9 +129,8 @@ impl Rows {
         self.filter(locks, query);
         let all = locks.iter().enumerate();
         let is_all = query.is_all();
-        let passes = |place: usize| {
-            is_all || self.known.get(place).is_some_and(|known| known.passes)
-        };
+        let passes =
+            |place: usize| is_all || self.known.get(place).is_some_and(|known| known.passes);
         let shown = all.filter(|(place, lock)| passes(*place) && is_it(lock));
         let mut places: Vec<usize> = shown.map(|(place, _)| place).collect();
         let name = |place: &usize| (&locks[*place].resource, &locks[*place].bucket);
