@@ -96,16 +96,8 @@ impl News {
         let states: HashMap<&str, State> = states.collect();
         let is_news = |claim: &&Claim| states.get(claim.id.as_str()) != Some(&claim.state);
         let session = |claim: &Claim| claim.session.clone();
-<<<<<<< HEAD
-        let mut sessions: BTreeSet<String> = after.holders().filter(is_new).map(session).collect();
-        if sessions.is_empty() {
-            let writers = after.holders().filter(|claim| claim.mode == Mode::Write);
-            sessions = writers.map(session).collect();
-        }
-=======
         let changed = after.claims().iter().filter(is_news);
         let writers = after.holders().filter(|claim| claim.mode == Mode::Write);
->>>>>>> main
         Self {
             sessions: changed.chain(writers).map(session).collect(),
             revision,
