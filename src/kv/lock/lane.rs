@@ -33,8 +33,10 @@ use crate::kv::{Entry, Filter, Key, Revision, Watch, WatchEvent, WatchOptions, W
 
 /// How long a lane stays without a wish: the next one needs no read then, and no new watch.
 const LINGER: Duration = Duration::from_secs(5);
-/// How soon after it has let go a task asks again that does so in a loop.
+/// How soon after it has let go a task asks again that does so in a loop: in time, and in how often
+/// others have a turn before.
 const RETURN: Duration = Duration::from_micros(200);
+const RETURN_TURNS: usize = 64;
 /// How long the one who was let in has to write down what it was asked to.
 const TRUST: Duration = Duration::from_millis(5);
 /// How many turns one writes for itself after somebody was asked in vain.
@@ -633,10 +635,10 @@ impl Lane {
     /// Whether somebody asks again at once for what was just let go. Others are told when that is
     /// known.
     async fn is_asked_again(&mut self) -> bool {
-        let Some(left_at) = self.left_at.filter(|_| self.returns) else {
+        if self.left_at.is_none() || !self.returns {
             return false;
-        };
-        while left_at.elapsed() < RETURN {
+        }
+        for _ in 0..RETURN_TURNS {
             tokio::task::yield_now().await;
             if !self.parts.commands.is_empty() {
                 return true;

@@ -136,3 +136,83 @@ impl News {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::record::Step;
+    use super::*;
+
+    fn request(who: &str, mode: Mode) -> Request {
+        Request {
+            id: format!("{who}.0"),
+            session: who.to_owned(),
+            mode,
+            owner: String::new(),
+            label: String::new(),
+            asked_ms: 1,
+            max_writer_streak: None,
+        }
+    }
+
+    fn after(step: Step) -> Record {
+        match step {
+            Step::Write(record) => record,
+            Step::Nothing => panic!("nothing to write"),
+        }
+    }
+
+    fn told(before: &Record, after: &Record) -> Vec<String> {
+        let news = News::of(before, after, Bytes::new(), Revision(2));
+        news.sessions.into_iter().collect()
+    }
+
+    #[test]
+    fn those_are_told_whom_it_concerns() {
+        let free = Record::default();
+        let acquire = |record: &Record, who, mode| {
+            after(record.acquire(request(who, mode), Revision(1)).unwrap())
+        };
+        let held = acquire(&free, "a", Mode::Write);
+        let one = acquire(&held, "b", Mode::Read);
+        assert_eq!(
+            told(&held, &one),
+            ["a", "b"],
+            "the writer who holds, and who is new"
+        );
+        let two = acquire(&one, "c", Mode::Read);
+        assert_eq!(told(&one, &two), ["a", "c"]);
+        let shared = after(two.release("a.0", Revision(2)));
+        assert_eq!(told(&two, &shared), ["b", "c"], "those who are let in");
+        let left = after(shared.release("b.0", Revision(3)));
+        assert_eq!(
+            told(&shared, &left),
+            Vec::<String>::new(),
+            "readers need not know"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sent_is_heard(
+            key in "[a-z._-]{1,20}",
+            revision: u64,
+            record in prop::option::of(prop::collection::vec(any::<u8>(), 1..50)),
+            asks: bool,
+        ) {
+            let notice = Notice {
+                key: Key::from_stored(key),
+                revision: Revision(revision),
+                record: record.map(Bytes::from),
+                requests: if asks { vec![request("a", Mode::Write)] } else { Vec::new() },
+            };
+            prop_assert_eq!(Notice::from_bytes(&notice.to_bytes().unwrap()), Some(notice));
+        }
+
+        #[test]
+        fn anything_may_come(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Notice::from_bytes(&Bytes::from(bytes));
+        }
+    }
+}
