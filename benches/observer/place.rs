@@ -74,10 +74,10 @@ impl Place {
 
     /// Two tasks that wait for each other.
     pub(crate) async fn deadlock(&self) {
-        let one = |state| claim("one", "s_1", 'w', state, "first", "one", 0);
-        let two = |state| claim("two", "s_2", 'w', state, "second", "two", 1);
-        self.put("circle-a", &[one(Some(1)), two(None)]).await;
-        self.put("circle-b", &[two(Some(1)), one(None)]).await;
+        let one = |state, ticket| claim("one", "s_1", 'w', state, "first", "one", ticket);
+        let two = |state, ticket| claim("two", "s_2", 'w', state, "second", "two", ticket);
+        self.put("circle-a", &[one(Some(1), 0), two(None, 1)]).await;
+        self.put("circle-b", &[two(Some(1), 0), one(None, 1)]).await;
     }
 
     async fn put(&self, resource: &str, claims: &[String]) {

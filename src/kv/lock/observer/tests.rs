@@ -225,6 +225,41 @@ fn a_large_place_is_judged_in_one_go() {
     assert_eq!(report.summary.faults, 0);
 }
 
+#[test]
+fn in_a_large_place_circles_are_looked_for_beside_the_rest() {
+    let mut scene = Scene::new();
+    scene.sessions(&["s1", "s2", "s3"]);
+    for number in 0..1_200 {
+        let waiter = waits("s2", Write).owner("waits");
+        scene.lock(
+            &format!("lock-{number}"),
+            &[held("s1", Write).owner("holds"), waiter],
+        );
+    }
+    scene.ready();
+    assert_eq!(scene.refresh().summary.faults, 0);
+    let search = scene
+        .picture
+        .search()
+        .expect("there is somebody to look for");
+    scene.picture.searched(search.run());
+    scene.lock("a", &[held("s2", Write), waits("s3", Write)]);
+    scene.lock("b", &[held("s3", Write), waits("s2", Write)]);
+    assert_eq!(scene.refresh().summary.faults, 0, "not looked for yet");
+    let search = scene.picture.search().expect("others wait");
+    scene.picture.searched(search.run());
+    let report = scene.refresh();
+    assert_eq!(report.summary.verdicts.get(&Verdict::Deadlock), Some(&2));
+    assert!(scene.picture.search().is_none(), "nobody else waits");
+    // What is not looked at says it too.
+    assert_eq!(report.whole().locks, scene.report().locks);
+    scene.lock("b", &[held("s3", Write)]);
+    scene.refresh();
+    let search = scene.picture.search().expect("one waits no more");
+    scene.picture.searched(search.run());
+    assert_eq!(scene.refresh().summary.faults, 0);
+}
+
 /// What can happen to a picture, in any order.
 #[derive(Debug, Clone)]
 enum Happens {
