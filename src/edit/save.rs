@@ -1,0 +1,266 @@
+//! A save, from the revision that was seen to exactly one ending.
+//!
+//! [`Save`] is pure: it is told what was read and written, and says what to do next. It writes on
+//! the revision that it was opened at and on no other; it repeats no write on its own. After a lost
+//! acknowledgement it looks at the key's history: a write that expected a revision can only have
+//! become the very next entry after it, so that entry tells whether it landed. A write that may
+//! still land stays in mind until something else stands on its revision.
+//!
+//! [`carry_out`] does the reading and writing.
+
+mod drive;
+mod ending;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::kv::backend::{Change, Write};
+use crate::kv::{Entry, Error, Key, Operation, Revision, WriteError};
+
+use super::proposal::{Approved, Warning};
+use super::undo::Undoable;
+
+pub use drive::{Patience, carry_out};
+pub use ending::{Ending, Proof};
+
+/// What a key holds at some moment: what an edit starts from.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Base {
+    /// The revision of its newest entry; [`Revision::ABSENT`] if it has none.
+    pub revision: Revision,
+    /// Its value; `None` if the key is gone or never was.
+    pub value: Option<Bytes>,
+    /// The time to live that its writer gave it.
+    pub ttl: Option<Duration>,
+}
+
+impl Base {
+    /// What an entry says, or that there is none.
+    pub fn of(entry: Option<&Entry>) -> Self {
+        entry.map_or_else(Self::default, |entry| Self {
+            revision: entry.revision,
+            value: entry.live_value().cloned(),
+            ttl: entry.ttl.filter(|_| !entry.is_marker()),
+        })
+    }
+
+    /// The time to live for a new value, so that it keeps the one it has, counted anew from the
+    /// save: a write without one would take it away.
+    ///
+    /// # Errors
+    /// [`Warning::LosesTtl`] where entries can't have one (see
+    /// [`Capabilities::entry_ttl`](crate::kv::backend::Capabilities)).
+    pub fn kept_ttl(&self, entries_can_have_one: bool) -> Result<Option<Duration>, Warning> {
+        match self.ttl {
+            Some(ttl) if !entries_can_have_one => Err(Warning::LosesTtl(ttl)),
+            ttl => Ok(ttl),
+        }
+    }
+}
+
+/// Says nothing of the value: it may be secret.
+impl std::fmt::Debug for Base {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Base")
+            .field("revision", &self.revision)
+            .field("bytes", &self.value.as_ref().map(Bytes::len))
+            .field("ttl", &self.ttl)
+            .finish()
+    }
+}
+
+/// One key, from the moment it was opened on, through one save after another.
+#[derive(Debug, Clone)]
+pub struct Save {
+    key: Key,
+    base: Base,
+    /// Writes on the base's revision that may have landed or may still land.
+    doubts: Vec<Change>,
+    under_way: Option<UnderWay>,
+    undoable: Option<Undoable>,
+}
+
+#[derive(Debug, Clone)]
+struct UnderWay {
+    change: Change,
+    ttl: Option<Duration>,
+    /// How the write ended, once it has.
+    ended: Option<Ended>,
+}
+
+#[derive(Debug, Clone)]
+enum Ended {
+    Conflict,
+    Unknown(String),
+}
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Step {
+    /// Write this, and tell [`Save::written`].
+    Write(Write),
+    /// Read the newest entry from the leader and the history, and tell [`Save::read`].
+    Read,
+    /// It is over.
+    Ended(Ending),
+}
+
+/// What was read of a key after a write ended in a conflict or in not knowing.
+#[derive(Debug, Clone, Default)]
+pub struct Look {
+    /// The newest entry, from the leader.
+    pub newest: Option<Entry>,
+    /// All that is kept, read after that.
+    pub history: Vec<Entry>,
+}
+
+impl Save {
+    /// Opens a key at what it holds.
+    pub fn new(key: Key, base: Base) -> Self {
+        Self {
+            key,
+            base,
+            doubts: Vec::new(),
+            under_way: None,
+            undoable: None,
+        }
+    }
+
+    /// The key.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// What the next save is on: what the key was opened at, saved as, or last merged with.
+    pub fn base(&self) -> &Base {
+        &self.base
+    }
+
+    /// Whether a write of ours may still land on the base.
+    pub fn is_in_doubt(&self) -> bool {
+        !self.doubts.is_empty()
+    }
+
+    /// Whether an entry that a watch told is news: somebody else's change since the base.
+    pub fn is_news(&self, entry: &Entry) -> bool {
+        let ours = self.under_way.iter().map(|under_way| &under_way.change);
+        entry.key == self.key
+            && entry.revision > self.base.revision
+            && !ours
+                .chain(&self.doubts)
+                .any(|change| is_made_by(entry, change))
+    }
+
+    /// Saves a value on the base. A value that is there already is not written.
+    pub fn put(&mut self, value: Approved, ttl: Option<Duration>) -> Step {
+        let value = value.into_bytes();
+        // A write that may still land must be written over.
+        if self.base.value.as_ref() == Some(&value) && self.doubts.is_empty() {
+            return Step::Ended(Ending::Unchanged);
+        }
+        self.begin(Change::Put(value), ttl)
+    }
+
+    /// Deletes the key at the base. What is gone already is not deleted.
+    pub fn delete(&mut self) -> Step {
+        if self.base.value.is_none() && self.doubts.is_empty() {
+            return Step::Ended(Ending::Unchanged);
+        }
+        self.begin(Change::Delete, None)
+    }
+
+    /// Deletes the key and its history at the base.
+    pub fn purge(&mut self) -> Step {
+        if self.base.revision == Revision::ABSENT && self.doubts.is_empty() {
+            return Step::Ended(Ending::Unchanged);
+        }
+        self.begin(Change::Purge, None)
+    }
+
+    /// Saves on what the key holds by now, after a conflict: what is put next must be the result of
+    /// a merge with it.
+    pub fn rebase(&mut self, newest: Base) {
+        if newest.revision != self.base.revision {
+            self.doubts.clear();
+        }
+        self.base = newest;
+    }
+
+    /// Takes up again what ended in [`Ending::Unknown`] or [`Ending::NotLanded`], to find out.
+    pub fn look_again(&mut self) -> Step {
+        Step::Read
+    }
+
+    /// How to undo the last save.
+    pub fn undoable(&self) -> Option<&Undoable> {
+        self.undoable.as_ref()
+    }
+
+    /// How the write ended.
+    pub fn written(&mut self, result: Result<Revision, WriteError>) -> Step {
+        let Some(mut under_way) = self.under_way.take() else {
+            return Step::Read;
+        };
+        match result {
+            Ok(revision) => self.landed(under_way, revision, Proof::Acknowledged),
+            Err(WriteError::Failed(error)) => Step::Ended(Ending::Failed(error)),
+            Err(WriteError::Conflict { .. }) => {
+                under_way.ended = Some(Ended::Conflict);
+                self.under_way = Some(under_way);
+                Step::Read
+            }
+            Err(WriteError::Unknown { reason, .. }) => {
+                self.doubts.push(under_way.change.clone());
+                under_way.ended = Some(Ended::Unknown(reason));
+                self.under_way = Some(under_way);
+                Step::Read
+            }
+        }
+    }
+
+    /// What was read, or why nothing was.
+    pub fn read(&mut self, _look: Result<Look, Error>) -> Step {
+        Step::Ended(Ending::Unchanged)
+    }
+
+    fn begin(&mut self, change: Change, ttl: Option<Duration>) -> Step {
+        self.under_way = Some(UnderWay {
+            change: change.clone(),
+            ttl,
+            ended: None,
+        });
+        Step::Write(Write {
+            key: self.key.clone(),
+            change,
+            expected: Some(self.base.revision),
+            ttl,
+        })
+    }
+
+    fn landed(&mut self, under_way: UnderWay, revision: Revision, proof: Proof) -> Step {
+        let after = Base {
+            revision,
+            ttl: under_way.ttl,
+            value: match under_way.change {
+                Change::Put(value) => Some(value),
+                Change::Delete | Change::Purge => None,
+            },
+        };
+        let before = std::mem::replace(&mut self.base, after.clone());
+        self.doubts.clear();
+        self.undoable = Some(Undoable::new(self.key.clone(), before, after));
+        Step::Ended(Ending::Saved { revision, proof })
+    }
+}
+
+/// Whether an entry is what a change makes of its key.
+fn is_made_by(entry: &Entry, change: &Change) -> bool {
+    match change {
+        Change::Put(value) => entry.live_value() == Some(value),
+        Change::Delete => entry.operation == Operation::Delete,
+        Change::Purge => entry.operation == Operation::Purge,
+    }
+}

@@ -1,0 +1,1 @@
+//! A JSON text as a tree of values, over its tokens.
