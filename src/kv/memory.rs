@@ -24,8 +24,8 @@ use super::backend::{
     Overview, Write,
 };
 use super::{
-    BucketName, Entry, Error, Filter, Interruption, Key, Notices, Revision, Store, Watch, WatchEvent,
-    WatchFrom, WatchOptions, WatchSender, WriteError, watch_channel,
+    BucketName, Entry, Error, Filter, Interruption, Key, Notices, Revision, Store, Watch,
+    WatchEvent, WatchFrom, WatchOptions, WatchSender, WriteError, watch_channel,
 };
 
 /// How many notices one who listens can be behind before it misses some.

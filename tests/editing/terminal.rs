@@ -182,7 +182,9 @@ fn text_with_masked_secrets_is_left_to_the_console() {
     };
     let folder = place.folder.path().join("state/kvscope/drafts");
     let drafts = kvscope::config::Drafts::at(folder, kvscope::edit::draft::Policy::All);
-    drafts.keep(&draft, &kvscope::edit::Masking::default()).unwrap();
+    drafts
+        .keep(&draft, &kvscope::edit::Masking::default())
+        .unwrap();
     let mut terminal = place.edit(&[r#"sed -i 's/1/2/' "$1""#]);
     terminal.shows("in the console, with its secrets masked");
     assert!(terminal.ends().success());

@@ -11,7 +11,9 @@ use kvscope::kv::backend::{
     Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Change, Connection,
     Consistency, Overview, Write,
 };
-use kvscope::kv::{BucketName, Entry, Error, Key, Notices, Revision, Watch, WatchOptions, WriteError};
+use kvscope::kv::{
+    BucketName, Entry, Error, Key, Notices, Revision, Watch, WatchOptions, WriteError,
+};
 use tokio::sync::watch;
 
 /// Whether a process can reach anything.

@@ -11,8 +11,8 @@ use kvscope::kv::backend::{
     FactValue, Overview, Section, Write,
 };
 use kvscope::kv::{
-    BucketName, Entry, Error, Key, Notices, Operation, Revision, Watch, WatchEvent, WatchFrom, WatchOptions,
-    WatchSender, WriteError, watch_channel,
+    BucketName, Entry, Error, Key, Notices, Operation, Revision, Watch, WatchEvent, WatchFrom,
+    WatchOptions, WatchSender, WriteError, watch_channel,
 };
 use time::OffsetDateTime;
 

@@ -11,7 +11,8 @@ use super::feed::Feed;
 use super::read;
 use crate::kv::backend::{BucketBackend, BucketInfo, Capabilities, Change, Consistency, Write};
 use crate::kv::{
-    BucketName, Entry, Error, Key, Notices, Revision, Watch, WatchOptions, WriteError, watch_channel,
+    BucketName, Entry, Error, Key, Notices, Revision, Watch, WatchOptions, WriteError,
+    watch_channel,
 };
 
 /// One bucket of a file.

@@ -240,7 +240,13 @@ impl Lane {
     fn wake_at(&self) -> Option<Instant> {
         let idle = self.line.is_idle().then(|| self.idle_since + LINGER);
         let watch = self.watch.as_ref().map(|_| self.waited_at + LINGER);
-        let times = [self.poll_at, self.oversight_at(), idle, watch, self.pace.until()];
+        let times = [
+            self.poll_at,
+            self.oversight_at(),
+            idle,
+            watch,
+            self.pace.until(),
+        ];
         times.into_iter().flatten().min()
     }
 

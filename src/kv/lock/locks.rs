@@ -286,7 +286,8 @@ impl LiveSession {
         // Before anybody can see the session's name in a lock. It can do without.
         let notices = bucket.listen(&id).await.ok().flatten();
         Ok(Arc::new_cyclic(|live| Self {
-            ears: notices.map(|notices| tokio::spawn(hear(notices, Weak::clone(live))).abort_handle()),
+            ears: notices
+                .map(|notices| tokio::spawn(hear(notices, Weak::clone(live))).abort_handle()),
             id,
             lease,
             clock,

@@ -79,8 +79,7 @@ impl News {
         let held: HashSet<&str> = before.holders().map(|claim| claim.id.as_str()).collect();
         let is_new = |claim: &&Claim| !held.contains(claim.id.as_str());
         let session = |claim: &Claim| claim.session.clone();
-        let mut sessions: BTreeSet<String> =
-            after.holders().filter(is_new).map(session).collect();
+        let mut sessions: BTreeSet<String> = after.holders().filter(is_new).map(session).collect();
         if sessions.is_empty() {
             let writers = after.holders().filter(|claim| claim.mode == Mode::Write);
             sessions = writers.map(session).collect();

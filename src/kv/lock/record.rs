@@ -361,9 +361,7 @@ impl Record {
         let readers_wait = self.waiters().any(|claim| claim.mode == Mode::Read);
         let writers_turn = !(readers_wait && self.is_readers_turn());
         let max_writer_streak = self.max_writer_streak;
-        let waits = |mode: Mode| {
-            move |claim: &Claim| claim.mode == mode && !claim.state.is_held()
-        };
+        let waits = |mode: Mode| move |claim: &Claim| claim.mode == mode && !claim.state.is_held();
         let first_writer = self.queue.iter().find(|claim| waits(Mode::Write)(claim));
         match first_writer.map(|writer| writer.ticket) {
             Some(ticket) if is_free && writers_turn => {

@@ -16,7 +16,9 @@ use super::message::{Decoder, Place, Stored};
 use super::request::{CallError, Lost, Session, refused};
 use super::{capabilities, settings, watch};
 use crate::kv::backend::{BucketBackend, BucketInfo, Capabilities, Consistency, Write};
-use crate::kv::{BucketName, Entry, Error, Key, Notices, Revision, Watch, WatchOptions, WriteError};
+use crate::kv::{
+    BucketName, Entry, Error, Key, Notices, Revision, Watch, WatchOptions, WriteError,
+};
 
 /// A bucket of a NATS server.
 #[derive(Debug, Clone)]

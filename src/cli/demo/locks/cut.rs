@@ -7,7 +7,9 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::kv::backend::{BucketBackend, BucketInfo, Capabilities, Consistency, Write};
-use crate::kv::{BucketName, Entry, Error, Key, Notices, Revision, Store, Watch, WatchOptions, WriteError};
+use crate::kv::{
+    BucketName, Entry, Error, Key, Notices, Revision, Store, Watch, WatchOptions, WriteError,
+};
 
 /// The way to a bucket: open or cut.
 #[derive(Debug)]
