@@ -35,6 +35,7 @@ fn the_engine_knows_neither_terminal_nor_arguments_nor_configuration() {
         "crate::ui",
         "crate::cli",
         "crate::config",
+        "crate::edit",
         "ratatui",
         "crossterm",
         "clap",
@@ -43,6 +44,39 @@ fn the_engine_knows_neither_terminal_nor_arguments_nor_configuration() {
         "directories::",
     ];
     for (path, text) in sources("src/kv") {
+        for line in code(&text) {
+            let stranger = strangers.iter().find(|stranger| line.contains(**stranger));
+            assert!(stranger.is_none(), "{}: {line}", path.display());
+        }
+    }
+}
+
+#[test]
+fn editing_knows_the_engine_and_does_no_io_of_its_own() {
+    let strangers = [
+        "crate::ui",
+        "crate::cli",
+        "crate::config",
+        "ratatui",
+        "crossterm",
+        "clap",
+        "color_eyre",
+        "toml::",
+        "directories::",
+        "std::fs",
+        "std::env",
+        "std::net",
+        "kv::nats",
+        "kv::local",
+        "now_utc",
+    ];
+    let mut sources = sources("src/edit");
+    sources.extend(
+        self::sources("src")
+            .into_iter()
+            .filter(|(path, _)| path.ends_with("src/edit.rs")),
+    );
+    for (path, text) in sources {
         for line in code(&text) {
             let stranger = strangers.iter().find(|stranger| line.contains(**stranger));
             assert!(stranger.is_none(), "{}: {line}", path.display());

@@ -13,7 +13,6 @@ use crate::ui::app::Settings;
 use crate::ui::keymap::Keymap;
 use crate::ui::message::Target;
 use crate::ui::theme::Theme;
-use crate::ui::value::Masks;
 use crate::ui::worker::{Connector, Guard, Session};
 
 use super::connection::Connection;
@@ -61,10 +60,7 @@ pub(super) async fn run(
         theme: Theme::built_in(theme)?,
         keymap: Keymap::built_in()?,
     };
-    let masks = match &connection.config.masks {
-        Some(words) => Masks::new(words),
-        None => Masks::default(),
-    };
+    let masks = connection.masks();
     let places = Places {
         connection: connection.clone(),
         given: place,

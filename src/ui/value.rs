@@ -9,10 +9,8 @@
 
 mod draw;
 mod fold;
-mod json;
 mod rows;
 mod search;
-mod secrets;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -21,11 +19,10 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
-pub use draw::MASK;
-pub use json::Fault;
-use json::Json;
 use rows::{Cut, Row, Why};
-pub use secrets::Masks;
+
+use crate::edit::json::Json;
+pub use crate::edit::{Fault, MASK, Masks};
 
 /// What a value is, by its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,14 +9,11 @@ use std::ops::Range;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::json::{Kind, Token};
 use super::rows::{Row, Why, cut_from};
-use super::{Document, Layout, View};
+use super::{Document, Layout, MASK, View};
+use crate::edit::json::{Kind, Token};
 use crate::ui::text::{self, Clip, Run, cluster_width, pieces, shown_width};
 use crate::ui::theme::Role;
-
-/// What stands for a secret: as wide for a short one as for a long one, and for any type.
-pub const MASK: &str = "••••••••";
 
 /// How wide a hex row of 16 bytes is: offset, bytes, ASCII.
 pub(super) const HEX_COLUMNS: usize = 8 + 2 + 3 * 16 + 1 + 1 + 16;

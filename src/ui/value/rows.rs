@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::json::{Json, Kind};
+use crate::edit::json::{Json, Kind};
 
 /// One line of the pane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,8 +7,12 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::json::{Json, Kind};
+
+/// What stands for a secret: as wide for a short one as for a long one, and for any type.
+pub const MASK: &str = "••••••••";
 
 /// Names are not looked for further back than this.
 const LONGEST_NAME: usize = 128;
@@ -102,7 +106,7 @@ impl Masks {
     }
 
     /// The bytes of all secret values in a JSON text, in order and apart.
-    pub(super) fn in_json(&self, text: &[u8], json: &Json) -> Vec<Range<usize>> {
+    pub(crate) fn in_json(&self, text: &[u8], json: &Json) -> Vec<Range<usize>> {
         let mut found = Vec::new();
         let mut parts = Parts::default();
         let mut at = 0;
@@ -137,7 +141,7 @@ impl Masks {
     }
 
     /// The bytes of what looks like secret values in any other text, in order and apart.
-    pub(super) fn in_text(&self, text: &[u8]) -> Vec<Range<usize>> {
+    pub(crate) fn in_text(&self, text: &[u8]) -> Vec<Range<usize>> {
         let mut found: Vec<Range<usize>> = Vec::new();
         let mut parts = Parts::default();
         for separator in memchr::memchr2_iter(b':', b'=', text) {
@@ -151,6 +155,52 @@ impl Masks {
                 }
             }
         }
+        found
+    }
+}
+
+/// The masks as they apply to the values of one key. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Masking {
+    masks: Arc<Masks>,
+    whole: bool,
+}
+
+impl Masking {
+    /// The masks for the values of a key. If the key itself looks secret, all of its value is.
+    pub fn new(masks: &Arc<Masks>, key: &str) -> Self {
+        Self {
+            whole: masks.is_secret(key),
+            masks: Arc::clone(masks),
+        }
+    }
+
+    /// The words.
+    pub fn masks(&self) -> &Masks {
+        &self.masks
+    }
+
+    /// Whether all of the value is a secret.
+    pub fn hides_all(&self) -> bool {
+        self.whole
+    }
+
+    /// Whether anything in a value is a secret.
+    pub fn finds_any(&self, value: &[u8]) -> bool {
+        !self.in_value(value).is_empty()
+    }
+
+    /// The bytes of all secrets in a value, in order and apart.
+    pub(crate) fn in_value(&self, value: &[u8]) -> Vec<Range<usize>> {
+        let mut found = if self.whole {
+            std::iter::once(0..value.len()).collect()
+        } else {
+            match std::str::from_utf8(value).map(Json::parse) {
+                Ok(Ok(json)) => self.masks.in_json(value, &json),
+                _ => self.masks.in_text(value),
+            }
+        };
+        found.retain(|secret| !secret.is_empty());
         found
     }
 }
