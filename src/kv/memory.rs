@@ -16,10 +16,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use self::bucket::Bucket;
-use super::backend::{
-    Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Connection, Consistency,
-    Overview, Write,
-};
+use super::backend::{Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Connection, Consistency, Offered, Overview, Setting, Write};
 use super::{
     BucketName, Entry, Error, Filter, Interruption, Key, Revision, Store, Watch, WatchEvent,
     WatchFrom, WatchOptions, WatchSender, WriteError, watch_channel,
@@ -75,6 +72,14 @@ impl Memory {
         entry_ttl: true,
         replicas: false,
         memory_storage: true,
+        settings: Offered::ALL
+            .without(Setting::Replicas, "there is one node only")
+            .without(Setting::Placement, "there is one node only")
+            .without(Setting::Compression, "memory is not compressed")
+            .without(Setting::Republish, "nobody listens")
+            .without(Setting::Mirror, "nothing is copied")
+            .without(Setting::Sources, "nothing is copied")
+            .with_fixed(Setting::Storage, "nothing moves"),
         max_history: 64,
         max_value_size: Some(1 << 20),
         remote: false,
@@ -134,16 +139,12 @@ fn no_such_bucket(name: &BucketName) -> Error {
 
 /// Refuses settings that this place can't have.
 fn check(config: &BucketConfig) -> Result<(), Error> {
-    let reason = if config.history == 0 || config.history > Memory::CAPABILITIES.max_history {
-        "a bucket keeps 1 to 64 entries per key"
-    } else if config.replicas != 1 {
-        "there is one node only"
-    } else {
-        return Ok(());
-    };
+    if (1..=Memory::CAPABILITIES.max_history).contains(&config.history) {
+        return Memory::CAPABILITIES.settings.check_new(config);
+    }
     Err(Error::BucketConfig {
         bucket: config.name.clone(),
-        reason: reason.to_owned(),
+        reason: "a bucket keeps 1 to 64 entries per key".to_owned(),
     })
 }
 
@@ -216,12 +217,8 @@ impl Backend for Memory {
     async fn change_bucket(&self, config: &BucketConfig) -> Result<BucketInfo, Error> {
         check(config)?;
         self.shared.on_bucket(&config.name, |bucket, _| {
-            if bucket.info().config.storage != config.storage {
-                return Err(Error::BucketConfig {
-                    bucket: config.name.clone(),
-                    reason: "the storage of a bucket can't be changed".to_owned(),
-                });
-            }
+            let offered = Self::CAPABILITIES.settings;
+            offered.check_change(&bucket.info().config, config)?;
             bucket.change(config.clone());
             Ok(bucket.info())
         })?
@@ -274,6 +271,11 @@ impl BucketBackend for MemoryBucket {
         self.shared.on_bucket(&self.name, |bucket, _| {
             bucket.since(Revision::ABSENT, &Filter::from(key))
         })
+    }
+
+    async fn forget(&self, key: &Key, marker: Revision) -> Result<bool, Error> {
+        self.shared
+            .on_bucket(&self.name, |bucket, _| bucket.forget(key, marker))
     }
 
     async fn write(&self, write: Write) -> Result<Revision, WriteError> {

@@ -32,7 +32,8 @@ use serde::{Deserialize, Serialize};
 use self::bucket::NatsBucket;
 use self::request::{ApiError, CallError, Lost, Session, description, refused};
 use super::backend::{
-    Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Connection, Overview,
+    Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Connection, Offered, Overview,
+    Setting,
 };
 use super::{BucketName, Error};
 
@@ -97,15 +98,41 @@ impl NatsBackend {
 
 /// What a server like this one can do.
 fn capabilities(session: &Session) -> Capabilities {
+    let is_clustered = session.foreign_domain || session.client.server_info().cluster.is_some();
     Capabilities {
         entry_ttl: session.client.is_server_compatible(2, 11, 0),
-        replicas: true,
+        replicas: is_clustered,
         memory_storage: true,
+        settings: offered(session, is_clustered),
         max_history: MAX_HISTORY,
         max_value_size: Some((session.client.max_payload() as u64).saturating_sub(HEADERS)),
         remote: true,
         read_only: false,
     }
+}
+
+/// Which settings a server like this one has. What it is too old to know it would leave out
+/// without a word.
+fn offered(session: &Session, is_clustered: bool) -> Offered {
+    let is_at_least = |minor| session.client.is_server_compatible(2, minor, 0);
+    let mut offered = Offered::ALL
+        .with_fixed(Setting::Storage, "it stays where it was made")
+        .with_fixed(Setting::Mirror, "a copy stays one, and of the same bucket");
+    if !is_clustered {
+        let why = "the server is not in a cluster";
+        offered = offered.without(Setting::Replicas, why);
+        offered = offered.without(Setting::Placement, why);
+    }
+    if !is_at_least(10) {
+        let why = "the server is older than 2.10";
+        offered = offered.without(Setting::Compression, why);
+        offered = offered.without(Setting::Sources, why);
+        offered = offered.without(Setting::Metadata, why);
+    }
+    if !is_at_least(11) {
+        offered = offered.without(Setting::MarkerTtl, "the server is older than 2.11");
+    }
+    offered
 }
 
 /// One page of the list of streams.
@@ -195,7 +222,8 @@ impl Backend for NatsBackend {
 
     async fn create_bucket(&self, config: &BucketConfig) -> Result<BucketInfo, Error> {
         let name = &config.name;
-        self.check(config)?;
+        self.check_history(config)?;
+        capabilities(&self.session).settings.check_new(config)?;
         let stream = settings::new_stream(config);
         let verb = format!("STREAM.CREATE.{}", stream.name);
         let what = format!("making the bucket {name}");
@@ -217,8 +245,13 @@ impl Backend for NatsBackend {
 
     async fn change_bucket(&self, config: &BucketConfig) -> Result<BucketInfo, Error> {
         let name = &config.name;
-        self.check(config)?;
-        let mut stream = bucket::stream_info(&self.session, name).await?.config;
+        let info = bucket::stream_info(&self.session, name).await?;
+        let before = to_bucket(&info, name)?.config;
+        self.check_history(config)?;
+        capabilities(&self.session)
+            .settings
+            .check_change(&before, config)?;
+        let mut stream = info.config;
         settings::apply(config, &mut stream);
         let verb = format!("STREAM.UPDATE.{}", stream.name);
         let what = format!("changing the bucket {name}");
@@ -251,29 +284,15 @@ impl Backend for NatsBackend {
 }
 
 impl NatsBackend {
-    /// Refuses settings that the server would take and no KV client could use, and those that it
-    /// is too old to know: it would leave them out without a word.
-    fn check(&self, config: &BucketConfig) -> Result<(), Error> {
-        let is_at_least = |minor| self.session.client.is_server_compatible(2, minor, 0);
-        let unsupported = |what, version: &str| {
-            Err(Error::Unsupported {
-                what,
-                reason: format!("the server is older than {version}"),
-            })
-        };
-        if !(1..=MAX_HISTORY).contains(&config.history) {
-            return Err(Error::BucketConfig {
-                bucket: config.name.clone(),
-                reason: format!("the history is 1 to {MAX_HISTORY} entries"),
-            });
+    /// Refuses what the server would take and no KV client could use.
+    fn check_history(&self, config: &BucketConfig) -> Result<(), Error> {
+        if (1..=MAX_HISTORY).contains(&config.history) {
+            return Ok(());
         }
-        if config.marker_ttl.is_some() && !is_at_least(11) {
-            return unsupported("a marker for what expires", "2.11");
-        }
-        if config.compression && !is_at_least(10) {
-            return unsupported("compression", "2.10");
-        }
-        Ok(())
+        Err(Error::BucketConfig {
+            bucket: config.name.clone(),
+            reason: format!("the history is 1 to {MAX_HISTORY} entries"),
+        })
     }
 
     /// The error for a bucket that could not be set up.

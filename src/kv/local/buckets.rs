@@ -9,9 +9,19 @@ use super::read::bucket;
 use super::schema::{BucketRow, now};
 use super::write::refit;
 use super::{MAX_HISTORY, MAX_VALUE_SIZE};
-use crate::kv::backend::{BucketConfig, BucketInfo, Storage};
+use crate::kv::backend::{BucketConfig, BucketInfo, Offered, Setting};
 use crate::kv::{BucketName, Error};
 
+/// What a bucket of a file can be set to.
+pub(super) const SETTINGS: Offered = Offered::ALL
+    .without(Setting::Storage, "a file keeps its buckets on disk")
+    .without(Setting::Replicas, "a file keeps one copy")
+    .without(Setting::Placement, "a file is where it is")
+    .without(Setting::Compression, "a file keeps its values as they are")
+    .without(Setting::Republish, "a file has nobody to publish to")
+    .without(Setting::Mirror, "a file copies from nowhere")
+    .without(Setting::Sources, "a file copies from nowhere")
+    .without(Setting::Metadata, "a file has no room for it");
 /// The shortest time after which a bucket can drop its entries, as at NATS.
 const MIN_TTL: Duration = Duration::from_millis(100);
 /// The longest time to live, a hundred years, so that the time of expiry stays one that can be
@@ -46,6 +56,9 @@ pub(super) fn change(
 ) -> Result<BucketInfo, Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut row = bucket(&transaction, &config.name)?;
+    SETTINGS
+        .check_change(&row.info.config, config)
+        .map_err(Fault::Engine)?;
     let before = std::mem::replace(&mut row.info.config, config.clone());
     row.save_config(&transaction)?;
     if config.history < before.history || config.ttl != before.ttl {
@@ -67,6 +80,7 @@ pub(super) fn delete(connection: &mut Connection, name: &BucketName) -> Result<(
 
 /// Refuses settings that a file can't have.
 pub(super) fn check(config: &BucketConfig) -> Result<(), Error> {
+    SETTINGS.check_new(config)?;
     match fault_of(config) {
         None => Ok(()),
         Some(reason) => Err(Error::BucketConfig {
@@ -77,15 +91,6 @@ pub(super) fn check(config: &BucketConfig) -> Result<(), Error> {
 }
 
 fn fault_of(config: &BucketConfig) -> Option<String> {
-    if config.replicas != 1 {
-        return Some("a file keeps one copy, so replicas can only be 1".to_owned());
-    }
-    if config.storage == Storage::Memory {
-        return Some("a file keeps its buckets on disk, not in memory".to_owned());
-    }
-    if config.compression {
-        return Some("a file keeps its values uncompressed".to_owned());
-    }
     if !(1..=MAX_HISTORY).contains(&config.history) {
         return Some(format!("the history can be from 1 to {MAX_HISTORY}"));
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::stream::{Config, Info, RawMessage};
+use async_nats::jetstream::stream::{Config, Info, PurgeRequest, PurgeResponse, RawMessage};
 use async_nats::{HeaderMap, Message, StatusCode};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -281,6 +281,25 @@ impl BucketBackend for NatsBucket {
         }
         entries.push(newest);
         Ok(entries)
+    }
+
+    /// The server removes all up to a sequence: what is written meanwhile stays.
+    async fn forget(&self, key: &Key, marker: Revision) -> Result<bool, Error> {
+        let what = format!("removing the marker of {key}");
+        let entry = self.get_revision(key, marker).await?;
+        if !entry.is_some_and(|entry| entry.is_marker()) {
+            return Ok(false);
+        }
+        let verb = format!("STREAM.PURGE.{}", self.stream());
+        let request = PurgeRequest {
+            sequence: Some(marker.0 + 1),
+            filter: Some(self.subject(key)),
+            keep: None,
+        };
+        match self.session.call::<PurgeResponse>(&what, &verb, &request).await {
+            Ok(answer) => Ok(answer.purged > 0),
+            Err(error) => Err(self.explain(&what, error)),
+        }
     }
 
     async fn write(&self, write: Write) -> Result<Revision, WriteError> {
