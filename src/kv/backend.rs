@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 
 pub use self::settings::{
-    Availability, Copies, Follower, Inflow, Offered, Origin, Placement, Republish, Setting,
+    Availability, Copies, Follower, Inflow, Offered, Origin, Placement, Reason, Republish, Setting,
 };
 use super::{BucketName, Entry, Error, Key, Revision, Watch, WatchOptions, WriteError};
 

@@ -16,7 +16,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use self::bucket::Bucket;
-use super::backend::{Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Connection, Consistency, Offered, Overview, Setting, Write};
+use super::backend::{
+    Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Connection, Consistency,
+    Offered, Overview, Reason, Setting, Write,
+};
 use super::{
     BucketName, Entry, Error, Filter, Interruption, Key, Revision, Store, Watch, WatchEvent,
     WatchFrom, WatchOptions, WatchSender, WriteError, watch_channel,
@@ -73,13 +76,13 @@ impl Memory {
         replicas: false,
         memory_storage: true,
         settings: Offered::ALL
-            .without(Setting::Replicas, "there is one node only")
-            .without(Setting::Placement, "there is one node only")
-            .without(Setting::Compression, "memory is not compressed")
-            .without(Setting::Republish, "nobody listens")
-            .without(Setting::Mirror, "nothing is copied")
-            .without(Setting::Sources, "nothing is copied")
-            .with_fixed(Setting::Storage, "nothing moves"),
+            .without(Setting::Replicas, Reason::NotHere)
+            .without(Setting::Placement, Reason::NotHere)
+            .without(Setting::Compression, Reason::NotHere)
+            .without(Setting::Republish, Reason::NotHere)
+            .without(Setting::Mirror, Reason::NotHere)
+            .without(Setting::Sources, Reason::NotHere)
+            .with_fixed(Setting::Storage, Reason::StaysWhereMade),
         max_history: 64,
         max_value_size: Some(1 << 20),
         remote: false,

@@ -33,7 +33,7 @@ use self::bucket::NatsBucket;
 use self::request::{ApiError, CallError, Lost, Session, description, refused};
 use super::backend::{
     Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Connection, Offered, Overview,
-    Setting,
+    Reason, Setting,
 };
 use super::{BucketName, Error};
 
@@ -116,21 +116,21 @@ fn capabilities(session: &Session) -> Capabilities {
 fn offered(session: &Session, is_clustered: bool) -> Offered {
     let is_at_least = |minor| session.client.is_server_compatible(2, minor, 0);
     let mut offered = Offered::ALL
-        .with_fixed(Setting::Storage, "it stays where it was made")
-        .with_fixed(Setting::Mirror, "a copy stays one, and of the same bucket");
+        .with_fixed(Setting::Storage, Reason::StaysWhereMade)
+        .with_fixed(Setting::Mirror, Reason::StaysACopy);
     if !is_clustered {
-        let why = "the server is not in a cluster";
+        let why = Reason::Alone;
         offered = offered.without(Setting::Replicas, why);
         offered = offered.without(Setting::Placement, why);
     }
     if !is_at_least(10) {
-        let why = "the server is older than 2.10";
+        let why = Reason::NeedsServer210;
         offered = offered.without(Setting::Compression, why);
         offered = offered.without(Setting::Sources, why);
         offered = offered.without(Setting::Metadata, why);
     }
     if !is_at_least(11) {
-        offered = offered.without(Setting::MarkerTtl, "the server is older than 2.11");
+        offered = offered.without(Setting::MarkerTtl, Reason::NeedsServer211);
     }
     offered
 }
@@ -222,7 +222,7 @@ impl Backend for NatsBackend {
 
     async fn create_bucket(&self, config: &BucketConfig) -> Result<BucketInfo, Error> {
         let name = &config.name;
-        self.check_history(config)?;
+        check_history(config)?;
         capabilities(&self.session).settings.check_new(config)?;
         let stream = settings::new_stream(config);
         let verb = format!("STREAM.CREATE.{}", stream.name);
@@ -247,7 +247,7 @@ impl Backend for NatsBackend {
         let name = &config.name;
         let info = bucket::stream_info(&self.session, name).await?;
         let before = to_bucket(&info, name)?.config;
-        self.check_history(config)?;
+        check_history(config)?;
         capabilities(&self.session)
             .settings
             .check_change(&before, config)?;
@@ -284,17 +284,6 @@ impl Backend for NatsBackend {
 }
 
 impl NatsBackend {
-    /// Refuses what the server would take and no KV client could use.
-    fn check_history(&self, config: &BucketConfig) -> Result<(), Error> {
-        if (1..=MAX_HISTORY).contains(&config.history) {
-            return Ok(());
-        }
-        Err(Error::BucketConfig {
-            bucket: config.name.clone(),
-            reason: format!("the history is 1 to {MAX_HISTORY} entries"),
-        })
-    }
-
     /// The error for a bucket that could not be set up.
     fn not_configured(&self, name: &BucketName, what: &str, error: CallError) -> Error {
         let is_about_settings = |error: &ApiError| {
@@ -320,6 +309,17 @@ impl NatsBackend {
             CallError::Failed(error) => error,
         }
     }
+}
+
+/// Refuses what the server would take and no KV client could use.
+fn check_history(config: &BucketConfig) -> Result<(), Error> {
+    if (1..=MAX_HISTORY).contains(&config.history) {
+        return Ok(());
+    }
+    Err(Error::BucketConfig {
+        bucket: config.name.clone(),
+        reason: format!("the history is 1 to {MAX_HISTORY} entries"),
+    })
 }
 
 fn to_bucket(info: &Info, name: &BucketName) -> Result<BucketInfo, Error> {

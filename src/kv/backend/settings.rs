@@ -2,7 +2,9 @@
 //!
 //! What a setting's value looks like to people is not here.
 
-use super::{BucketConfig, Storage};
+use std::fmt;
+
+use super::BucketConfig;
 use crate::kv::{BucketName, Error};
 
 /// One setting of a bucket.
@@ -104,9 +106,55 @@ pub enum Availability {
     /// It can be chosen, and changed later.
     Changeable,
     /// It can be chosen when the bucket is made, and not changed any more, for this reason.
-    Fixed(&'static str),
+    Fixed(Reason),
     /// It can't be chosen here, for this reason.
-    Missing(&'static str),
+    Missing(Reason),
+}
+
+/// Why a setting can't be chosen, or not be changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The place doesn't know it.
+    NotHere,
+    /// It takes a newer server.
+    NeedsServer210,
+    /// It takes a newer server.
+    NeedsServer211,
+    /// It takes a cluster.
+    Alone,
+    /// Data is not moved from one kind of storage to another.
+    StaysWhereMade,
+    /// A mirror doesn't become anything else.
+    StaysACopy,
+    /// A file is on disk.
+    OnDisk,
+    /// A file is in one place only.
+    OneFile,
+    /// A file keeps values as they come.
+    NotPacked,
+    /// A file tells nobody.
+    TellsNobody,
+    /// A file copies from nowhere.
+    CopiesNothing,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotHere => "this place doesn't have it",
+            Self::NeedsServer210 => "the server is older than 2.10",
+            Self::NeedsServer211 => "the server is older than 2.11",
+            Self::Alone => "the server is not in a cluster",
+            Self::StaysWhereMade => "it stays where it was made",
+            Self::StaysACopy => "a copy stays one, and of the same bucket",
+            Self::OnDisk => "a file keeps its buckets on disk",
+            Self::OneFile => "a file keeps one copy, where it is",
+            Self::NotPacked => "a file keeps its values as they are",
+            Self::TellsNobody => "a file has nobody to publish to",
+            Self::CopiesNothing => "a file copies from nowhere",
+        })
+    }
 }
 
 /// What a place offers of each setting.
@@ -119,7 +167,7 @@ impl Offered {
 
     /// What a place offers that keeps entries and nothing more.
     pub const fn minimal() -> Self {
-        const WHY: &str = "this place doesn't have it";
+        const WHY: Reason = Reason::NotHere;
         Self::ALL
             .without(Setting::Replicas, WHY)
             .without(Setting::Compression, WHY)
@@ -132,13 +180,13 @@ impl Offered {
 
     /// The same without a setting, for this reason.
     #[must_use]
-    pub const fn without(self, setting: Setting, why: &'static str) -> Self {
+    pub const fn without(self, setting: Setting, why: Reason) -> Self {
         self.with(setting, Availability::Missing(why))
     }
 
     /// The same with a setting that stays as it was when the bucket was made, for this reason.
     #[must_use]
-    pub const fn with_fixed(self, setting: Setting, why: &'static str) -> Self {
+    pub const fn with_fixed(self, setting: Setting, why: Reason) -> Self {
         self.with(setting, Availability::Fixed(why))
     }
 
@@ -165,7 +213,7 @@ impl Offered {
             {
                 return Err(Error::Unsupported {
                     what: setting.name(),
-                    reason: why.to_owned(),
+                    reason: why.to_string(),
                 });
             }
         }
@@ -193,7 +241,7 @@ impl Offered {
                 Availability::Missing(why) => {
                     return Err(Error::Unsupported {
                         what: setting.name(),
-                        reason: why.to_owned(),
+                        reason: why.to_string(),
                     });
                 }
             }
@@ -268,14 +316,10 @@ pub struct Inflow {
     pub last_heard: Option<std::time::Duration>,
 }
 
-impl Storage {
-    /// Every one.
-    pub const ALL: [Self; 2] = [Self::File, Self::Memory];
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kv::backend::Storage;
 
     fn config() -> BucketConfig {
         BucketConfig::new(BucketName::new("b").unwrap())
@@ -300,13 +344,19 @@ mod tests {
 
     #[test]
     fn what_is_not_offered_is_refused_with_its_reason() {
-        let offered = Offered::minimal().with_fixed(Setting::Storage, "it never moves");
+        let offered = Offered::minimal().with_fixed(Setting::Storage, Reason::StaysWhereMade);
         let replicated = BucketConfig {
             replicas: 3,
             ..config()
         };
         let error = offered.check_new(&replicated).unwrap_err();
-        assert!(matches!(error, Error::Unsupported { what: "replicas", .. }));
+        assert!(matches!(
+            error,
+            Error::Unsupported {
+                what: "replicas",
+                ..
+            }
+        ));
         assert!(offered.check_change(&config(), &replicated).is_err());
 
         let in_memory = BucketConfig {
@@ -315,7 +365,10 @@ mod tests {
         };
         offered.check_new(&in_memory).unwrap();
         let error = offered.check_change(&config(), &in_memory).unwrap_err();
-        assert!(error.to_string().contains("it never moves"), "{error}");
+        assert!(
+            error.to_string().contains("stays where it was made"),
+            "{error}"
+        );
         offered.check_change(&in_memory, &in_memory).unwrap();
     }
 }

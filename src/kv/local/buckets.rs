@@ -9,19 +9,20 @@ use super::read::bucket;
 use super::schema::{BucketRow, now};
 use super::write::refit;
 use super::{MAX_HISTORY, MAX_VALUE_SIZE};
-use crate::kv::backend::{BucketConfig, BucketInfo, Offered, Setting};
+use crate::kv::backend::{BucketConfig, BucketInfo, Offered, Reason, Setting};
 use crate::kv::{BucketName, Error};
 
 /// What a bucket of a file can be set to.
 pub(super) const SETTINGS: Offered = Offered::ALL
-    .without(Setting::Storage, "a file keeps its buckets on disk")
-    .without(Setting::Replicas, "a file keeps one copy")
-    .without(Setting::Placement, "a file is where it is")
-    .without(Setting::Compression, "a file keeps its values as they are")
-    .without(Setting::Republish, "a file has nobody to publish to")
-    .without(Setting::Mirror, "a file copies from nowhere")
-    .without(Setting::Sources, "a file copies from nowhere")
-    .without(Setting::Metadata, "a file has no room for it");
+    .without(Setting::Storage, Reason::OnDisk)
+    .without(Setting::Replicas, Reason::OneFile)
+    .without(Setting::Placement, Reason::OneFile)
+    .without(Setting::Compression, Reason::NotPacked)
+    .without(Setting::Republish, Reason::TellsNobody)
+    .without(Setting::Mirror, Reason::CopiesNothing)
+    .without(Setting::Sources, Reason::CopiesNothing)
+    .without(Setting::Metadata, Reason::NotHere);
+
 /// The shortest time after which a bucket can drop its entries, as at NATS.
 const MIN_TTL: Duration = Duration::from_millis(100);
 /// The longest time to live, a hundred years, so that the time of expiry stays one that can be

@@ -195,7 +195,9 @@ pub(super) fn forget_key(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut bucket = bucket(&transaction, name)?;
     let operation: Option<i64> = transaction
-        .prepare_cached("SELECT operation FROM entry WHERE bucket = ?1 AND revision = ?2 AND key = ?3")?
+        .prepare_cached(
+            "SELECT operation FROM entry WHERE bucket = ?1 AND revision = ?2 AND key = ?3",
+        )?
         .query_row(params![bucket.id, stored(marker.0), key], |row| row.get(0))
         .optional()?;
     let operation = operation.map(operation_of).transpose()?;

@@ -296,7 +296,11 @@ impl BucketBackend for NatsBucket {
             filter: Some(self.subject(key)),
             keep: None,
         };
-        match self.session.call::<PurgeResponse>(&what, &verb, &request).await {
+        match self
+            .session
+            .call::<PurgeResponse>(&what, &verb, &request)
+            .await
+        {
             Ok(answer) => Ok(answer.purged > 0),
             Err(error) => Err(self.explain(&what, error)),
         }

@@ -103,13 +103,22 @@ fn set_sources(config: &BucketConfig, stream: &mut Config) {
         return;
     }
     let before = stream.sources.take().unwrap_or_default();
-    let wanted = |source: &Source| config.sources.iter().find(|o| Some(*o) == origin_of(source).as_ref());
+    let wanted = |source: &Source| {
+        config
+            .sources
+            .iter()
+            .find(|o| Some(*o) == origin_of(source).as_ref())
+    };
     let mut sources: Vec<Source> = before
         .into_iter()
         .filter(|source| origin_of(source).is_none() || wanted(source).is_some())
         .collect();
     let have: Vec<Origin> = sources.iter().filter_map(origin_of).collect();
-    for origin in config.sources.iter().filter(|origin| !have.contains(origin)) {
+    for origin in config
+        .sources
+        .iter()
+        .filter(|origin| !have.contains(origin))
+    {
         let mut source = source_of(origin);
         // The keys of the other bucket become keys of this one.
         source.subject_transforms = vec![SubjectTransform {
@@ -153,7 +162,9 @@ pub(super) fn apply(config: &BucketConfig, stream: &mut Config) {
         headers_only: republish.headers_only,
     });
     set_sources(config, stream);
-    stream.metadata.retain(|name, _| name.starts_with(SERVER_METADATA));
+    stream
+        .metadata
+        .retain(|name, _| name.starts_with(SERVER_METADATA));
     let metadata = config.metadata.iter();
     stream
         .metadata
@@ -186,10 +197,13 @@ pub(super) fn bucket_info(info: &Info) -> Option<BucketInfo> {
     };
     config.replicas = stream.num_replicas as u64;
     config.compression = is_compressed(stream);
-    config.placement = stream.placement.as_ref().map_or_else(Placement::default, |at| Placement {
-        cluster: at.cluster.clone().filter(|cluster| !cluster.is_empty()),
-        tags: at.tags.clone(),
-    });
+    config.placement = stream
+        .placement
+        .as_ref()
+        .map_or_else(Placement::default, |at| Placement {
+            cluster: at.cluster.clone().filter(|cluster| !cluster.is_empty()),
+            tags: at.tags.clone(),
+        });
     config.republish = stream.republish.as_ref().map(|republish| Republish {
         source: republish.source.clone(),
         destination: republish.destination.clone(),
@@ -211,7 +225,12 @@ pub(super) fn bucket_info(info: &Info) -> Option<BucketInfo> {
     bucket.last_revision = Revision(state.last_sequence);
     bucket.last_write = (state.last_sequence > 0).then_some(state.last_timestamp);
     bucket.copies = info.cluster.as_ref().and_then(copies);
-    bucket.inflows = info.mirror.iter().chain(&info.sources).map(inflow).collect();
+    bucket.inflows = info
+        .mirror
+        .iter()
+        .chain(&info.sources)
+        .map(inflow)
+        .collect();
     Some(bucket)
 }
 
