@@ -17,6 +17,8 @@ mod awkward;
 mod breaking;
 #[path = "console/browse.rs"]
 mod browse;
+#[path = "console/buckets.rs"]
+mod buckets;
 #[path = "console/connect.rs"]
 mod connect;
 #[path = "console/freshness.rs"]

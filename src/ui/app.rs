@@ -3,6 +3,7 @@
 //! What a screen holds and does is with the screen; this file only routes.
 
 mod breaks;
+mod buckets;
 mod draw;
 mod input;
 mod status;
@@ -279,6 +280,7 @@ impl App {
             Reply::Sight(_) | Reply::Killed(_) | Reply::Broken(_) | Reply::Reset(_) => {
                 self.breaking_went_on(id, reply);
             }
+            Reply::Bucket(answer) => self.bucket_task_ended(id, answer),
             Reply::Ping(answer) => {
                 if self.ping == Some(id) {
                     self.ping = None;

@@ -66,6 +66,16 @@ pub enum Command {
     Bottom,
     /// Open what is selected.
     Open,
+    /// Make a bucket.
+    NewBucket,
+    /// Change a bucket's settings.
+    EditBucket,
+    /// Delete a bucket.
+    DeleteBucket,
+    /// Show how full a bucket is, and who keeps it.
+    AboutBucket,
+    /// Remove what deleted keys have left behind.
+    Compact,
     /// Open a bucket by its name.
     Bucket,
     /// Select a key by its name.
@@ -232,6 +242,11 @@ pub const COMMANDS: &[Spec] = {
     use Scope::{Activity, Buckets, Connect, Entry, Global, Keys, Locks, Rows};
     &[
         row(C::Open, "open", "open", "Open what is selected; in a value, fold or unfold", &[Buckets, Keys, Entry, Locks, Activity, Connect]),
+        row(C::NewBucket, "new-bucket", "new", "Make a bucket", &[Buckets]),
+        row(C::EditBucket, "edit-bucket", "edit", "Change the settings of the selected bucket", &[Buckets]),
+        row(C::AboutBucket, "about-bucket", "about", "Show how full the selected bucket is, and who keeps it", &[Buckets]),
+        row(C::Compact, "compact", "compact…", "Remove what deleted keys have left behind in the selected bucket; counts first, then asks", &[Buckets]),
+        row(C::DeleteBucket, "delete-bucket", "delete…", "Delete the selected bucket; asks for its name", &[Buckets]),
         row(C::Break, "break", "break…", "Break the hold or the wait of the selected one, or reset a shizuku lock; asks first", &[Locks]),
         row(C::Retry, "retry", "retry", "Try to connect again", &[Connect]),
         row(C::Tree, "tree", "tree/list", "Show keys as a tree on dots, or as a list", &[Keys]),

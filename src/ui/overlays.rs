@@ -1,11 +1,14 @@
 //! What lies over a screen: one stack, the topmost takes the keys.
 
 pub mod breaking;
+pub mod bucket;
+pub mod form;
 pub mod help;
 pub mod palette;
 pub mod prompt;
 
 use breaking::Breaking;
+use bucket::Dialog;
 use help::Help;
 use palette::Palette;
 use prompt::Prompt;
@@ -21,4 +24,6 @@ pub enum Overlay {
     Prompt(Prompt),
     /// Breaking a lock. Large, and there is one at the most.
     Breaking(Box<Breaking>),
+    /// Something about a whole bucket.
+    Bucket(Box<Dialog>),
 }

@@ -4,6 +4,7 @@
 //! task of its own; those of a place that was left are aborted.
 
 mod breaking;
+mod buckets;
 mod locks;
 mod portions;
 
@@ -202,6 +203,11 @@ impl Worker {
             Effect::Reset(id, bucket, key, seen) => {
                 self.ask(id, |backend| async move {
                     Reply::Reset(breaking::reset(&*backend, &bucket, &key, seen).await)
+                });
+            }
+            Effect::Bucket(id, task) => {
+                self.ask(id, |backend| async move {
+                    Reply::Bucket(buckets::run(&*backend, task).await)
                 });
             }
             Effect::Copy(_) | Effect::Suspend | Effect::Redraw | Effect::Quit => {}

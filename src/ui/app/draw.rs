@@ -76,6 +76,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, now: Millis) -> Notes {
             Overlay::Palette(palette) => palette.draw(&mut canvas, body),
             Overlay::Prompt(prompt) => prompt.draw(&mut canvas, body),
             Overlay::Breaking(dialog) => dialog.draw(&mut canvas, body),
+            Overlay::Bucket(dialog) => dialog.draw(&mut canvas, body),
         }
     }
     canvas.notes

@@ -49,6 +49,11 @@ impl App {
                     let outcome = dialog.key(key, &mut ctx);
                     self.breaking_did(&outcome);
                 }
+                Overlay::Bucket(dialog) => {
+                    let mut ctx = context!(self);
+                    let outcome = dialog.key(key, &mut ctx);
+                    self.bucket_dialog_did(outcome);
+                }
                 Overlay::Help(help) => match self.keymap.command(&super::draw::HELP_SCOPES, key) {
                     Some(Command::Back | Command::Help | Command::Quit) => {
                         self.overlays.pop();
@@ -105,6 +110,7 @@ impl App {
             Some(Overlay::Palette(palette)) => palette.paste(text),
             Some(Overlay::Prompt(prompt)) => prompt.paste(text),
             Some(Overlay::Breaking(dialog)) => dialog.paste(text),
+            Some(Overlay::Bucket(dialog)) => dialog.paste(text),
             Some(Overlay::Help(_)) => {}
             None if self.screen == Screen::Activity && self.activity.filter.is_typing() => {
                 self.activity.filter.paste(text);
@@ -177,6 +183,11 @@ impl App {
             Command::Pause => self.paused = self.paused.xor(Some(self.now)),
             Command::Refresh => self.refresh(),
             Command::Theme => self.change_theme(argument),
+            Command::NewBucket
+            | Command::EditBucket
+            | Command::DeleteBucket
+            | Command::AboutBucket
+            | Command::Compact => self.open_bucket_dialog(command),
             Command::Bucket => self.open_named_bucket(argument),
             Command::Key => {
                 self.screen = Screen::Browse;
@@ -399,6 +410,12 @@ impl App {
                 (Overlay::Palette(palette), Some(Hit::Row(Pane::Overlay, row))) => {
                     let outcome = palette.click(row);
                     self.palette_did(outcome);
+                }
+                // What is typed is not lost by a click beside it.
+                (Overlay::Bucket(dialog), hit) => {
+                    if let Some(Hit::Row(Pane::Overlay, row)) = hit {
+                        dialog.click(row);
+                    }
                 }
                 (_, Some(Hit::Row(Pane::Overlay, _) | Hit::Pane(Pane::Overlay))) => {}
                 _ => {

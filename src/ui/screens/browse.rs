@@ -174,6 +174,22 @@ impl Browse {
         self.keys.as_ref().map(|keys| &keys.bucket)
     }
 
+    /// The bucket that is selected in the list, or without a list, the open one.
+    pub fn selected_bucket(&self) -> Option<BucketName> {
+        self.buckets
+            .selected()
+            .or_else(|| self.open_bucket().cloned())
+    }
+
+    /// A bucket is gone. If it was open, none is.
+    pub fn deleted(&mut self, bucket: &BucketName) {
+        if self.open_bucket() == Some(bucket) {
+            self.keys = None;
+            self.entry.close();
+            self.focus = Focus::Buckets;
+        }
+    }
+
     /// The bucket and key of the selected row.
     pub fn selected_key(&self) -> Option<(BucketName, Key)> {
         let keys = self.keys.as_ref()?;
