@@ -35,7 +35,7 @@ pub(super) async fn run(connection: &Connection, args: DemoArgs) -> Result<(), C
     console::check_terminal()?;
     let demo = start(args.file).await?;
     let place = Place::local(&demo.path);
-    let ended = console::run(connection, place, Some(data::CONFIG.to_owned()), None).await;
+    let ended = console::run(connection, place, Some(data::CONFIG.to_owned()), None, true).await;
     demo.stop().await;
     ended
 }

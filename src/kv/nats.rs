@@ -40,6 +40,9 @@ use super::{BucketName, Error};
 /// The most entries per key that the server keeps for a bucket.
 const MAX_HISTORY: u64 = 64;
 
+/// What the subjects of JetStream's own API begin with.
+const JS_API: &str = "$JS.API";
+
 /// How long leaving may take.
 const LEAVING: Duration = Duration::from_secs(1);
 
@@ -66,16 +69,13 @@ impl NatsBackend {
         let deadline = tokio::time::Instant::now() + options.timeout;
         // Boxed, because TLS and WebSockets make it large.
         let connected = Box::pin(connect::connect(&options)).await?;
-        let domain = options.jetstream_domain.as_deref();
+        let api = api_prefix(&options);
         let session = Arc::new(Session {
             client: connected.client,
             link: connected.link,
             place: connected.place,
-            api: domain.map_or_else(
-                || "$JS.API".to_owned(),
-                |domain| format!("$JS.{domain}.API"),
-            ),
-            foreign_domain: domain.is_some(),
+            foreign_domain: api != JS_API,
+            api,
             timeout: options.timeout,
             consumers: tokio::sync::watch::Sender::new(0),
         });
@@ -109,6 +109,16 @@ fn capabilities(session: &Session) -> Capabilities {
         remote: true,
         read_only: false,
     }
+}
+
+/// What the subjects of JetStream's API begin with.
+fn api_prefix(options: &NatsOptions) -> String {
+    let prefix = options.jetstream_api_prefix.as_deref();
+    let prefix = prefix.map(|prefix| prefix.trim_end_matches('.').to_owned());
+    let domain = options.jetstream_domain.as_ref();
+    prefix
+        .or_else(|| domain.map(|domain| format!("$JS.{domain}.API")))
+        .unwrap_or_else(|| JS_API.to_owned())
 }
 
 /// Which settings a server like this one has. What it is too old to know it would leave out
@@ -167,7 +177,7 @@ impl Backend for NatsBackend {
         let subject = self.session.client.new_inbox();
         let begun = Instant::now();
         match self.session.request(subject, None, Bytes::new()).await {
-            Ok(_) | Err(Lost::NobodyListens | Lost::Denied) => Ok(begun.elapsed()),
+            Ok(_) | Err(Lost::NobodyListens | Lost::Denied(_)) => Ok(begun.elapsed()),
             Err(lost) => Err(self.session.unanswered("a ping", lost)),
         }
     }

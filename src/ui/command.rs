@@ -40,6 +40,12 @@ pub enum Command {
     Filter,
     /// Show masked secrets, or mask them.
     Reveal,
+    /// Go to a context.
+    Context,
+    /// Set something for this session.
+    Set,
+    /// Be shown round.
+    Tour,
     /// Change the colours.
     Theme,
     /// Draw the whole screen again.
@@ -280,7 +286,10 @@ pub const COMMANDS: &[Spec] = {
         row(C::NextScreen, "next-screen", "", "Go to the next screen", &[Global]),
         row(C::PreviousScreen, "previous-screen", "", "Go to the screen before", &[Global]),
         row(C::Connect, "connect", "", "Go to another server, context or file", &[Global]),
-        taking(Optional("NAME"), row(C::Theme, "theme", "", "Change the colours: dark, light or plain", &[])),
+        taking(Optional("NAME"), row(C::Context, "ctx", "", "Go to a context of the nats CLI; without a name, choose", &[])),
+        taking(Needed("NAME VALUE"), row(C::Set, "set", "", "Set something for this session: theme, mask, tree, deleted", &[])),
+        row(C::Tour, "tour", "", "Be shown round, as in the demo", &[]),
+        taking(Optional("NAME"), row(C::Theme, "theme", "", "Change the colours: dark, light, contrast or plain", &[])),
         row(C::Palette, "palette", "command", "Type a command's name", &[Global]),
         row(C::Help, "help", "help", "Show the keys", &[Global]),
         row(C::Back, "back", "", "Close what is on top, or go back", &[Global]),
@@ -304,6 +313,12 @@ impl Command {
     /// Its row of the table. Every command has one; a test holds it to that.
     pub fn spec(self) -> Option<&'static Spec> {
         COMMANDS.iter().find(|spec| spec.command == self)
+    }
+
+    /// Whether other words than those that are known can stand behind it: a bucket that can't be
+    /// listed is opened by its name all the same.
+    pub fn takes_other_words(self) -> bool {
+        matches!(self, Self::Bucket | Self::Set | Self::Context)
     }
 
     /// The command of that name.

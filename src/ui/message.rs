@@ -11,6 +11,7 @@ use std::time::Duration;
 use crossterm::event::Event;
 
 use super::overlays::bucket::{BucketDone, BucketTask};
+use super::theme::Paint;
 use super::value::Document;
 use crate::kv::backend::{BucketInfo, Capabilities, Connection, Consistency, Overview};
 use crate::kv::lock::breaking::{BreakError, Broken, Manner, Pulse, Reset, Sight};
@@ -143,6 +144,28 @@ pub struct Connected {
     pub address: String,
     /// What it can do.
     pub capabilities: Capabilities,
+    /// How it is to look, if the user said so.
+    pub brand: Option<Brand>,
+}
+
+/// What a user calls a place, so that production looks like production.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Brand {
+    /// Instead of the place's own name.
+    pub label: Option<String>,
+    /// Its colour.
+    pub paint: Option<Paint>,
+}
+
+/// Another choice of what is masked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MaskChange {
+    /// As the console began.
+    AsAtFirst,
+    /// These words too.
+    Also(Vec<String>),
+    /// These words and no others.
+    Only(Vec<String>),
 }
 
 /// A place that the console can go to.
@@ -187,6 +210,8 @@ pub enum Effect {
     Break(RequestId, Arc<BreakSight>, Manner),
     /// Reset the record of a `shizuku` service, on the revision that was seen.
     Reset(RequestId, BucketName, Key, Revision),
+    /// Mask other parts of values from now on.
+    Masks(MaskChange),
     /// Do something to a whole bucket.
     Bucket(RequestId, BucketTask),
     /// Put a text on the user's clipboard.

@@ -13,9 +13,10 @@ use crossterm::event::{
 };
 use kvscope::kv::Error;
 use kvscope::kv::backend::Backend;
-use kvscope::ui::app::{App, Freshness, Settings};
+use kvscope::ui::app::{App, Freshness, Screen, Settings};
 use kvscope::ui::keymap::Keymap;
 use kvscope::ui::message::{Effect, Message, Target};
+use kvscope::ui::screens::browse::Looks;
 use kvscope::ui::theme::Theme;
 use kvscope::ui::value::Masks;
 use kvscope::ui::worker::{Connector, Deliveries, Delivery, Session, Worker};
@@ -59,6 +60,7 @@ impl Connector for Places {
             backend,
             label: "test".to_owned(),
             address: "memory".to_owned(),
+            brand: None,
             guard: None,
         })
     }
@@ -115,6 +117,9 @@ impl Console {
             key: None,
             theme: Theme::built_in("plain").unwrap(),
             keymap: Keymap::built_in().unwrap(),
+            screen: Screen::Browse,
+            looks: Looks::default(),
+            tour: false,
         };
         change(&mut settings);
         let (app, effects) = App::new(settings, now);

@@ -189,7 +189,7 @@ impl NatsBucket {
         .map_err(|error| protocol(&error.to_string()))?;
         let answer = match self.session.inquire(subject, body.into()).await {
             Ok(answer) => answer,
-            Err(Lost::NobodyListens | Lost::Denied) => return Err(None),
+            Err(Lost::NobodyListens | Lost::Denied(_)) => return Err(None),
             Err(lost) => return Err(Some(self.session.unanswered(&what, lost))),
         };
         match answer.status {

@@ -3,7 +3,7 @@
 //! The client tells it through callbacks; this keeps it for whoever has to know. Connecting itself
 //! is in `connect`.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use async_nats::{Event, Server, ServerError};
@@ -22,6 +22,8 @@ pub(super) struct Link {
     denials: broadcast::Sender<Denial>,
     slow: AtomicU64,
     last_error: watch::Sender<Option<String>>,
+    /// Whether the server has announced that it will stop.
+    leaving: AtomicBool,
 }
 
 /// The part of the state that tasks wait for.
@@ -60,6 +62,7 @@ impl Link {
             denials: broadcast::Sender::new(DENIALS_KEPT),
             slow: AtomicU64::new(0),
             last_error: watch::Sender::new(None),
+            leaving: AtomicBool::new(false),
         }
     }
 
@@ -88,10 +91,16 @@ impl Link {
         self.last_error.borrow().clone()
     }
 
+    /// Whether the server has announced that it will stop, and still serves.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
     /// Takes in what the client tells.
     pub(super) fn on_event(&self, event: Event) {
         match event {
             Event::Connected => {
+                self.leaving.store(false, Ordering::Relaxed);
                 self.connection.send_replace(Connection::Connected);
                 self.state.send_modify(|state| {
                     state.established = true;
@@ -111,7 +120,16 @@ impl Link {
                 self.slow.fetch_add(1, Ordering::Relaxed);
             }
             Event::ServerError(error) => self.on_server_error(&error),
-            Event::LameDuckMode | Event::Draining | Event::ClientError(_) => {}
+            Event::LameDuckMode => {
+                self.leaving.store(true, Ordering::Relaxed);
+                let words = "the server announced that it stops (lame duck mode)";
+                self.last_error.send_replace(Some(words.to_owned()));
+            }
+            Event::Draining => {
+                let words = "the connection is being drained";
+                self.last_error.send_replace(Some(words.to_owned()));
+            }
+            Event::ClientError(_) => {}
         }
     }
 
@@ -129,7 +147,10 @@ impl Link {
             } = connection
             {
                 *attempts = attempts.saturating_add(1);
-                if let Some(failure) = failure {
+                // That it announced its end tells more than that it is refused now.
+                if let Some(failure) = failure
+                    && !self.is_leaving()
+                {
                     *reason = failure;
                 }
             }

@@ -15,6 +15,7 @@ use crate::ui::overlays::Overlay;
 use crate::ui::overlays::help::Help;
 use crate::ui::overlays::palette::{self, Palette};
 use crate::ui::overlays::prompt::{self, Prompt, Question};
+use crate::ui::overlays::tour::{self, Tour};
 use crate::ui::screens::browse::Wish;
 use crate::ui::screens::connect::Choice;
 use crate::ui::screens::locks::{self, Which};
@@ -49,6 +50,12 @@ impl App {
                     let outcome = dialog.key(key, &mut ctx);
                     self.breaking_did(&outcome);
                 }
+                Overlay::Tour(tour) => match tour.key(key) {
+                    tour::Outcome::On(screen) => self.go_to(screen),
+                    tour::Outcome::Closed => {
+                        self.overlays.pop();
+                    }
+                },
                 Overlay::Bucket(dialog) => {
                     let mut ctx = context!(self);
                     let outcome = dialog.key(key, &mut ctx);
@@ -111,7 +118,7 @@ impl App {
             Some(Overlay::Prompt(prompt)) => prompt.paste(text),
             Some(Overlay::Breaking(dialog)) => dialog.paste(text),
             Some(Overlay::Bucket(dialog)) => dialog.paste(text),
-            Some(Overlay::Help(_)) => {}
+            Some(Overlay::Help(_) | Overlay::Tour(_)) => {}
             None if self.screen == Screen::Activity && self.activity.filter.is_typing() => {
                 self.activity.filter.paste(text);
                 self.activity.filter_changed();
@@ -183,6 +190,9 @@ impl App {
             Command::Pause => self.paused = self.paused.xor(Some(self.now)),
             Command::Refresh => self.refresh(),
             Command::Theme => self.change_theme(argument),
+            Command::Set => self.set(argument.unwrap_or_default()),
+            Command::Context => self.go_to_context(argument),
+            Command::Tour => self.overlays.push(Overlay::Tour(Tour::default())),
             Command::NewBucket
             | Command::EditBucket
             | Command::DeleteBucket
@@ -303,7 +313,7 @@ impl App {
         }
     }
 
-    fn change_theme(&mut self, name: Option<&str>) {
+    pub(super) fn change_theme(&mut self, name: Option<&str>) {
         let next = || {
             let themes = Theme::BUILT_IN.into_iter();
             let mut after = themes

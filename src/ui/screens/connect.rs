@@ -87,6 +87,15 @@ impl Connect {
         }
     }
 
+    /// The names of the contexts that are known.
+    pub fn context_names(&self) -> Vec<String> {
+        let names = self.contexts.iter().filter_map(|target| match target {
+            Target::Context(name) => Some(name.clone()),
+            _ => None,
+        });
+        names.collect()
+    }
+
     /// What can be chosen.
     pub fn choices(&self) -> Vec<Choice> {
         let mut choices = vec![Choice::Go(Target::Given)];
