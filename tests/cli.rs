@@ -12,6 +12,8 @@
 mod buckets;
 #[path = "cli/cases.rs"]
 mod cases;
+#[path = "cli/connecting.rs"]
+mod connecting;
 #[path = "cli/examples.rs"]
 mod examples;
 #[path = "cli/locking.rs"]

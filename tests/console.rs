@@ -37,6 +37,8 @@ mod pointer;
 mod scene;
 #[path = "console/screens.rs"]
 mod screens;
+#[path = "console/session.rs"]
+mod session;
 #[path = "console/sizes.rs"]
 mod sizes;
 #[path = "console/value.rs"]

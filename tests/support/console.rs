@@ -94,7 +94,7 @@ impl Console {
 
     /// A console with these places.
     pub(crate) fn with(
-        places: Places,
+        places: impl Connector + 'static,
         width: u16,
         height: u16,
         change: impl FnOnce(&mut Settings),
@@ -106,7 +106,7 @@ impl Console {
     /// A console at a time of the test's own.
     pub(crate) fn at(
         now: i64,
-        places: Places,
+        places: impl Connector + 'static,
         (width, height): (u16, u16),
         change: impl FnOnce(&mut Settings),
     ) -> Self {
