@@ -202,6 +202,14 @@ async fn a_look_at_a_bucket_and_compacting_it() {
     console.press("esc");
     console.settle().await;
     assert!(!console.screen().contains("markers removed"));
+    // The Server screen shows it too.
+    console.press("4");
+    console.settle().await;
+    assert!(
+        console.line_with("2 keys").contains("of 1000 B █░"),
+        "{}",
+        console.screen()
+    );
 }
 
 #[tokio::test(start_paused = true)]

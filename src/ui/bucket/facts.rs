@@ -4,7 +4,12 @@ use crate::kv::backend::{BucketInfo, Follower};
 use crate::ui::text::figures;
 
 /// How many columns a bar takes.
-const BAR: usize = 20;
+pub const BAR: usize = 20;
+
+const NO_LEADER: &str = "NONE: it can't be written to";
+const NEVER_HEARD_OF: &str = "NEVER HEARD OF";
+const OFFLINE: &str = "OFFLINE";
+const BEHIND: &str = "NOT UP TO DATE";
 
 /// A limit in bytes, with how much of it is used where that is known.
 pub fn limit(limit: Option<u64>, used: Option<u64>) -> String {
@@ -28,7 +33,7 @@ pub fn copies(info: &BucketInfo) -> Vec<(&'static str, String)> {
         let cluster = copies.cluster.clone();
         lines.extend(cluster.map(|cluster| ("cluster", cluster)));
         let leader = copies.leader.clone();
-        let leader = leader.unwrap_or_else(|| "NONE: it can't be written to".to_owned());
+        let leader = leader.unwrap_or_else(|| NO_LEADER.to_owned());
         lines.push(("leader", leader));
         lines.extend(
             copies
@@ -44,19 +49,26 @@ pub fn copies(info: &BucketInfo) -> Vec<(&'static str, String)> {
         };
         let heard = match inflow.last_heard {
             Some(time) => format!("heard of {} ago", figures::age(time)),
-            None => "NEVER HEARD OF".to_owned(),
+            None => NEVER_HEARD_OF.to_owned(),
         };
         lines.push(("comes from", format!("{}: {lag}, {heard}", inflow.name)));
     }
     lines
 }
 
+/// Whether a line of [`copies`] tells of something that is wrong.
+pub fn is_fault(words: &str) -> bool {
+    [NO_LEADER, NEVER_HEARD_OF, OFFLINE, BEHIND]
+        .iter()
+        .any(|fault| words.contains(fault))
+}
+
 fn follower(node: &Follower) -> String {
     let state = match (node.is_offline, node.is_current) {
-        (true, _) => "OFFLINE".to_owned(),
+        (true, _) => OFFLINE.to_owned(),
         (false, true) if node.lag == 0 => "up to date".to_owned(),
         (false, true) => format!("{} behind", figures::count(node.lag)),
-        (false, false) => format!("NOT UP TO DATE, {} behind", figures::count(node.lag)),
+        (false, false) => format!("{BEHIND}, {} behind", figures::count(node.lag)),
     };
     let heard = figures::age(node.last_heard);
     format!("{}: {state}, heard of {heard} ago", node.name)

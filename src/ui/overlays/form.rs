@@ -1,9 +1,9 @@
 //! A form: fields with a line each to type into. Knows nothing of what they mean.
 //!
 //! ```text
-//! │ history        5█
-//! │ ttl            1h
-//! │ storage        file            it stays where it was made
+//! │ ● history         5█
+//! │   ttl             1h
+//! │   storage         file  (fixed)
 //! ```
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -19,7 +19,7 @@ use crate::ui::viewport::Viewport;
 use crate::ui::widgets::input_line;
 
 /// How many columns the names of fields take.
-const LABEL: u16 = 16;
+const LABEL: u16 = 18;
 
 /// The fields, and where the keyboard is.
 #[derive(Debug)]

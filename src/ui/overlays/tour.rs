@@ -35,9 +35,9 @@ const STOPS: &[Stop] = &[
     Stop {
         screen: Screen::Browse,
         title: "Welcome",
-        words: "This is a demo: a file with sample buckets, and services that keep changing them. \
-                Nothing here can break anything. Enter shows you round, Esc leaves. :tour brings \
-                this back.",
+        words: "A look at each screen, which changes nothing. The demo is a file of its own with \
+                sample buckets and services that keep changing them. Enter shows you round, Esc \
+                leaves. :tour brings this back.",
     },
     Stop {
         screen: Screen::Browse,

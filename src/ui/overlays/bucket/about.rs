@@ -224,8 +224,11 @@ fn about(info: &BucketInfo, now: Millis) -> Vec<(String, Role)> {
         }
     }
     for (name, words) in facts::copies(info) {
-        let is_fault = words.contains("OFFLINE") || words.contains("NO");
-        let role = if is_fault { Role::Danger } else { Role::Text };
+        let role = if facts::is_fault(&words) {
+            Role::Danger
+        } else {
+            Role::Text
+        };
         fact(name, words, role);
     }
     lines
