@@ -29,6 +29,8 @@ Examples:
   kvscope                                       the console at the nats CLI's selected context
   kvscope --context prod-eu config              ... opened at a bucket
   kvscope --local app.db bucket add config --history 5
+  kvscope bucket edit config --ttl 7d --dry-run
+  kvscope bucket compact config --older-than 1d
   kvscope put config app.billing.limits @limits.json
   kvscope get config app.billing.limits --json
   kvscope update config app.billing.limits '{\"max\":2}' 8841

@@ -55,6 +55,7 @@ pub(super) async fn run(
     let config = &connection.config;
     let settings = Settings {
         given: in_words(&place),
+        contexts: connection.contexts.in_words(),
         bucket,
         key,
         theme: looks::theme(config, connection.no_color)?,
@@ -101,7 +102,13 @@ struct Places {
 impl Connector for Places {
     async fn places(&self) -> Vec<Target> {
         let contexts = self.connection.contexts.clone();
-        let names = tokio::task::spawn_blocking(move || contexts.names()).await;
+        let names = tokio::task::spawn_blocking(move || {
+            let (mut names, selected) = (contexts.names(), contexts.selected());
+            // The one that the nats CLI would take comes first; the others stay in their order.
+            names.sort_by_key(|name| Some(name) != selected.as_ref());
+            names
+        })
+        .await;
         let names = names.unwrap_or_default().into_iter();
         names.map(Target::Context).collect()
     }

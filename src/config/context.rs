@@ -2,6 +2,7 @@
 
 mod nsc;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -82,6 +83,25 @@ impl Contexts {
         let text = std::fs::read_to_string(self.dir.join("context.txt")).ok()?;
         let name = text.trim();
         (!name.is_empty()).then(|| name.to_owned())
+    }
+
+    /// What each context is for, by name: its description, and whether it is the selected one. A
+    /// context that can't be read has no words.
+    pub fn in_words(&self) -> BTreeMap<String, String> {
+        let selected = self.selected();
+        let words = |name: &String| {
+            let path = self.dir.join("context").join(format!("{name}.json"));
+            let text = std::fs::read(path).ok();
+            let fields = text.and_then(|text| serde_json::from_slice::<Fields>(&text).ok());
+            let mut words = fields.map_or_else(String::new, |fields| fields.description);
+            if Some(name) == selected.as_ref() {
+                let gap = if words.is_empty() { "" } else { " · " };
+                words = format!("the selected one{gap}{words}");
+            }
+            words
+        };
+        let names = self.names().into_iter();
+        names.map(|name| (name.clone(), words(&name))).collect()
     }
 
     /// Reads the context of that name, or from that file if it is the path of one.
@@ -326,13 +346,16 @@ mod tests {
     #[test]
     fn names_and_the_selected_one() {
         let (_dir, contexts) = contexts(&[
-            ("context/b.json", "{}"),
+            ("context/b.json", r#"{"description": "Production"}"#),
             ("context/a.json", "{}"),
             ("context/notes.txt", ""),
             ("context.txt", "b\n"),
         ]);
         assert_eq!(contexts.names(), ["a", "b"]);
         assert_eq!(contexts.selected().as_deref(), Some("b"));
+        let words = contexts.in_words();
+        assert_eq!(words["b"], "the selected one · Production");
+        assert_eq!(words["a"], "");
         let nothing = Contexts::new("/nowhere/at/all", "/");
         assert!(nothing.names().is_empty() && nothing.selected().is_none());
     }

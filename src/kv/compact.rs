@@ -37,7 +37,8 @@ pub struct Compacted {
     pub passed_over: u64,
 }
 
-/// Looks for the markers of a bucket, and tells those that are older than that at this time.
+/// Looks for the markers of a bucket, and tells those that are older than that at this time: a clock
+/// that is ahead of the store's takes them for older than they are.
 ///
 /// It reads the newest entry of every key, without values: a large bucket takes a moment.
 ///

@@ -258,7 +258,9 @@ impl Backend for NatsBackend {
         let name = &config.name;
         let info = bucket::stream_info(&self.session, name).await?;
         let before = to_bucket(&info, name)?.config;
-        check_history(config)?;
+        if before.history != config.history {
+            check_history(config)?;
+        }
         capabilities(&self.session)
             .settings
             .check_change(&before, config)?;

@@ -9,7 +9,7 @@ mod input;
 mod session;
 mod status;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use ratatui::Frame;
@@ -70,6 +70,8 @@ impl Screen {
 pub struct Settings {
     /// What the command line named, in words.
     pub given: String,
+    /// What is to be said of a context, by its name.
+    pub contexts: BTreeMap<String, String>,
     /// The bucket to open first.
     pub bucket: Option<String>,
     /// The key to select in it.
@@ -167,7 +169,7 @@ impl App {
             locks: Locks::default(),
             activity: Activity::default(),
             server: Server::default(),
-            connect: Connect::default(),
+            connect: Connect::new(settings.contexts),
             feeds: Feeds::default(),
             overlays: Vec::new(),
             deeds: Vec::new(),

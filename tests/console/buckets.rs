@@ -169,7 +169,7 @@ async fn a_look_at_a_bucket_and_compacting_it() {
     console.settle().await;
     let screen = console.screen();
     for words in [
-        "keys            3",
+        "keys            3, 1 of them deleted",
         "of 1000 B █░",
         "last write      revision 4",
     ] {

@@ -54,7 +54,10 @@ async fn a_context_is_one_command_away() {
         given: Ok(memory),
         others: vec![(Target::Context("prod-eu".to_owned()), away)],
     };
-    let mut console = Console::with(places, 120, 30, |_| {});
+    let mut console = Console::with(places, 120, 30, |settings| {
+        let words = "the selected one · Production".to_owned();
+        settings.contexts = [("prod-eu".to_owned(), words)].into();
+    });
     console.is_live().await;
     console.settle().await;
     // Its name is completed.
@@ -65,6 +68,12 @@ async fn a_context_is_one_command_away() {
     console.shows("elsewhere").await;
     assert!(!console.screen().contains("config"));
     run(&mut console, "ctx ");
+    console.settle().await;
+    assert!(
+        console
+            .line_with("prod-eu")
+            .contains("the selected one · Production")
+    );
     assert!(
         console.screen().contains("Where to?"),
         "{}",

@@ -113,6 +113,7 @@ impl Console {
         let (worker, deliveries) = Worker::new(Arc::new(places), Masks::default());
         let mut settings = Settings {
             given: "nats://127.0.0.1:4222".to_owned(),
+            contexts: std::collections::BTreeMap::new(),
             bucket: None,
             key: None,
             theme: Theme::built_in("plain").unwrap(),

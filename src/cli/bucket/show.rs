@@ -13,10 +13,8 @@ use crate::cli::text::sentence;
 use crate::kv::backend::{BucketInfo, Capabilities, Setting};
 use crate::kv::compact::survey;
 use crate::ui::bucket::{facts, shown};
+use crate::ui::overlays::bucket::QUICK_TO_COUNT;
 use crate::ui::text::figures;
-
-/// Up to so many keys, those that are deleted are counted without being asked to.
-const QUICK_TO_COUNT: u64 = 50_000;
 
 pub(super) async fn info(
     connection: &Connection,

@@ -205,3 +205,26 @@ fn bytes(name: &'static str, used: u64, limit: Option<u64>) -> Fact {
         value: FactValue::Bytes { used, limit },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_as_a_server_before_2_10_tells_it() {
+        let told = r#"{"type":"io.nats.jetstream.api.v1.account_info_response","memory":0,
+            "storage":80,"streams":2,"consumers":1,"limits":{"max_memory":-1,"max_storage":1024,
+            "max_streams":-1,"max_consumers":-1,"max_ack_pending":-1,"memory_max_stream_bytes":-1,
+            "storage_max_stream_bytes":-1,"max_bytes_required":false},
+            "api":{"total":1,"errors":0}}"#;
+        let account: Account = serde_json::from_str(told).unwrap();
+        assert_eq!((account.streams, account.storage), (2, 80));
+        let section = about_account(&account);
+        let on_disk = section.facts.iter().find(|fact| fact.name == "On disk");
+        let limited = FactValue::Bytes {
+            used: 80,
+            limit: Some(1024),
+        };
+        assert_eq!(on_disk.map(|fact| &fact.value), Some(&limited));
+    }
+}

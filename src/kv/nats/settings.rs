@@ -133,7 +133,8 @@ fn set_sources(config: &BucketConfig, stream: &mut Config) {
 /// Changes the stream of a bucket to these settings, and leaves alone what they don't speak of.
 pub(super) fn apply(config: &BucketConfig, stream: &mut Config) {
     stream.description = Some(config.description.clone()).filter(|text| !text.is_empty());
-    stream.max_messages_per_subject = i64::try_from(config.history).unwrap_or(i64::MAX);
+    // Everything is kept where another program set no limit.
+    stream.max_messages_per_subject = i64::try_from(config.history).unwrap_or(-1);
     stream.max_age = config.ttl.unwrap_or_default();
     stream.max_bytes = limit(config.max_bytes);
     stream.max_message_size = i32::try_from(limit(config.max_value_size)).unwrap_or(i32::MAX);
@@ -152,10 +153,12 @@ pub(super) fn apply(config: &BucketConfig, stream: &mut Config) {
     stream.subject_delete_marker_ttl = config.marker_ttl;
     // It can be allowed later, and never forbidden again.
     stream.allow_message_ttl |= config.marker_ttl.is_some();
-    stream.placement = (config.placement != Placement::default()).then(|| StreamPlacement {
-        cluster: config.placement.cluster.clone(),
-        tags: config.placement.tags.clone(),
-    });
+    if placement_of(stream) != config.placement {
+        stream.placement = (config.placement != Placement::default()).then(|| StreamPlacement {
+            cluster: config.placement.cluster.clone(),
+            tags: config.placement.tags.clone(),
+        });
+    }
     stream.republish = config.republish.as_ref().map(|republish| StreamRepublish {
         source: republish.source.clone(),
         destination: republish.destination.clone(),
@@ -197,13 +200,7 @@ pub(super) fn bucket_info(info: &Info) -> Option<BucketInfo> {
     };
     config.replicas = stream.num_replicas as u64;
     config.compression = is_compressed(stream);
-    config.placement = stream
-        .placement
-        .as_ref()
-        .map_or_else(Placement::default, |at| Placement {
-            cluster: at.cluster.clone().filter(|cluster| !cluster.is_empty()),
-            tags: at.tags.clone(),
-        });
+    config.placement = placement_of(stream);
     config.republish = stream.republish.as_ref().map(|republish| Republish {
         source: republish.source.clone(),
         destination: republish.destination.clone(),
@@ -232,6 +229,14 @@ pub(super) fn bucket_info(info: &Info) -> Option<BucketInfo> {
         .map(inflow)
         .collect();
     Some(bucket)
+}
+
+fn placement_of(stream: &Config) -> Placement {
+    let placement = stream.placement.as_ref();
+    placement.map_or_else(Placement::default, |at| Placement {
+        cluster: at.cluster.clone().filter(|cluster| !cluster.is_empty()),
+        tags: at.tags.clone(),
+    })
 }
 
 /// The nodes that keep a stream. A server that is alone has only itself to name.

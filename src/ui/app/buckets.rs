@@ -32,7 +32,12 @@ impl App {
             (Command::EditBucket, Some(bucket)) => Dialog::edit(bucket, &capabilities, &mut ctx),
             (Command::DeleteBucket, Some(bucket)) => Dialog::delete(bucket, &mut ctx),
             (Command::Compact, Some(bucket)) => Dialog::compact(bucket, &capabilities, &mut ctx),
-            (_, Some(bucket)) => Dialog::about(bucket, &capabilities, &mut ctx),
+            (_, Some(bucket)) => {
+                let mut infos = self.browse.bucket_infos().iter();
+                let keys = infos.find(|info| info.config.name == bucket);
+                let keys = keys.map(|info| info.keys);
+                Dialog::about(bucket, keys, &capabilities, &mut ctx)
+            }
         };
         self.overlays.push(Overlay::Bucket(Box::new(dialog)));
     }

@@ -26,6 +26,9 @@ use crate::ui::shown;
 use crate::ui::theme::Role;
 use crate::ui::widgets::wrapped;
 
+/// Up to so many keys, those that are deleted are counted without being asked to.
+pub const QUICK_TO_COUNT: u64 = 50_000;
+
 /// Something that the worker is to do to a bucket.
 #[derive(Debug, Clone, PartialEq)]
 pub enum BucketTask {
@@ -98,9 +101,18 @@ impl Dialog {
         Self::Settings(SettingsForm::edit(bucket, capabilities, ctx))
     }
 
-    /// A look at a bucket.
-    pub fn about(bucket: BucketName, capabilities: &Capabilities, ctx: &mut Context<'_>) -> Self {
-        Self::About(About::new(bucket, capabilities.read_only, ctx))
+    /// A look at a bucket of about so many keys, if that is known.
+    pub fn about(
+        bucket: BucketName,
+        keys: Option<u64>,
+        capabilities: &Capabilities,
+        ctx: &mut Context<'_>,
+    ) -> Self {
+        let mut about = About::new(bucket, capabilities.read_only, ctx);
+        if keys.is_some_and(|keys| keys <= QUICK_TO_COUNT) {
+            about.count(ctx);
+        }
+        Self::About(about)
     }
 
     /// The same, with what there is to compact.

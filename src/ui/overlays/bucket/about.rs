@@ -35,6 +35,9 @@ pub struct About {
     is_read_only: bool,
     info: Option<Result<BucketInfo, String>>,
     asked: RequestId,
+    /// Where the number of deleted keys comes from, and the number.
+    counting: Option<RequestId>,
+    deleted: Option<u64>,
     age: usize,
     stage: Stage,
 }
@@ -63,9 +66,17 @@ impl About {
             is_read_only,
             info: None,
             asked: ctx.request(|id| Effect::Bucket(id, task)),
+            counting: None,
+            deleted: None,
             age: USUAL_AGE,
             stage: Stage::Looking,
         }
+    }
+
+    /// Counts the keys that are deleted: for a bucket that is not too large for that.
+    pub(super) fn count(&mut self, ctx: &mut Context<'_>) {
+        let task = BucketTask::Survey(self.bucket.clone(), Duration::ZERO);
+        self.counting = Some(ctx.request(|id| Effect::Bucket(id, task)));
     }
 
     fn look(&mut self, ctx: &mut Context<'_>) {
@@ -112,6 +123,13 @@ impl About {
             };
             return true;
         }
+        if self.counting == Some(id) {
+            // Who may look at a bucket may perhaps not watch it: then it is not known.
+            if let Ok(BucketDone::Survey(found)) = answer {
+                self.deleted = Some(found.markers());
+            }
+            return true;
+        }
         let is_ours =
             matches!(self.stage, Stage::Counting(asked) | Stage::Acting(asked) if asked == id);
         if is_ours {
@@ -129,7 +147,7 @@ impl About {
         let mut lines = match &self.info {
             None => vec![("looking …".to_owned(), Role::Muted)],
             Some(Err(reason)) => vec![(reason.clone(), Role::Danger)],
-            Some(Ok(info)) => about(info, canvas.now),
+            Some(Ok(info)) => about(info, self.deleted, canvas.now),
         };
         self.about_markers(&mut lines);
         let title = format!("Bucket {}", self.bucket);
@@ -191,7 +209,7 @@ impl About {
 }
 
 /// The facts, a line each.
-fn about(info: &BucketInfo, now: Millis) -> Vec<(String, Role)> {
+fn about(info: &BucketInfo, deleted: Option<u64>, now: Millis) -> Vec<(String, Role)> {
     let mut lines = Vec::new();
     let mut fact = |name: &str, words: String, role| {
         if !words.is_empty() {
@@ -199,7 +217,9 @@ fn about(info: &BucketInfo, now: Millis) -> Vec<(String, Role)> {
         }
     };
     let config = &info.config;
-    fact("keys", figures::count(info.keys), Role::Text);
+    let gone = deleted.map(|deleted| format!(", {} of them deleted", figures::count(deleted)));
+    let keys = format!("{}{}", figures::count(info.keys), gone.unwrap_or_default());
+    fact("keys", keys, Role::Text);
     fact("entries", figures::count(info.entries), Role::Text);
     let size = figures::size(info.bytes);
     match config.max_bytes {
