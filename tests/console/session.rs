@@ -67,7 +67,7 @@ async fn a_context_is_one_command_away() {
     console.press("enter");
     console.shows("elsewhere").await;
     assert!(!console.screen().contains("config"));
-    run(&mut console, "ctx ");
+    run(&mut console, "ctx");
     console.settle().await;
     assert!(
         console
