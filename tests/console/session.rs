@@ -193,6 +193,12 @@ async fn a_newcomer_is_shown_round_and_can_leave_at_any_time() {
     console.shows("Welcome").await;
     console.press("q");
     assert!(!console.screen().contains("Welcome") && console.asked.is_empty());
+    // Whoever knows the keys just uses them.
+    let mut console = start();
+    console.shows("Welcome").await;
+    console.press("4");
+    let screen = console.screen();
+    assert!(screen.contains("This console") && !screen.contains("Welcome"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -35,6 +35,18 @@ impl App {
 
     fn key(&mut self, key: KeyEvent) {
         self.notice = None;
+        if let Some(Overlay::Tour(tour)) = self.overlays.last_mut() {
+            match tour.key(key) {
+                tour::Outcome::On(screen) => return self.go_to(screen),
+                tour::Outcome::Closed => {
+                    self.overlays.pop();
+                    return;
+                }
+                tour::Outcome::Passed => {
+                    self.overlays.pop();
+                }
+            }
+        }
         if let Some(overlay) = self.overlays.last_mut() {
             match overlay {
                 Overlay::Palette(palette) => {
@@ -50,12 +62,8 @@ impl App {
                     let outcome = dialog.key(key, &mut ctx);
                     self.breaking_did(&outcome);
                 }
-                Overlay::Tour(tour) => match tour.key(key) {
-                    tour::Outcome::On(screen) => self.go_to(screen),
-                    tour::Outcome::Closed => {
-                        self.overlays.pop();
-                    }
-                },
+                // It had its turn.
+                Overlay::Tour(_) => {}
                 Overlay::Bucket(dialog) => {
                     let mut ctx = context!(self);
                     let outcome = dialog.key(key, &mut ctx);

@@ -22,6 +22,8 @@ pub enum Outcome {
     On(Screen),
     /// It is over.
     Closed,
+    /// It is over, and the key is for what lies under it: whoever is at home needs no tour.
+    Passed,
 }
 
 /// One stop: where it is, what it is called, what there is to see.
@@ -86,18 +88,17 @@ impl Tour {
     /// Takes a key.
     pub fn key(&mut self, key: KeyEvent) -> Outcome {
         match (key.code, key.modifiers) {
-            (KeyCode::Esc | KeyCode::Char('q'), _)
-            | (KeyCode::Char('c'), KeyModifiers::CONTROL) => return Outcome::Closed,
-            (KeyCode::Enter | KeyCode::Right | KeyCode::Char(' ' | 'l'), _) => {
+            (KeyCode::Esc, _) | (KeyCode::Char('q'), KeyModifiers::NONE) => {
+                return Outcome::Closed;
+            }
+            (KeyCode::Enter | KeyCode::Right, _) => {
                 if self.at + 1 >= STOPS.len() {
                     return Outcome::Closed;
                 }
                 self.at += 1;
             }
-            (KeyCode::Left | KeyCode::Backspace | KeyCode::Char('h'), _) => {
-                self.at = self.at.saturating_sub(1);
-            }
-            _ => {}
+            (KeyCode::Left | KeyCode::Backspace, _) => self.at = self.at.saturating_sub(1),
+            _ => return Outcome::Passed,
         }
         Outcome::On(self.stop().screen)
     }
