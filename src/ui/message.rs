@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use crossterm::event::Event;
 
+use super::overlays::bucket::{BucketDone, BucketTask};
+use super::theme::Paint;
 use super::value::Document;
 use crate::kv::backend::{BucketInfo, Capabilities, Connection, Consistency, Overview};
 use crate::kv::lock::breaking::{BreakError, Broken, Manner, Pulse, Reset, Sight};
@@ -79,6 +81,8 @@ pub enum Reply {
     Reset(Result<Reset, BreakError>),
     /// All locks were written to a file.
     Snapshot(Result<Written, Error>),
+    /// What came of a task on a whole bucket.
+    Bucket(Result<BucketDone, Error>),
 }
 
 /// What a snapshot of all locks was written to.
@@ -153,6 +157,28 @@ pub struct Connected {
     pub address: String,
     /// What it can do.
     pub capabilities: Capabilities,
+    /// How it is to look, if the user said so.
+    pub brand: Option<Brand>,
+}
+
+/// What a user calls a place, so that production looks like production.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Brand {
+    /// Instead of the place's own name.
+    pub label: Option<String>,
+    /// Its colour.
+    pub paint: Option<Paint>,
+}
+
+/// Another choice of what is masked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MaskChange {
+    /// As the console began.
+    AsAtFirst,
+    /// These words too.
+    Also(Vec<String>),
+    /// These words and no others.
+    Only(Vec<String>),
 }
 
 /// A place that the console can go to.
@@ -199,6 +225,10 @@ pub enum Effect {
     Reset(RequestId, BucketName, Key, Revision),
     /// Write all locks to a file of this name, as a snapshot of the place that is called so.
     Snapshot(RequestId, PathBuf, String),
+    /// Mask other parts of values from now on.
+    Masks(MaskChange),
+    /// Do something to a whole bucket.
+    Bucket(RequestId, BucketTask),
     /// Put a text on the user's clipboard.
     Copy(String),
     /// Give the terminal back to the shell until it is continued.

@@ -125,6 +125,6 @@ impl App {
     pub(super) fn leave_deeds(&mut self) {
         self.deeds.clear();
         self.overlays
-            .retain(|overlay| !matches!(overlay, Overlay::Breaking(_)));
+            .retain(|overlay| !matches!(overlay, Overlay::Breaking(_) | Overlay::Bucket(_)));
     }
 }
