@@ -16,6 +16,7 @@ mod output;
 mod record;
 mod table;
 mod text;
+mod transfer;
 mod value;
 mod watch;
 mod write;
@@ -96,6 +97,8 @@ async fn run_command(
         Some(Command::Del(args)) => write::delete(connection, args, output).await,
         Some(Command::Purge(args)) => write::purge(connection, args, output).await,
         Some(Command::Watch(args)) => watch::run(connection, args, output).await,
+        Some(Command::Export(args)) => transfer::export(connection, args, output).await,
+        Some(Command::Import(args)) => transfer::import(connection, args, output).await,
         Some(Command::Lock(LockCommand::Run(args))) => {
             return lock::command(connection, args).await;
         }

@@ -20,6 +20,8 @@ mod locks;
 mod program;
 #[path = "support/nats.rs"]
 mod support;
+#[path = "cli/transfer.rs"]
+mod transfer;
 
 use std::path::Path;
 
@@ -180,6 +182,7 @@ fn output_that_can_not_be_written_is_a_failure() {
         &["get", "b", "k"],
         &["history", "b", "k", "--json"],
         &["watch", "b"],
+        &["export", "b"],
     ] {
         let full = std::fs::File::options().write(true).open("/dev/full");
         let mut command = place.command(words);

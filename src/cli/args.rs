@@ -5,6 +5,7 @@
     reason = "the texts are shown as help, just as they stand"
 )]
 
+mod data;
 mod lock;
 
 use std::ffi::OsString;
@@ -15,6 +16,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::connection::ConnectionArgs;
 
+pub(super) use data::{ExportArgs, ImportArgs};
 pub(super) use lock::{
     LockBreakArgs, LockCommand, LockExecArgs, LockLsArgs, LockRunArgs, LockShowArgs, LookArgs,
 };
@@ -109,6 +111,10 @@ pub enum Command {
     History(HistoryArgs),
     /// Show changes as they come, until Ctrl-C
     Watch(WatchArgs),
+    /// Write a bucket as lines of JSON
+    Export(ExportArgs),
+    /// Read such lines into a bucket
+    Import(ImportArgs),
     /// See who holds locks and who waits, run a command under a lock, break one
     #[command(subcommand)]
     Lock(LockCommand),

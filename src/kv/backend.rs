@@ -91,6 +91,20 @@ pub trait BucketBackend: fmt::Debug + Send + Sync {
 
     /// Watches keys. See [`Watch`] for what comes, and in which order.
     async fn watch(&self, options: WatchOptions) -> Result<Watch, Error>;
+
+    /// Puts entries that were read elsewhere behind those that are here, as they were there: with
+    /// their revisions, their times and their markers, and without an end to their lives. All of
+    /// them, or none.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where [`Capabilities::restores`] says no, and where a revision is not
+    /// above the one before it.
+    async fn restore(&self, _entries: Vec<Entry>) -> Result<(), Error> {
+        Err(Error::Unsupported {
+            what: "entries with the revisions and times that they had elsewhere",
+            reason: "only a file can hold them; a server gives its own".to_owned(),
+        })
+    }
 }
 
 /// Which copy of the data may answer a read.
@@ -197,6 +211,8 @@ pub struct Capabilities {
     pub max_history: u64,
     /// The largest value in bytes, where the place sets a limit.
     pub max_value_size: Option<u64>,
+    /// Entries from elsewhere can be put in place with the revisions and times that they had there.
+    pub restores: bool,
     /// The place is across a network: its distance is worth measuring, and lists of it go out of
     /// date without notice.
     pub remote: bool,
@@ -213,6 +229,7 @@ impl Capabilities {
             memory_storage: false,
             max_history: 64,
             max_value_size: None,
+            restores: false,
             remote: false,
             read_only: false,
         }

@@ -161,4 +161,9 @@ impl BucketBackend for FaultyBucket {
         self.faults.before_read("a watch").await?;
         cut::watch(Arc::clone(&self.inner), options, self.faults.link()).await
     }
+
+    async fn restore(&self, entries: Vec<Entry>) -> Result<(), Error> {
+        self.faults.before_read("restoring entries").await?;
+        self.inner.restore(entries).await
+    }
 }

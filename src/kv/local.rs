@@ -194,6 +194,7 @@ fn capabilities(engine: &Engine) -> Capabilities {
         entry_ttl: true,
         max_history: MAX_HISTORY,
         max_value_size: Some(MAX_VALUE_SIZE),
+        restores: true,
         read_only: engine.is_read_only(),
         ..Capabilities::minimal()
     }

@@ -77,6 +77,7 @@ impl Memory {
         memory_storage: true,
         max_history: 64,
         max_value_size: Some(1 << 20),
+        restores: false,
         remote: false,
         read_only: false,
     };

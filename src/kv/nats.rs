@@ -103,6 +103,7 @@ fn capabilities(session: &Session) -> Capabilities {
         memory_storage: true,
         max_history: MAX_HISTORY,
         max_value_size: Some((session.client.max_payload() as u64).saturating_sub(HEADERS)),
+        restores: false,
         remote: true,
         read_only: false,
     }

@@ -122,4 +122,8 @@ impl BucketBackend for ReadOnlyBucket {
     async fn watch(&self, options: WatchOptions) -> Result<Watch, Error> {
         self.0.watch(options).await
     }
+
+    async fn restore(&self, _entries: Vec<Entry>) -> Result<(), Error> {
+        refused(format!("restoring {}", self.name()))
+    }
 }

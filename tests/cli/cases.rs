@@ -5,7 +5,7 @@ use std::io::Read as _;
 use serde_json::{Value, json};
 
 use crate::program::{Place, Watching, on_terminal};
-use crate::{examples, locking, locks};
+use crate::{examples, locking, locks, transfer};
 
 type Case = (&'static str, fn(&Place));
 
@@ -23,6 +23,11 @@ const CASES: &[Case] = &[
     ("a closed pipe", closed_pipe),
     ("watch", watch),
     ("nothing raw on a terminal", terminal),
+    ("what is exported comes back", transfer::there_and_back),
+    ("what an import does in each mode", transfer::modes),
+    ("an import of history", transfer::history),
+    ("lines that are no export", transfer::bad_lines),
+    ("times to live are kept", transfer::times_to_live),
     ("locks are listed with their verdicts", locks::listing),
     (
         "a lock is shown with its queue and its past",
