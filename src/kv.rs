@@ -12,6 +12,7 @@ mod atomic;
 pub mod backend;
 #[cfg(feature = "testing")]
 pub mod conformance;
+pub mod doctor;
 mod entry;
 mod error;
 #[cfg(any(test, feature = "testing"))]

@@ -7,7 +7,7 @@
 //! [`kv`] is the engine: no terminal, no argument parser, no configuration file. A service links
 //! it alone with `default-features = false` and one or both of the features `nats` and `local`.
 //! The console (`ui`), the command line (`cli`) and the configuration (`config`) come with the
-//! feature `console`, which is on by default.
+//! feature `console`, which is on by default; so does `query`, which runs jq's language over values.
 //!
 //! # A service's configuration in a bucket
 //!
@@ -115,6 +115,8 @@ pub mod cli;
 #[cfg(feature = "console")]
 pub mod config;
 pub mod kv;
+#[cfg(feature = "console")]
+pub mod query;
 #[cfg(feature = "console")]
 pub mod ui;
 

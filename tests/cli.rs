@@ -10,6 +10,8 @@
 
 #[path = "cli/cases.rs"]
 mod cases;
+#[path = "cli/doctor.rs"]
+mod doctor;
 #[path = "cli/examples.rs"]
 mod examples;
 #[path = "cli/locking.rs"]
@@ -18,6 +20,8 @@ mod locking;
 mod locks;
 #[path = "cli/program.rs"]
 mod program;
+#[path = "cli/query.rs"]
+mod query;
 #[path = "support/nats.rs"]
 mod support;
 #[path = "cli/transfer.rs"]

@@ -35,6 +35,8 @@ mod pointer;
 mod scene;
 #[path = "console/screens.rs"]
 mod screens;
+#[path = "console/sifting.rs"]
+mod sifting;
 #[path = "console/sizes.rs"]
 mod sizes;
 #[path = "console/value.rs"]

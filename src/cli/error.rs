@@ -9,6 +9,7 @@ use crate::kv::lock::LockError;
 use crate::kv::lock::breaking::BreakError;
 use crate::kv::lock::diagnosis::span;
 use crate::kv::{Error, Key, Operation, Revision, WriteError, local};
+use crate::query::{GivenUp, QueryError};
 use crate::ui::keymap::KeymapError;
 use crate::ui::theme::ThemeError;
 
@@ -148,6 +149,15 @@ pub enum CliError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// The query makes no sense.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The query was not brought to an end.
+    #[error(transparent)]
+    QueryGivenUp(#[from] GivenUp),
+    /// The query can't be applied to the value.
+    #[error("the query can't be applied: {0}")]
+    QueryFailed(String),
     /// An import is not whole.
     #[error(transparent)]
     Import(ImportError),
@@ -183,7 +193,7 @@ impl CliError {
         let code = match self {
             // Whoever read our output has seen enough.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
-            Self::Usage(_) => 2,
+            Self::Usage(_) | Self::Query(_) => 2,
             Self::Config(error) if error.is_usage() => 2,
             Self::NoKey { .. } | Self::NoRevision { .. } | Self::NoLock { .. } => 3,
             Self::Break(BreakError::NoClaim { .. } | BreakError::NoKey { .. }) => 3,

@@ -4,6 +4,8 @@
 //! here is what differs between stores; sugar lives in [`Store`](super::Store). The suite in
 //! `kv::conformance` holds every backend and every wrapper to it.
 
+mod report;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -14,6 +16,8 @@ use time::OffsetDateTime;
 use tokio::sync::watch;
 
 use super::{BucketName, Entry, Error, Key, Revision, Watch, WatchOptions, WriteError};
+
+pub use report::{BucketReport, PlaceReport, Replica, Usage};
 
 /// A place that holds buckets: a server, or a file.
 ///
@@ -32,6 +36,11 @@ pub trait Backend: fmt::Debug + Send + Sync {
 
     /// What is known of the place, for people.
     async fn overview(&self) -> Result<Overview, Error>;
+
+    /// What the place says of itself beyond that, for `kv::doctor`.
+    async fn report(&self) -> Result<PlaceReport, Error> {
+        Ok(PlaceReport::default())
+    }
 
     /// The buckets, by name.
     async fn buckets(&self) -> Result<Vec<BucketInfo>, Error>;
@@ -91,6 +100,11 @@ pub trait BucketBackend: fmt::Debug + Send + Sync {
 
     /// Watches keys. See [`Watch`] for what comes, and in which order.
     async fn watch(&self, options: WatchOptions) -> Result<Watch, Error>;
+
+    /// What the place says of the bucket beyond that, for `kv::doctor`.
+    async fn report(&self) -> Result<BucketReport, Error> {
+        Ok(BucketReport::default())
+    }
 
     /// Puts entries that were read elsewhere behind those that are here, as they were there: with
     /// their revisions, their times and their markers, and without an end to their lives. All of

@@ -3,7 +3,7 @@
 //! - `connect`, `link`: the connection and its state. `request`: every question and its answer.
 //! - `settings`, `message`: buckets as streams, entries as messages.
 //! - `bucket`, `write`: reading and writing. `watch`, `consumer`, `continuity`: watching.
-//! - `overview`: the server, for people.
+//! - `overview`: the server, for people. `report`, `system`: what it says for `kv::doctor`.
 
 mod bucket;
 mod connect;
@@ -13,12 +13,15 @@ mod link;
 mod message;
 mod options;
 mod overview;
+mod report;
 mod request;
 mod settings;
+mod system;
 mod watch;
 mod write;
 
 pub use options::{Auth, NatsOptions, Secret, Tls};
+pub use system::sync_of_servers;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,6 +36,7 @@ use self::bucket::NatsBucket;
 use self::request::{ApiError, CallError, Lost, Session, description, refused};
 use super::backend::{
     Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Connection, Overview,
+    PlaceReport,
 };
 use super::{BucketName, Error};
 
@@ -148,6 +152,10 @@ impl Backend for NatsBackend {
 
     async fn overview(&self) -> Result<Overview, Error> {
         overview::overview(&self.session).await
+    }
+
+    async fn report(&self) -> Result<PlaceReport, Error> {
+        report::place(&self.session).await
     }
 
     async fn buckets(&self) -> Result<Vec<BucketInfo>, Error> {

@@ -4,12 +4,15 @@
 //! task of its own; those of a place that was left are aborted.
 
 mod breaking;
+mod doctor;
 mod locks;
 mod portions;
+mod sifting;
 
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -23,6 +26,7 @@ use super::message::{
 use super::value::{Document, Masks};
 use crate::kv::backend::{Backend, Consistency};
 use crate::kv::{BucketName, Error, Filter, Key, WatchFrom, WatchOptions};
+use crate::query::Query;
 
 /// Whoever knows how to get from a name to a backend: the command line.
 #[async_trait]
@@ -118,6 +122,8 @@ pub struct Worker {
     locks: Arc<locks::Slot>,
     replies: mpsc::UnboundedSender<Delivery>,
     batches: mpsc::Sender<Message>,
+    /// The `kvscope` that runs queries, if it is not this very program.
+    program: Option<PathBuf>,
 }
 
 impl Worker {
@@ -141,6 +147,7 @@ impl Worker {
             locks: Arc::new(locks),
             replies,
             batches,
+            program: None,
         };
         (
             worker,
@@ -150,6 +157,11 @@ impl Worker {
                 locks: LockReports(locks_out),
             },
         )
+    }
+
+    /// Queries are run by that `kvscope`: where the console is a part of another program.
+    pub fn queries_run_by(&mut self, program: PathBuf) {
+        self.program = Some(program);
     }
 
     /// Starts what an effect asks for. What concerns the terminal is not done here.
@@ -180,7 +192,14 @@ impl Worker {
                     Reply::Overview(backend.overview().await)
                 });
             }
+            Effect::Doctor(id) => {
+                let masks = Arc::clone(&self.masks);
+                self.ask(id, |backend| async move {
+                    Reply::Findings(doctor::look(&*backend, &masks).await)
+                });
+            }
             Effect::Watch(id, bucket, from) => self.watch(id, bucket, from),
+            Effect::Sift(id, bucket, query) => self.sift(id, bucket, query),
             Effect::Unwatch(id) => {
                 if let Some(task) = self.watches.remove(&id) {
                     task.abort();
@@ -327,6 +346,22 @@ impl Worker {
                 }
             }
             deliver(&replies, Message::WatchFailed(id, Error::Closed));
+        });
+        self.watches.insert(id, task);
+    }
+
+    fn sift(&mut self, id: WatchId, bucket: BucketName, query: Query) {
+        let Some(session) = &self.session else {
+            return;
+        };
+        let backend = Arc::clone(&session.backend);
+        let (replies, batches) = (self.replies.clone(), self.batches.clone());
+        let program = self.program.clone();
+        let task = self.tasks.spawn(async move {
+            let ended = sifting::run(id, &*backend, &bucket, query, program, &batches).await;
+            if let Err(ended) = ended {
+                deliver(&replies, Message::SiftingEnded(id, ended.to_string()));
+            }
         });
         self.watches.insert(id, task);
     }

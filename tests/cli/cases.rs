@@ -5,7 +5,7 @@ use std::io::Read as _;
 use serde_json::{Value, json};
 
 use crate::program::{Place, Watching, on_terminal};
-use crate::{examples, locking, locks, transfer};
+use crate::{doctor, examples, locking, locks, query, transfer};
 
 type Case = (&'static str, fn(&Place));
 
@@ -28,6 +28,9 @@ const CASES: &[Case] = &[
     ("an import of history", transfer::history),
     ("lines that are no export", transfer::bad_lines),
     ("times to live are kept", transfer::times_to_live),
+    ("keys are chosen by their values", query::choosing),
+    ("a query on one value", query::printing),
+    ("what is set dangerously is told", doctor::findings),
     ("locks are listed with their verdicts", locks::listing),
     (
         "a lock is shown with its queue and its past",

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::cli::transfer::Mode;
 
@@ -65,3 +65,72 @@ Examples:
   kvscope export config | kvscope --local copy.db import config --create
 
 Nothing is ever written over what others wrote meanwhile, in any mode.";
+
+/// What to look at.
+#[derive(Debug, Args)]
+#[command(after_help = DOCTOR)]
+pub struct DoctorArgs {
+    /// One bucket alone
+    pub bucket: Option<String>,
+    /// Also ask the servers when they write to the disk, by a context of the system account
+    #[arg(long, value_name = "NAME")]
+    pub system_context: Option<String>,
+    /// How many values of each bucket to look into
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub values: usize,
+}
+
+const DOCTOR: &str = "\
+Examples:
+  kvscope doctor
+  kvscope doctor locks --system-context sys
+  kvscope doctor --json | jq -r 'select(.severity == \"severe\") | .fix'
+
+Exit codes: 0 nothing is severe, 1 something is, others as everywhere.";
+
+/// What the process that runs a query is told.
+#[derive(Debug, Args)]
+pub struct QueryValuesArgs {
+    /// The query
+    pub query: String,
+    /// Also answer what the query gives
+    #[arg(long)]
+    pub texts: bool,
+}
+
+/// For which shell.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: Shell,
+}
+
+/// A shell that can be helped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// Bash
+    Bash,
+    /// Zsh
+    Zsh,
+    /// Fish
+    Fish,
+}
+
+impl Shell {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bash => "bash",
+            Self::Zsh => "zsh",
+            Self::Fish => "fish",
+        }
+    }
+}
+
+/// Where manual pages go.
+#[derive(Debug, Args)]
+pub struct ManArgs {
+    /// Write a page for every command into this folder, instead of the first to standard output
+    #[arg(long, value_name = "FOLDER")]
+    pub folder: Option<PathBuf>,
+}

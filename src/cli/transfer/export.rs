@@ -47,9 +47,10 @@ pub(in crate::cli) async fn run(
         info.keys
     };
     let progress = Progress::new("exported", filter.is_all().then_some(expected));
-    let from = match args.history {
-        true => WatchFrom::History,
-        false => WatchFrom::Newest,
+    let from = if args.history {
+        WatchFrom::History
+    } else {
+        WatchFrom::Newest
     };
     let watch = store.watch(WatchOptions::new(filter).from(from)).await?;
     let mut told = 0;

@@ -32,7 +32,7 @@ use crate::kv::{BucketName, Entry, Error, Key, Revision, Store, WriteError};
 const FLYING: usize = 1024;
 const FLYING_BYTES: usize = 16 << 20;
 /// How many entries are restored at once, and how many bytes of values, give or take one.
-const RESTORED: usize = 1000;
+const RESTORED: usize = 4096;
 const RESTORED_BYTES: usize = 8 << 20;
 /// How often it is kept how far it got.
 const KEEP_EVERY: Duration = Duration::from_secs(1);

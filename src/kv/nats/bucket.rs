@@ -13,8 +13,10 @@ use time::format_description::well_known::Rfc3339;
 
 use super::message::{Decoder, Place, Stored};
 use super::request::{CallError, Lost, Session, refused};
-use super::{capabilities, settings, watch};
-use crate::kv::backend::{BucketBackend, BucketInfo, Capabilities, Consistency, Write};
+use super::{capabilities, report, settings, watch};
+use crate::kv::backend::{
+    BucketBackend, BucketInfo, BucketReport, Capabilities, Consistency, Write,
+};
 use crate::kv::{BucketName, Entry, Error, Key, Revision, Watch, WatchOptions, WriteError};
 
 /// A bucket of a NATS server.
@@ -289,6 +291,10 @@ impl BucketBackend for NatsBucket {
 
     async fn watch(&self, options: WatchOptions) -> Result<Watch, Error> {
         watch::start(self.clone(), options).await
+    }
+
+    async fn report(&self) -> Result<BucketReport, Error> {
+        report::bucket(self).await
     }
 }
 

@@ -178,6 +178,11 @@ impl App {
             Command::Refresh => self.refresh(),
             Command::Theme => self.change_theme(argument),
             Command::Bucket => self.open_named_bucket(argument),
+            Command::Where => {
+                self.go_to(Screen::Browse);
+                let mut ctx = context!(self);
+                self.browse.sift(argument.unwrap_or_default(), &mut ctx);
+            }
             Command::Key => {
                 self.screen = Screen::Browse;
                 let mut ctx = context!(self);
