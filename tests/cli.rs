@@ -10,6 +10,8 @@
 
 #[path = "cli/cases.rs"]
 mod cases;
+#[path = "cli/completion.rs"]
+mod completion;
 #[path = "cli/doctor.rs"]
 mod doctor;
 #[path = "cli/examples.rs"]

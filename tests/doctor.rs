@@ -2,7 +2,7 @@
 //! that a place that is set up well has none.
 
 #![cfg(all(feature = "nats", feature = "local"))]
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic")]
 
 #[path = "support/nats.rs"]
 mod support;

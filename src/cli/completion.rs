@@ -50,20 +50,16 @@ fn grammar() -> Command {
 }
 
 fn with_names(command: Command) -> Command {
-    let ids: Vec<String> = command
-        .get_arguments()
-        .map(|argument| argument.get_id().to_string())
-        .collect();
-    let command = ids.into_iter().fold(command, |command, id| {
-        let completer = match id.as_str() {
+    let command = command.mut_args(|argument| {
+        let completer = match argument.get_id().as_str() {
             "bucket" => ArgValueCompleter::new(|current: &OsStr| named(current, buckets)),
             "key" | "filter" => ArgValueCompleter::new(|current: &OsStr| named(current, keys)),
             "context" | "system_context" => {
                 ArgValueCompleter::new(|current: &OsStr| named(current, contexts))
             }
-            _ => return command,
+            _ => return argument,
         };
-        command.mut_arg(id, |argument| argument.add(completer))
+        argument.add(completer)
     });
     command.mut_subcommands(with_names)
 }
@@ -91,10 +87,8 @@ where
     else {
         return Vec::new();
     };
-    let found = runtime.block_on(tokio::time::timeout(
-        PATIENCE,
-        names(asked, typed.to_owned()),
-    ));
+    let names = async { tokio::time::timeout(PATIENCE, names(asked, typed.to_owned())).await };
+    let found = runtime.block_on(names);
     let found = found.ok().flatten().unwrap_or_default();
     let mut found: Vec<String> = found
         .into_iter()
@@ -173,4 +167,12 @@ async fn keys(asked: Asked, typed: String) -> Option<Vec<String>> {
     drop(watch);
     asked.connection.close().await;
     Some(names)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_grammar_stays_whole() {
+        super::grammar().debug_assert();
+    }
 }

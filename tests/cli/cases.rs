@@ -5,7 +5,7 @@ use std::io::Read as _;
 use serde_json::{Value, json};
 
 use crate::program::{Place, Watching, on_terminal};
-use crate::{doctor, examples, locking, locks, query, transfer};
+use crate::{completion, doctor, examples, locking, locks, query, transfer};
 
 type Case = (&'static str, fn(&Place));
 
@@ -30,6 +30,8 @@ const CASES: &[Case] = &[
     ("times to live are kept", transfer::times_to_live),
     ("keys are chosen by their values", query::choosing),
     ("a query on one value", query::printing),
+    ("a shell is told names", completion::live_names),
+    ("manual pages", completion::pages),
     ("what is set dangerously is told", doctor::findings),
     ("locks are listed with their verdicts", locks::listing),
     (

@@ -1,5 +1,6 @@
 //! Export and import: on one place, from one to the other, and when something goes wrong.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
@@ -384,7 +385,7 @@ fn an_import_goes_on_where_it_was_stopped() {
     file.add("from", "3");
     let mut lines = String::new();
     for n in 0..60_000 {
-        lines.push_str(&format!("{{\"key\":\"k.{}\",\"value\":\"{n}\"}}\n", n / 2));
+        writeln!(lines, "{{\"key\":\"k.{}\",\"value\":\"{n}\"}}", n / 2).expect("a string");
     }
     server.add("to", "5");
     let state = server.home.path().join("state");
