@@ -23,7 +23,7 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 /// The most names that are offered.
 const NAMES: usize = 500;
 /// Where the engine looks for the shell that asks.
-const VARIABLE: &str = "COMPLETE";
+const VARIABLE: &str = "KVSCOPE_COMPLETE";
 
 /// Answers a shell that asks how a command line goes on, and ends the process; otherwise it does
 /// nothing.

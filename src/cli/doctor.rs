@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use crate::config::Place;
-use crate::kv::doctor::{Facts, Finding, Look, Severity, Synced, diagnose, gather};
+use crate::kv::doctor::{Facts, Finding, Look, Severity, Synced, counted, diagnose, gather};
 use crate::kv::{BucketName, Entry, Error, nats};
 use crate::ui::text::figures;
 use crate::ui::value::Masks;
@@ -111,11 +111,11 @@ fn summary(facts: &Facts, findings: &[Finding]) -> String {
         figures::count(buckets.map(|bucket| of(&bucket.looked)).sum())
     };
     format!(
-        "{} severe, {} warnings, {} notes; {} buckets and {} of {} values looked at",
+        "{} severe, {}, {}; {} and {} of {} values looked at",
         count(Severity::Severe),
-        count(Severity::Warning),
-        count(Severity::Note),
-        facts.buckets.len(),
+        counted(count(Severity::Warning), "warning"),
+        counted(count(Severity::Note), "note"),
+        counted(facts.buckets.len(), "bucket"),
         looked(|looked| looked.values),
         looked(|looked| looked.of),
     )

@@ -63,6 +63,14 @@ pub struct Finding {
     pub fix: Option<String>,
 }
 
+/// A number of things, in words.
+pub fn counted(number: usize, thing: &str) -> String {
+    match number {
+        1 => format!("1 {thing}"),
+        number => format!("{number} {thing}s"),
+    }
+}
+
 /// Everything that the checks find, the worst first.
 pub fn diagnose(facts: &Facts) -> Vec<Finding> {
     let mut findings: Vec<Finding> = checks::PLACE

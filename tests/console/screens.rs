@@ -117,10 +117,10 @@ async fn the_server_screen_tells_what_is_set_dangerously_and_the_fix() {
     console.settle().await;
     let screen = console.screen();
     for words in [
-        "Findings 1 severe · 1 warnings · 0 notes",
+        "Findings 1 severe · 1 warning · 0 notes",
         "✖ severe  locks: locks are kept in it, and it drops entries after 1 h",
         "→ kvscope bucket edit locks --ttl none",
-        "⚠ warning config: 1 values look like they hold secrets",
+        "⚠ warning config: 1 value with what looks like a secret in clear: db",
     ] {
         assert!(screen.contains(words), "{words}:\n{screen}");
     }

@@ -2,7 +2,7 @@
 
 use super::facts::{BucketFacts, Facts, PlaceFacts, Synced};
 use super::versions::{KNOWN, Version};
-use super::{Finding, Severity};
+use super::{Finding, Severity, counted};
 use crate::kv::backend::Storage;
 use crate::kv::lock::diagnosis::span;
 use crate::kv::lock::shizuku::ShizukuFault;
@@ -321,9 +321,8 @@ fn shizuku(bucket: &BucketFacts, _: &PlaceFacts) -> Option<Finding> {
         severity,
         "shizuku-fault",
         format!(
-            "{} of {} shizuku locks are at fault: {}{}",
-            faulty.len(),
-            bucket.shizuku.len(),
+            "of {} of shizuku services, at fault: {}{}",
+            counted(bucket.shizuku.len(), "lock"),
             names.join(", "),
             more(faulty.len()),
         ),
@@ -466,8 +465,8 @@ fn secrets(bucket: &BucketFacts, _: &PlaceFacts) -> Option<Finding> {
         Severity::Warning,
         "secrets",
         format!(
-            "{} values look like they hold secrets in clear{of}: {}{}",
-            bucket.secrets.len(),
+            "{} with what looks like a secret in clear{of}: {}{}",
+            counted(bucket.secrets.len(), "value"),
             names.join(", "),
             more(bucket.secrets.len()),
         ),

@@ -1,5 +1,6 @@
 //! Finding out what there is to judge by. Only reads, and not more than is asked for.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use crate::kv::{BucketName, Entry, Error, Filter, WatchEvent, WatchOptions};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How many locks are enough to know that there are some.
 const LOCKS: usize = 64;
+/// Values that are larger than this, in bytes, are not looked into.
+const LARGE: u64 = 256 << 10;
 
 /// The time of day by this machine's clock.
 pub type Clock = fn() -> OffsetDateTime;
@@ -103,51 +106,70 @@ async fn bucket(
         secrets: Vec::new(),
     };
     for prefix in [KEY_PREFIX, SESSION_PREFIX] {
-        let locks = Filter::new(format!("{prefix}>"))?;
-        let seen = entries(&handle, WatchOptions::new(locks).without_values(), LOCKS).await?;
-        facts.locks += seen.iter().filter(|entry| !entry.is_marker()).count() as u64;
+        let locks = WatchOptions::new(Filter::new(format!("{prefix}>"))?).without_values();
+        each(&handle, locks, LOCKS, |entry| {
+            facts.locks += u64::from(!entry.is_marker());
+        })
+        .await?;
     }
     let now = (look.clock)();
-    let seen = entries(&handle, WatchOptions::new(Filter::all()), look.values).await?;
-    facts.looked.values = seen.len() as u64;
-    for entry in seen.iter().filter(|entry| !entry.is_marker()) {
-        let key = entry.key.as_str();
-        if key.starts_with(KEY_PREFIX) || key.starts_with(SESSION_PREFIX) {
-            continue;
+    let mut looked = HashSet::new();
+    let options = WatchOptions::new(Filter::all());
+    each(&handle, options, look.values, |entry| {
+        if entry.size > LARGE {
+            return;
         }
-        let value = entry.value.as_deref().unwrap_or_default();
-        if let Some(record) = Shizuku::from_bytes(value) {
-            facts.shizuku.push(ShizukuRecord {
-                key: entry.key.clone(),
-                fault: record.fault(since_1970(entry.created), since_1970(now)),
-            });
-        } else if (look.is_secret)(entry) {
-            facts.secrets.push(entry.key.clone());
-        }
-    }
+        looked.insert(entry.key.clone());
+        judge(&entry, &mut facts, look, now);
+    })
+    .await?;
+    facts.looked.values = looked.len() as u64;
     Ok(facts)
 }
 
-/// The first entries that a watch tells, at most so many.
-async fn entries(
+/// Takes in an entry; what an earlier one of its key came to counts no more.
+fn judge(entry: &Entry, facts: &mut BucketFacts, look: &Look<'_>, now: OffsetDateTime) {
+    facts.shizuku.retain(|record| record.key != entry.key);
+    facts.secrets.retain(|key| *key != entry.key);
+    let key = entry.key.as_str();
+    let is_ours = key.starts_with(KEY_PREFIX) || key.starts_with(SESSION_PREFIX);
+    let Some(value) = entry.live_value().filter(|_| !is_ours) else {
+        return;
+    };
+    if let Some(record) = Shizuku::from_bytes(value) {
+        facts.shizuku.push(ShizukuRecord {
+            key: entry.key.clone(),
+            fault: record.fault(since_1970(entry.created), since_1970(now)),
+        });
+    } else if (look.is_secret)(entry) {
+        facts.secrets.push(entry.key.clone());
+    }
+}
+
+/// Hands on the first entries that a watch tells, at most so many.
+async fn each(
     bucket: &Arc<dyn BucketBackend>,
     options: WatchOptions,
     most: usize,
-) -> Result<Vec<Entry>, Error> {
+    mut take: impl FnMut(Entry),
+) -> Result<(), Error> {
     let watch = bucket.watch(options).await?;
-    let mut entries = Vec::new();
-    while entries.len() < most {
+    let mut taken = 0;
+    while taken < most {
         let event = tokio::time::timeout(PATIENCE, watch.next()).await;
         match event.map_err(|_| Error::NoAnswer {
             what: format!("reading {}", bucket.name()),
             after: PATIENCE,
         })? {
-            Some(WatchEvent::Entry(entry)) => entries.push(entry),
+            Some(WatchEvent::Entry(entry)) => {
+                taken += 1;
+                take(entry);
+            }
             Some(WatchEvent::Ready) | None => break,
             Some(WatchEvent::Interrupted { .. } | WatchEvent::Resumed { .. }) => {}
         }
     }
-    Ok(entries)
+    Ok(())
 }
 
 fn since_1970(time: OffsetDateTime) -> Duration {

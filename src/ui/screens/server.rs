@@ -5,7 +5,7 @@ use ratatui::text::Line;
 
 use crate::kv::Error;
 use crate::kv::backend::{BucketInfo, FactValue, Overview};
-use crate::kv::doctor::{Finding, Severity};
+use crate::kv::doctor::{Finding, Severity, counted};
 use crate::ui::canvas::{Canvas, Hit, Pane};
 use crate::ui::context::Context;
 use crate::ui::message::{Effect, RequestId};
@@ -189,7 +189,11 @@ impl Server {
                 let counts = [Severity::Severe, Severity::Warning, Severity::Note]
                     .map(|severity| findings.iter().filter(|f| f.severity == severity).count());
                 let [severe, warnings, notes] = counts;
-                let words = format!(" {severe} severe · {warnings} warnings · {notes} notes");
+                let words = format!(
+                    " {severe} severe · {} · {}",
+                    counted(warnings, "warning"),
+                    counted(notes, "note")
+                );
                 title.push(canvas.span(words, role_of(severe, warnings)));
                 if findings.is_empty() {
                     lines.push(Line::from(canvas.span("   nothing was found", Role::Muted)));
