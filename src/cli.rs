@@ -6,23 +6,29 @@
 
 mod args;
 mod bucket;
+mod choose;
+mod completion;
 mod connection;
 mod console;
 mod demo;
+mod doctor;
 mod edit;
 mod error;
 mod keys;
 mod lock;
+mod man;
 mod output;
 mod record;
 mod revert;
 mod table;
 mod text;
+mod transfer;
 mod value;
 mod watch;
 mod write;
 
 pub use args::{Cli, Command};
+pub use completion::complete_if_asked;
 pub use demo::{Demo, start as start_demo};
 pub use error::CliError;
 
@@ -73,6 +79,19 @@ async fn dispatch(cli: Cli, output: &mut Output) -> Result<ExitCode, CliError> {
     if let Some(Command::Lock(LockCommand::Exec(args))) = cli.command {
         return Ok(lock::become_command(args));
     }
+    if let Some(Command::QueryValues(args)) = cli.command {
+        crate::query::serve(&args.query, args.texts)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    match cli.command {
+        Some(Command::Completions(args)) => {
+            return completion::register(args.shell, output).map(|()| ExitCode::SUCCESS);
+        }
+        Some(Command::Man(args)) => {
+            return man::run(&args, output).map(|()| ExitCode::SUCCESS);
+        }
+        _ => {}
+    }
     let connection = Connection::new(&cli.global, Environment::Process)?;
     let result = run_command(&connection, cli.command, output).await;
     connection.close().await;
@@ -100,11 +119,19 @@ async fn run_command(
         Some(Command::Del(args)) => write::delete(connection, args, output).await,
         Some(Command::Purge(args)) => write::purge(connection, args, output).await,
         Some(Command::Watch(args)) => watch::run(connection, args, output).await,
+        Some(Command::Doctor(args)) => return doctor::run(connection, args, output).await,
+        Some(Command::Export(args)) => transfer::export(connection, args, output).await,
+        Some(Command::Import(args)) => transfer::import(connection, args, output).await,
         Some(Command::Lock(LockCommand::Run(args))) => {
             return lock::command(connection, args).await;
         }
         Some(Command::Lock(command)) => lock::run(connection, command, output).await,
-        Some(Command::External(_)) => Err(CliError::Usage(
+        Some(
+            Command::Completions(_)
+            | Command::Man(_)
+            | Command::QueryValues(_)
+            | Command::External(_),
+        ) => Err(CliError::Usage(
             "give a command, or a bucket to open".to_owned(),
         )),
     };

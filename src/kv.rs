@@ -13,6 +13,7 @@ pub mod backend;
 pub mod compact;
 #[cfg(feature = "testing")]
 pub mod conformance;
+pub mod doctor;
 mod entry;
 mod error;
 #[cfg(any(test, feature = "testing"))]

@@ -6,8 +6,9 @@
 //!
 //! [`kv`] is the engine: no terminal, no argument parser, no configuration file. A service links
 //! it alone with `default-features = false` and one or both of the features `nats` and `local`.
-//! The console (`ui`), the command line (`cli`), what both need for editing values safely ([`edit`])
-//! and the configuration (`config`) come with the feature `console`, which is on by default.
+//! The console (`ui`), the command line (`cli`), what both need for editing values safely ([`edit`]),
+//! for running jq's language over values ([`query`]) and the configuration (`config`) come with the
+//! feature `console`, which is on by default.
 //!
 //! # A service's configuration in a bucket
 //!
@@ -117,6 +118,8 @@ pub mod config;
 #[cfg(feature = "console")]
 pub mod edit;
 pub mod kv;
+#[cfg(feature = "console")]
+pub mod query;
 #[cfg(feature = "console")]
 pub mod ui;
 

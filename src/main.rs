@@ -24,6 +24,7 @@ fn main() -> ExitCode {
 
 fn start() -> color_eyre::Result<ExitCode> {
     color_eyre::install()?;
+    kvscope::cli::complete_if_asked();
     log_where_asked()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -12,8 +12,12 @@
 mod buckets;
 #[path = "cli/cases.rs"]
 mod cases;
+#[path = "cli/completion.rs"]
+mod completion;
 #[path = "cli/connecting.rs"]
 mod connecting;
+#[path = "cli/doctor.rs"]
+mod doctor;
 #[path = "cli/examples.rs"]
 mod examples;
 #[path = "cli/locking.rs"]
@@ -22,8 +26,12 @@ mod locking;
 mod locks;
 #[path = "cli/program.rs"]
 mod program;
+#[path = "cli/query.rs"]
+mod query;
 #[path = "support/nats.rs"]
 mod support;
+#[path = "cli/transfer.rs"]
+mod transfer;
 
 use std::path::Path;
 
@@ -190,6 +198,7 @@ fn output_that_can_not_be_written_is_a_failure() {
         &["get", "b", "k"],
         &["history", "b", "k", "--json"],
         &["watch", "b"],
+        &["export", "b"],
     ] {
         let full = std::fs::File::options().write(true).open("/dev/full");
         let mut command = place.command(words);

@@ -39,6 +39,8 @@ mod scene;
 mod screens;
 #[path = "console/session.rs"]
 mod session;
+#[path = "console/sifting.rs"]
+mod sifting;
 #[path = "console/sizes.rs"]
 mod sizes;
 #[path = "console/snapshot.rs"]

@@ -6,18 +6,24 @@
 )]
 
 mod bucket;
+mod data;
+mod examples;
 mod lock;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use super::connection::ConnectionArgs;
 
 pub(super) use bucket::{
     BucketAddArgs, BucketCommand, BucketCompactArgs, BucketEditArgs, BucketInfoArgs,
+};
+pub(super) use data::Shell;
+pub(super) use data::{
+    CompletionsArgs, DoctorArgs, ExportArgs, ImportArgs, ManArgs, QueryValuesArgs,
 };
 pub(super) use lock::{
     LockBreakArgs, LockCommand, LockExecArgs, LockLsArgs, LockRunArgs, LockShowArgs, LookArgs,
@@ -120,9 +126,22 @@ pub enum Command {
     History(HistoryArgs),
     /// Show changes as they come, until Ctrl-C
     Watch(WatchArgs),
+    /// Look for what is set dangerously, and say how to fix it
+    Doctor(DoctorArgs),
+    /// Write a bucket as lines of JSON
+    Export(ExportArgs),
+    /// Read such lines into a bucket
+    Import(ImportArgs),
     /// See who holds locks and who waits, run a command under a lock, break one
     #[command(subcommand)]
     Lock(LockCommand),
+    /// Print what a shell needs to complete commands, buckets and keys
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write all of them
+    Man(ManArgs),
+    /// Run a query over values on standard input: how this program calls itself.
+    #[command(hide = true)]
+    QueryValues(QueryValuesArgs),
     /// A bucket, and perhaps a key: the words of `open` without the word itself.
     #[command(external_subcommand)]
     External(Vec<OsString>),
@@ -152,6 +171,9 @@ pub struct LsArgs {
     pub bucket: Option<String>,
     /// Only keys that match: * stands for one token between dots, > for the rest
     pub filter: Option<String>,
+    /// Only keys for whose value this query, in the language of jq, gives something true
+    #[arg(long, value_name = "QUERY", conflicts_with = "all")]
+    pub query: Option<String>,
     /// Print the keys alone
     #[arg(short, long, conflicts_with = "json")]
     pub names: bool,
@@ -170,7 +192,10 @@ pub struct GetArgs {
     /// The entry at this revision, instead of the newest
     #[arg(long, value_name = "N")]
     pub revision: Option<u64>,
-    /// Exactly the value's bytes, even on a terminal
+    /// Print what this query, in the language of jq, gives for the value
+    #[arg(long, value_name = "QUERY", conflicts_with = "json")]
+    pub query: Option<String>,
+    /// Exactly the value's bytes, even on a terminal; of a query, strings without quotes
     #[arg(long, conflicts_with = "json")]
     pub raw: bool,
 }
@@ -282,10 +307,10 @@ pub struct WatchArgs {
     #[arg(long, conflicts_with_all = ["updates", "revision"])]
     pub history: bool,
     /// Only what is written from now on
-    #[arg(long, conflicts_with = "revision")]
+    #[arg(long, visible_alias = "updates-only", conflicts_with = "revision")]
     pub updates: bool,
     /// Begin at this revision
-    #[arg(long, value_name = "N")]
+    #[arg(long, visible_alias = "from", value_name = "N")]
     pub revision: Option<u64>,
     /// Leave out deletions
     #[arg(long)]
@@ -301,13 +326,22 @@ impl Cli {
     /// # Errors
     /// Faults in the command line, and requests for help or the version.
     pub fn read(mut arguments: Vec<OsString>) -> Result<Self, clap::Error> {
-        let cli = Self::try_parse_from(&arguments)?;
+        let parse = |arguments: &[OsString]| {
+            let matches = Self::grammar().try_get_matches_from(arguments)?;
+            Self::from_arg_matches(&matches)
+        };
+        let cli = parse(&arguments)?;
         let Some(Command::External(words)) = &cli.command else {
             return Ok(cli);
         };
         let before = arguments.len().saturating_sub(words.len());
         arguments.insert(before, "open".into());
-        Self::try_parse_from(&arguments)
+        parse(&arguments)
+    }
+
+    /// The whole grammar, with an example or two for each command.
+    pub(super) fn grammar() -> clap::Command {
+        examples::added_to(Self::command())
     }
 }
 
@@ -334,8 +368,7 @@ mod tests {
 
     #[test]
     fn the_grammar_is_whole() {
-        use clap::CommandFactory as _;
-        Cli::command().debug_assert();
+        Cli::grammar().debug_assert();
     }
 
     #[test]

@@ -9,11 +9,13 @@ use crate::config::ConfigError;
 use crate::kv::lock::LockError;
 use crate::kv::lock::breaking::BreakError;
 use crate::kv::lock::diagnosis::span;
-use crate::kv::{Error, Key, Operation, Revision, local};
+use crate::kv::{Error, Key, Operation, Revision, WriteError, local};
+use crate::query::{GivenUp, QueryError};
 use crate::ui::keymap::KeymapError;
 use crate::ui::theme::ThemeError;
 
 use super::text::sentence;
+use super::transfer::ImportError;
 
 /// Why a command did not do what was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -193,6 +195,26 @@ pub enum CliError {
         /// The limit in bytes.
         limit: u64,
     },
+    /// The query makes no sense.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// The query was not brought to an end.
+    #[error(transparent)]
+    QueryGivenUp(#[from] GivenUp),
+    /// The query can't be applied to the value.
+    #[error("the query can't be applied: {0}")]
+    QueryFailed(String),
+    /// An import is not whole.
+    #[error(transparent)]
+    Import(ImportError),
+    /// The bucket was made anew or lost entries while it was exported.
+    #[error(
+        "{bucket} was made anew, or lost entries, while it was exported: what was written is not whole"
+    )]
+    ExportBroken {
+        /// The bucket.
+        bucket: String,
+    },
     /// Standard output can't be written.
     #[error("the output can't be written: {0}")]
     Output(#[from] io::Error),
@@ -217,7 +239,7 @@ impl CliError {
         let code = match self.cause() {
             // Whoever read our output has seen enough.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
-            Self::Usage(_) => 2,
+            Self::Usage(_) | Self::Query(_) => 2,
             Self::Config(error) if error.is_usage() => 2,
             Self::NoKey { .. } | Self::NoRevision { .. } | Self::NoLock { .. } => 3,
             Self::Break(BreakError::NoClaim { .. } | BreakError::NoKey { .. }) => 3,
@@ -225,7 +247,12 @@ impl CliError {
             Self::Break(BreakError::Beats { .. }) => 4,
             Self::LockWait { .. } | Self::LockLost { .. } | Self::Lock(LockError::Lost(_)) => 5,
             Self::Engine(error) => code_of(error),
-            Self::BreakLeft => 130,
+            Self::Import(ImportError::Moved { .. }) => 4,
+            Self::Import(ImportError::Write {
+                error: WriteError::Failed(error),
+                ..
+            }) => code_of(error),
+            Self::BreakLeft | Self::Import(ImportError::Interrupted { .. }) => 130,
             Self::Lock(LockError::Store(error)) => code_of(error),
             _ => 1,
         };
@@ -258,6 +285,7 @@ impl CliError {
         Some(match self.cause() {
             Self::Engine(error) => hint_for(error)?.to_owned(),
             Self::Lock(LockError::Store(error)) => hint_for(error)?.to_owned(),
+            Self::Import(error) => error.hint()?.to_owned(),
             Self::LockWait {
                 bucket, resource, ..
             } => format!("`kvscope lock show {bucket} {resource}` tells who holds it."),

@@ -7,10 +7,12 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use crate::kv::{Entry, Error, Filter, Key, Operation, Revision, Store, WatchEvent, WatchOptions};
+use crate::query::Query;
 use crate::ui::text::{figures, visible, visible_bytes};
 
 use super::args::{GetArgs, HistoryArgs, LsArgs};
 use super::bucket;
+use super::choose::{self, Choice};
 use super::connection::Connection;
 use super::error::CliError;
 use super::output::Output;
@@ -23,7 +25,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a listing keeps of an entry: little, for there can be millions.
 #[derive(Debug, Clone, Copy)]
-struct Row {
+pub(super) struct Row {
     revision: Revision,
     created: OffsetDateTime,
     size: u64,
@@ -43,7 +45,22 @@ pub(super) async fn list(
         None => Filter::all(),
     };
     let store = connection.store(name).await?;
-    let rows = collect(&store, filter, args.all, connection.timeout()).await?;
+    let query = args.query.as_deref().map(Query::new).transpose()?;
+    let mut choice = match query {
+        Some(query) => Some(Choice::new(query)?),
+        None => None,
+    };
+    let rows = collect(
+        &store,
+        filter,
+        args.all,
+        connection.timeout(),
+        choice.as_mut(),
+    )
+    .await?;
+    if let Some(choice) = choice {
+        choice.tell();
+    }
     if output.is_json() {
         for (key, row) in &rows {
             output.record(&KeyRecord {
@@ -93,8 +110,10 @@ async fn collect(
     filter: Filter,
     with_markers: bool,
     timeout: Duration,
+    mut choice: Option<&mut Choice>,
 ) -> Result<BTreeMap<Key, Row>, CliError> {
-    let options = WatchOptions::new(filter).without_values();
+    let mut options = WatchOptions::new(filter);
+    options.values = choice.is_some();
     let watch = store.watch(options).await?;
     let mut rows = BTreeMap::new();
     // While the watch is interrupted, nothing comes until the store is back.
@@ -114,6 +133,9 @@ async fn collect(
             match event {
                 WatchEvent::Entry(entry) if entry.is_marker() && !with_markers => {
                     rows.remove(&entry.key);
+                    if let Some(choice) = &mut choice {
+                        choice.forget(&entry.key);
+                    }
                 }
                 WatchEvent::Entry(entry) => {
                     let row = Row {
@@ -122,9 +144,23 @@ async fn collect(
                         size: entry.size,
                         operation: entry.operation,
                     };
-                    rows.insert(entry.key, row);
+                    match &mut choice {
+                        Some(choice) => {
+                            // What an earlier entry of the key came to counts no more.
+                            rows.remove(&entry.key);
+                            choice.offer(entry, row, &mut rows).await?;
+                        }
+                        None => {
+                            rows.insert(entry.key, row);
+                        }
+                    }
                 }
-                WatchEvent::Ready => return Ok(rows),
+                WatchEvent::Ready => {
+                    if let Some(choice) = &mut choice {
+                        choice.decide(&mut rows).await?;
+                    }
+                    return Ok(rows);
+                }
                 WatchEvent::Interrupted { .. } => {
                     interrupted.get_or_insert_with(Instant::now);
                 }
@@ -166,6 +202,9 @@ pub(super) async fn get(
     let Some(value) = entry.live_value() else {
         return Err(no_key(Some((entry.operation, entry.revision))));
     };
+    if let Some(query) = &args.query {
+        return choose::print(query, value.clone(), args.raw, output).await;
+    }
     if output.is_json() {
         return output.record(&EntryRecord::new(&args.bucket, &entry));
     }

@@ -60,10 +60,7 @@ impl Output {
 
     /// Writes an object for programs.
     pub(super) fn record(&mut self, record: &impl Serialize) -> Result<(), CliError> {
-        let mut serializer = serde_json::Serializer::with_formatter(&mut self.writer, SafeJson);
-        record.serialize(&mut serializer).map_err(io::Error::from)?;
-        self.writer.write_all(b"\n")?;
-        Ok(())
+        Ok(write_record(&mut self.writer, record)?)
     }
 
     /// Writes these very bytes.
@@ -108,4 +105,11 @@ impl Output {
     pub(super) fn flush(&mut self) -> Result<(), CliError> {
         Ok(self.writer.flush()?)
     }
+}
+
+/// Writes an object for programs, in a line of its own.
+pub(super) fn write_record(writer: &mut impl io::Write, record: &impl Serialize) -> io::Result<()> {
+    let mut serializer = serde_json::Serializer::with_formatter(&mut *writer, SafeJson);
+    record.serialize(&mut serializer)?;
+    writer.write_all(b"\n")
 }

@@ -124,13 +124,13 @@ fn clock(time: OffsetDateTime) -> String {
 }
 
 /// Tells something beside the output.
-fn note(text: &str) {
+pub(super) fn note(text: &str) {
     // Where there is no standard error, there is nobody to tell.
     let _ = writeln!(std::io::stderr(), "kvscope: {}", visible(text));
 }
 
 /// Ends when somebody wants this process to stop.
-fn interruption() -> Result<impl Future<Output = ()>, CliError> {
+pub(super) fn interruption() -> Result<impl Future<Output = ()>, CliError> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

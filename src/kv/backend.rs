@@ -4,6 +4,7 @@
 //! here is what differs between stores; sugar lives in [`Store`](super::Store). The suite in
 //! `kv::conformance` holds every backend and every wrapper to it.
 
+mod report;
 mod settings;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,8 @@ pub use self::settings::{
     Availability, Copies, Follower, Inflow, Offered, Origin, Placement, Reason, Republish, Setting,
 };
 use super::{BucketName, Entry, Error, Key, Notices, Revision, Watch, WatchOptions, WriteError};
+
+pub use report::{BucketReport, PlaceReport, Replica, Usage};
 
 /// A place that holds buckets: a server, or a file.
 ///
@@ -38,6 +41,11 @@ pub trait Backend: fmt::Debug + Send + Sync {
 
     /// What is known of the place, for people.
     async fn overview(&self) -> Result<Overview, Error>;
+
+    /// What the place says of itself beyond that, for `kv::doctor`.
+    async fn report(&self) -> Result<PlaceReport, Error> {
+        Ok(PlaceReport::default())
+    }
 
     /// The buckets, by name.
     async fn buckets(&self) -> Result<Vec<BucketInfo>, Error>;
@@ -104,6 +112,25 @@ pub trait BucketBackend: fmt::Debug + Send + Sync {
 
     /// Watches keys. See [`Watch`] for what comes, and in which order.
     async fn watch(&self, options: WatchOptions) -> Result<Watch, Error>;
+
+    /// What the place says of the bucket beyond that, for `kv::doctor`.
+    async fn report(&self) -> Result<BucketReport, Error> {
+        Ok(BucketReport::default())
+    }
+
+    /// Puts entries that were read elsewhere behind those that are here, as they were there: with
+    /// their revisions, their times and their markers, and without an end to their lives. All of
+    /// them, or none.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] where [`Capabilities::restores`] says no, and where a revision is not
+    /// above the one before it.
+    async fn restore(&self, _entries: Vec<Entry>) -> Result<(), Error> {
+        Err(Error::Unsupported {
+            what: "entries with the revisions and times that they had elsewhere",
+            reason: "only a file can hold them; a server gives its own".to_owned(),
+        })
+    }
 
     /// Listens for what is told under a name with [`BucketBackend::notify`]. `None` where processes
     /// can tell each other nothing but by the keys of the bucket.
@@ -223,6 +250,8 @@ pub struct Capabilities {
     pub max_history: u64,
     /// The largest value in bytes, where the place sets a limit.
     pub max_value_size: Option<u64>,
+    /// Entries from elsewhere can be put in place with the revisions and times that they had there.
+    pub restores: bool,
     /// The place is across a network: its distance is worth measuring, and lists of it go out of
     /// date without notice.
     pub remote: bool,
@@ -243,6 +272,7 @@ impl Capabilities {
             settings: Offered::minimal(),
             max_history: 64,
             max_value_size: None,
+            restores: false,
             remote: false,
             read_only: false,
             as_of: None,

@@ -17,8 +17,8 @@ use tokio::sync::watch;
 
 pub use self::faults::{Faults, Odds, WriteFault};
 use super::backend::{
-    Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Connection, Consistency,
-    Overview, Write,
+    Backend, BucketBackend, BucketConfig, BucketInfo, BucketReport, Capabilities, Connection,
+    Consistency, Overview, PlaceReport, Write,
 };
 use super::{BucketName, Entry, Error, Key, Notices, Revision, Watch, WatchOptions, WriteError};
 
@@ -58,6 +58,11 @@ impl Backend for Faulty {
     async fn overview(&self) -> Result<Overview, Error> {
         self.faults.before_read("an overview").await?;
         self.inner.overview().await
+    }
+
+    async fn report(&self) -> Result<PlaceReport, Error> {
+        self.faults.before_read("a report").await?;
+        self.inner.report().await
     }
 
     async fn buckets(&self) -> Result<Vec<BucketInfo>, Error> {
@@ -166,6 +171,16 @@ impl BucketBackend for FaultyBucket {
     async fn watch(&self, options: WatchOptions) -> Result<Watch, Error> {
         self.faults.before_read("a watch").await?;
         cut::watch(Arc::clone(&self.inner), options, self.faults.link()).await
+    }
+
+    async fn report(&self) -> Result<BucketReport, Error> {
+        self.faults.before_read("a report").await?;
+        self.inner.report().await
+    }
+
+    async fn restore(&self, entries: Vec<Entry>) -> Result<(), Error> {
+        self.faults.before_read("restoring entries").await?;
+        self.inner.restore(entries).await
     }
 
     async fn listen(&self, name: &str) -> Result<Option<Notices>, Error> {

@@ -198,6 +198,7 @@ fn capabilities(engine: &Engine) -> Capabilities {
         settings: buckets::SETTINGS,
         max_history: MAX_HISTORY,
         max_value_size: Some(MAX_VALUE_SIZE),
+        restores: true,
         read_only: engine.is_read_only(),
         as_of: engine.file().taken(),
         ..Capabilities::minimal()

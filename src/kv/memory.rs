@@ -101,6 +101,7 @@ impl Memory {
             .with_fixed(Setting::Storage, Reason::StaysWhereMade),
         max_history: 64,
         max_value_size: Some(1 << 20),
+        restores: false,
         remote: false,
         read_only: false,
         as_of: None,

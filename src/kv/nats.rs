@@ -3,7 +3,7 @@
 //! - `connect`, `link`: the connection and its state. `request`: every question and its answer.
 //! - `settings`, `message`: buckets as streams, entries as messages.
 //! - `bucket`, `write`: reading and writing. `watch`, `consumer`, `continuity`: watching.
-//! - `overview`: the server, for people.
+//! - `overview`: the server, for people. `report`, `system`: what it says for `kv::doctor`.
 
 mod bucket;
 mod connect;
@@ -14,12 +14,15 @@ mod message;
 mod notices;
 mod options;
 mod overview;
+mod report;
 mod request;
 mod settings;
+mod system;
 mod watch;
 mod write;
 
 pub use options::{Auth, NatsOptions, Secret, Tls};
+pub use system::sync_of_servers;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,7 +37,7 @@ use self::bucket::NatsBucket;
 use self::request::{ApiError, CallError, Lost, Session, description, refused};
 use super::backend::{
     Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Connection, Offered, Overview,
-    Reason, Setting,
+    PlaceReport, Reason, Setting,
 };
 use super::{BucketName, Error};
 
@@ -107,6 +110,7 @@ fn capabilities(session: &Session) -> Capabilities {
         settings: offered(session, is_clustered),
         max_history: MAX_HISTORY,
         max_value_size: Some((session.client.max_payload() as u64).saturating_sub(HEADERS)),
+        restores: false,
         remote: true,
         read_only: false,
         as_of: None,
@@ -186,6 +190,10 @@ impl Backend for NatsBackend {
 
     async fn overview(&self) -> Result<Overview, Error> {
         overview::overview(&self.session).await
+    }
+
+    async fn report(&self) -> Result<PlaceReport, Error> {
+        report::place(&self.session).await
     }
 
     async fn buckets(&self) -> Result<Vec<BucketInfo>, Error> {

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::backend::{
-    Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Change, Connection,
-    Consistency, Overview, Write,
+    Backend, BucketBackend, BucketConfig, BucketInfo, BucketReport, Capabilities, Change,
+    Connection, Consistency, Overview, PlaceReport, Write,
 };
 use super::{BucketName, Entry, Error, Key, Notices, Revision, Watch, WatchOptions, WriteError};
 
@@ -50,6 +50,10 @@ impl<B: Backend + ?Sized> Backend for ReadOnly<B> {
 
     async fn overview(&self) -> Result<Overview, Error> {
         self.0.overview().await
+    }
+
+    async fn report(&self) -> Result<PlaceReport, Error> {
+        self.0.report().await
     }
 
     async fn buckets(&self) -> Result<Vec<BucketInfo>, Error> {
@@ -126,6 +130,14 @@ impl BucketBackend for ReadOnlyBucket {
 
     async fn watch(&self, options: WatchOptions) -> Result<Watch, Error> {
         self.0.watch(options).await
+    }
+
+    async fn report(&self) -> Result<BucketReport, Error> {
+        self.0.report().await
+    }
+
+    async fn restore(&self, _entries: Vec<Entry>) -> Result<(), Error> {
+        refused(format!("restoring {}", self.name()))
     }
 
     async fn listen(&self, name: &str) -> Result<Option<Notices>, Error> {

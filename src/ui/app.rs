@@ -202,6 +202,14 @@ impl App {
             Message::Reply(id, reply) => self.reply(id, reply),
             Message::Watch(id, batch) => self.watched(id, &batch),
             Message::WatchFailed(id, error) => self.watch_failed(id, &error),
+            Message::Sifted(id, sifted) => {
+                let mut ctx = context!(self);
+                self.browse.sifted(id, &sifted, &mut ctx);
+            }
+            Message::SiftingEnded(id, reason) => {
+                let mut ctx = context!(self);
+                self.browse.sifting_ended(id, reason, &mut ctx);
+            }
             Message::Locks(report) => {
                 if let Some(Overlay::Breaking(dialog)) = self.overlays.last_mut() {
                     dialog.seen(&report.report.locks);
@@ -303,6 +311,7 @@ impl App {
             }
             Reply::Entry(answer) => self.browse.read(id, answer, &mut ctx),
             Reply::Overview(answer) => self.server.answer(id, answer),
+            Reply::Findings(answer) => self.server.examined(id, answer),
             Reply::Timeline(answer) => self.locks.read_past(id, answer),
             Reply::Sight(_) | Reply::Killed(_) | Reply::Broken(_) | Reply::Reset(_) => {
                 self.breaking_went_on(id, reply);
@@ -473,8 +482,9 @@ impl App {
 
     /// Opens a bucket, as if it had been chosen in the list.
     fn open_bucket(&mut self, bucket: &BucketName) {
-        self.browse.open(bucket, self.now);
         let mut ctx = context!(self);
+        self.browse.show_all(&mut ctx);
+        self.browse.open(bucket, self.now);
         self.feeds.open(bucket, &mut ctx);
     }
 

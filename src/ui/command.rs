@@ -38,6 +38,8 @@ pub enum Command {
     Pause,
     /// Filter the rows, or find in the value.
     Filter,
+    /// Show keys whose value a query matches.
+    Where,
     /// Show masked secrets, or mask them.
     Reveal,
     /// Go to a context.
@@ -274,6 +276,7 @@ pub const COMMANDS: &[Spec] = {
         row(C::CopyValue, "copy-value", "copy", "Copy the value", &[Keys, Entry]),
         row(C::CopyKey, "copy-key", "", "Copy the key's name", &[Keys, Entry, Locks, Activity]),
         row(C::Reveal, "reveal", "reveal", "Show masked secrets, or mask them again", &[Keys, Entry]),
+        taking(Optional("QUERY"), row(C::Where, "where", "", "Show keys for whose value a query in the language of jq gives something true (.replicas > 3); without one, all again", &[])),
         taking(Needed("NAME"), row(C::Bucket, "bucket", "", "Open a bucket by its name", &[])),
         taking(Needed("NAME"), row(C::Key, "key", "", "Select a key by its name", &[])),
         taking(Needed("ID"), row(C::Session, "session", "", "Show everything that the process of a session holds and waits for", &[])),

@@ -14,11 +14,13 @@ use super::overlays::bucket::{BucketDone, BucketTask};
 use super::theme::Paint;
 use super::value::Document;
 use crate::kv::backend::{BucketInfo, Capabilities, Connection, Consistency, Overview};
+use crate::kv::doctor::Finding;
 use crate::kv::lock::breaking::{BreakError, Broken, Manner, Pulse, Reset, Sight};
 use crate::kv::lock::observer::Report;
 use crate::kv::lock::record::Claim;
 use crate::kv::lock::timeline::Timeline;
 use crate::kv::{BucketName, Entry, Error, Key, Revision, WatchEvent, WatchFrom};
+use crate::query::Query;
 
 /// A moment in milliseconds since 1970, UTC.
 pub type Millis = i64;
@@ -42,6 +44,10 @@ pub enum Message {
     Watch(WatchId, Vec<WatchEvent>),
     /// A watch could not be begun, or is over.
     WatchFailed(WatchId, Error),
+    /// What a filter over values brought.
+    Sifted(WatchId, Sifted),
+    /// A filter over values looks no further, for this reason.
+    SiftingEnded(WatchId, String),
     /// How it stands with all locks.
     Locks(Arc<LockReport>),
     /// The connection changed its state.
@@ -52,6 +58,19 @@ pub enum Message {
     Resumed,
     /// Leave: the terminal went away, or somebody asked by a signal.
     Terminate,
+}
+
+/// What a filter over values brought: events of a watch in which only what matches is there.
+#[derive(Debug)]
+pub struct Sifted {
+    /// The events.
+    pub events: Vec<WatchEvent>,
+    /// How many values were looked at.
+    pub looked: u64,
+    /// How many of them are none that the query can be applied to.
+    pub unfit: u64,
+    /// With how many of them it did not come to an end.
+    pub stopped: u64,
 }
 
 /// The answer to a request.
@@ -69,6 +88,8 @@ pub enum Reply {
     Ping(Result<Duration, Error>),
     /// What is known of the place.
     Overview(Result<Overview, Error>),
+    /// What is set dangerously.
+    Findings(Result<Vec<Finding>, Error>),
     /// The past of a lock.
     Timeline(Result<Timeline, Error>),
     /// What breaking a lock would do.
@@ -209,8 +230,12 @@ pub enum Effect {
     Ping(RequestId),
     /// Ask what is known of the place.
     Overview(RequestId),
+    /// Look for what is set dangerously.
+    Doctor(RequestId),
     /// Watch a bucket without values.
     Watch(WatchId, BucketName, WatchFrom),
+    /// Watch the keys of a bucket whose value a query matches.
+    Sift(WatchId, BucketName, Query),
     /// End a watch.
     Unwatch(WatchId),
     /// Observe the locks of these buckets from now on, and of no others.

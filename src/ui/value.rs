@@ -19,6 +19,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 
+use crate::kv::Entry;
 use rows::{Cut, Row, Why};
 
 use crate::edit::json::Json;
@@ -84,6 +85,21 @@ pub struct Document {
     /// For each long row, where some of its columns begin.
     anchors: HashMap<usize, Vec<draw::Anchor>>,
     widest: OnceLock<usize>,
+}
+
+impl Masks {
+    /// Whether an entry holds something that looks like a secret, and is not empty.
+    pub fn find_in(&self, entry: &Entry) -> bool {
+        let Some(value) = entry.live_value() else {
+            return false;
+        };
+        let is_secret = self.is_secret(entry.key.as_str());
+        let document = Document::new(value.clone(), self, is_secret);
+        document
+            .secrets
+            .iter()
+            .any(|secret| !matches!(value[secret.clone()].trim_ascii(), b"" | b"\"\"" | b"null"))
+    }
 }
 
 impl Document {

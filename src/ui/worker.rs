@@ -5,13 +5,16 @@
 
 mod breaking;
 mod buckets;
+mod doctor;
 mod locks;
 mod portions;
+mod sifting;
 mod snapshot;
 
 use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -26,6 +29,7 @@ use super::message::{
 use super::value::{Document, Masks};
 use crate::kv::backend::{Backend, Consistency};
 use crate::kv::{BucketName, Error, Filter, Key, WatchFrom, WatchOptions};
+use crate::query::Query;
 
 /// Whoever knows how to get from a name to a backend: the command line.
 #[async_trait]
@@ -125,6 +129,8 @@ pub struct Worker {
     locks: Arc<locks::Slot>,
     replies: mpsc::UnboundedSender<Delivery>,
     batches: mpsc::Sender<Message>,
+    /// The `kvscope` that runs queries, if it is not this very program.
+    program: Option<PathBuf>,
 }
 
 impl Worker {
@@ -150,6 +156,7 @@ impl Worker {
             locks: Arc::new(locks),
             replies,
             batches,
+            program: None,
         };
         (
             worker,
@@ -159,6 +166,11 @@ impl Worker {
                 locks: LockReports(locks_out),
             },
         )
+    }
+
+    /// Queries are run by that `kvscope`: where the console is a part of another program.
+    pub fn queries_run_by(&mut self, program: PathBuf) {
+        self.program = Some(program);
     }
 
     /// Starts what an effect asks for. What concerns the terminal is not done here.
@@ -189,7 +201,14 @@ impl Worker {
                     Reply::Overview(backend.overview().await)
                 });
             }
+            Effect::Doctor(id) => {
+                let masks = Arc::clone(&self.masks);
+                self.ask(id, |backend| async move {
+                    Reply::Findings(doctor::look(&*backend, &masks).await)
+                });
+            }
             Effect::Watch(id, bucket, from) => self.watch(id, bucket, from),
+            Effect::Sift(id, bucket, query) => self.sift(id, bucket, query),
             Effect::Unwatch(id) => {
                 if let Some(task) = self.watches.remove(&id) {
                     task.abort();
@@ -358,6 +377,22 @@ impl Worker {
                 }
             }
             deliver(&replies, Message::WatchFailed(id, Error::Closed));
+        });
+        self.watches.insert(id, task);
+    }
+
+    fn sift(&mut self, id: WatchId, bucket: BucketName, query: Query) {
+        let Some(session) = &self.session else {
+            return;
+        };
+        let backend = Arc::clone(&session.backend);
+        let (replies, batches) = (self.replies.clone(), self.batches.clone());
+        let program = self.program.clone();
+        let task = self.tasks.spawn(async move {
+            let ended = sifting::run(id, &*backend, &bucket, query, program, &batches).await;
+            if let Err(ended) = ended {
+                deliver(&replies, Message::SiftingEnded(id, ended.to_string()));
+            }
         });
         self.watches.insert(id, task);
     }

@@ -5,7 +5,9 @@ use std::io::Read as _;
 use serde_json::{Value, json};
 
 use crate::program::{Place, Watching, on_terminal};
-use crate::{buckets, examples, locking, locks};
+use crate::{
+    buckets, completion, doctor, examples, locking, locks, query, transfer,
+};
 
 type Case = (&'static str, fn(&Place));
 
@@ -28,6 +30,16 @@ const CASES: &[Case] = &[
     ("a closed pipe", closed_pipe),
     ("watch", watch),
     ("nothing raw on a terminal", terminal),
+    ("what is exported comes back", transfer::there_and_back),
+    ("what an import does in each mode", transfer::modes),
+    ("an import of history", transfer::history),
+    ("lines that are no export", transfer::bad_lines),
+    ("times to live are kept", transfer::times_to_live),
+    ("keys are chosen by their values", query::choosing),
+    ("a query on one value", query::printing),
+    ("a shell is told names", completion::live_names),
+    ("manual pages", completion::pages),
+    ("what is set dangerously is told", doctor::findings),
     ("locks are listed with their verdicts", locks::listing),
     (
         "a lock is shown with its queue and its past",

@@ -200,13 +200,18 @@ impl Watching {
 
     /// Ends it as Ctrl-C does, and gives what it told beside its output.
     pub(crate) fn interrupt_and_read(self) -> (Option<i32>, String) {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-INT", &id]).status();
-        assert!(sent.expect("kill runs").success());
+        interrupt(&self.child);
         let output = self.child.wait_with_output().expect("the program ends");
         let told = String::from_utf8(output.stderr).expect("text");
         (output.status.code(), told)
     }
+}
+
+/// Tells the program to end, as Ctrl-C does.
+pub(crate) fn interrupt(child: &Child) {
+    let id = child.id().to_string();
+    let sent = Command::new("kill").args(["-INT", &id]).status();
+    assert!(sent.expect("kill runs").success());
 }
 
 /// What the program shows on a terminal.

@@ -1,7 +1,7 @@
 //! Activity, Server, help, the palette, themes, and the way between them.
 
 use kvscope::kv::Key;
-use kvscope::kv::backend::Write;
+use kvscope::kv::backend::{Backend as _, Write};
 use kvscope::ui::command::{COMMANDS, Scope};
 use kvscope::ui::message::Effect;
 use ratatui::style::{Color, Style};
@@ -99,6 +99,36 @@ async fn activity_follows_its_end_until_the_user_moves_and_keeps_the_latest() {
     assert!(now[0].contains(" 31 "), "{now:?}\nbefore: {top:?}");
     console.press("G");
     assert!(feed(&console).last().unwrap().contains("many.9989"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_server_screen_tells_what_is_set_dangerously_and_the_fix() {
+    let (memory, config) = store(&[("db", r#"{"password": "hunter2"}"#)]).await;
+    let locks = bucket(&*memory, "locks").await;
+    let record = r#"{"v":1,"next":0,"q":[]}"#;
+    locks.put("_lock.a", record).await.unwrap();
+    let mut settings = locks.info().await.unwrap().config;
+    settings.ttl = Some(std::time::Duration::from_secs(3600));
+    memory.change_bucket(&settings).await.unwrap();
+    let mut console = Console::on(memory, 100, 40);
+    console.is_live().await;
+    console.settle().await;
+    console.press("4");
+    console.settle().await;
+    let screen = console.screen();
+    for words in [
+        "Findings 1 severe · 1 warning · 0 notes",
+        "✖ severe  locks: locks are kept in it, and it drops entries after 1 h",
+        "→ kvscope bucket edit locks --ttl none",
+        "⚠ warning config: 1 value with what looks like a secret in clear: db",
+    ] {
+        assert!(screen.contains(words), "{words}:\n{screen}");
+    }
+    assert!(!screen.contains("hunter2"));
+    // Asked again, it tells what is so now.
+    config.delete("db", None).await.unwrap();
+    console.press("ctrl-r");
+    console.shows("1 severe · 0 warnings").await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -110,7 +110,8 @@ impl Console {
         (width, height): (u16, u16),
         change: impl FnOnce(&mut Settings),
     ) -> Self {
-        let (worker, deliveries) = Worker::new(Arc::new(places), Masks::default());
+        let (mut worker, deliveries) = Worker::new(Arc::new(places), Masks::default());
+        worker.queries_run_by(env!("CARGO_BIN_EXE_kvscope").into());
         let mut settings = Settings {
             given: "nats://127.0.0.1:4222".to_owned(),
             contexts: std::collections::BTreeMap::new(),

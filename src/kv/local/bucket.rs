@@ -8,8 +8,8 @@ use bytes::Bytes;
 use super::buckets::is_entry_ttl;
 use super::engine::Engine;
 use super::feed::Feed;
-use super::read;
 use super::write::forget_key;
+use super::{read, write};
 use crate::kv::backend::{BucketBackend, BucketInfo, Capabilities, Change, Consistency, Write};
 use crate::kv::{
     BucketName, Entry, Error, Key, Notices, Revision, Watch, WatchOptions, WriteError,
@@ -105,6 +105,15 @@ impl BucketBackend for LocalBucket {
         let (engine, name) = (Arc::clone(&self.engine), self.name.clone());
         let feed = Feed::begin(engine, name, options, sender).await?;
         Ok(watch.fed_by(tokio::spawn(feed.run())))
+    }
+
+    async fn restore(&self, entries: Vec<Entry>) -> Result<(), Error> {
+        let name = self.name.clone();
+        self.engine
+            .change(format!("restoring {name}"), move |connection| {
+                write::restore(connection, &name, &entries)
+            })
+            .await
     }
 
     async fn listen(&self, _: &str) -> Result<Option<Notices>, Error> {

@@ -7,9 +7,9 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use super::MAX_VALUE_SIZE;
 use super::fault::{Fault, WriteFault};
 use super::read::{bucket, number_of, operation_of};
-use super::schema::{BucketRow, count, moment, nanoseconds, now, stored};
+use super::schema::{BucketRow, count, instant, moment, nanoseconds, now, stored};
 use crate::kv::backend::{Change, Write};
-use crate::kv::{BucketName, Error, Operation, Revision};
+use crate::kv::{BucketName, Entry, Error, Operation, Revision};
 
 /// The most expired keys that are dropped in one transaction.
 const REAP_KEYS: usize = 500;
@@ -437,13 +437,26 @@ fn append(
     bucket: &mut BucketRow,
     new: &New<'_>,
 ) -> rusqlite::Result<Revision> {
-    let is_first = Head::find(transaction, bucket.id, new.key)?.is_none();
     let revision = Revision(bucket.info.last_revision.0 + 1);
-    let size = new.value.len() as u64;
     let lifetime = [new.ttl, bucket.info.config.ttl]
         .into_iter()
         .flatten()
         .min();
+    let expires = lifetime.map(|lifetime| new.now.saturating_add(nanoseconds(lifetime)));
+    insert(transaction, bucket, new, revision, expires)?;
+    Ok(revision)
+}
+
+/// Writes an entry at a revision behind all others.
+fn insert(
+    transaction: &Connection,
+    bucket: &mut BucketRow,
+    new: &New<'_>,
+    revision: Revision,
+    expires: Option<i64>,
+) -> rusqlite::Result<()> {
+    let is_first = Head::find(transaction, bucket.id, new.key)?.is_none();
+    let size = new.value.len() as u64;
     transaction
         .prepare_cached(
             "INSERT INTO entry
@@ -458,7 +471,7 @@ fn append(
             number_of(new.operation),
             stored(size),
             new.ttl.map(nanoseconds),
-            lifetime.map(|lifetime| new.now.saturating_add(nanoseconds(lifetime))),
+            expires,
             new.value,
         ])?;
     let info = &mut bucket.info;
@@ -467,7 +480,46 @@ fn append(
     info.entries += 1;
     info.bytes += size + new.key.len() as u64;
     info.keys += u64::from(is_first);
-    Ok(revision)
+    Ok(())
+}
+
+/// Puts entries in place as they were elsewhere, in one transaction. They don't expire any more:
+/// what has run out since is just what somebody wants to see.
+pub(super) fn restore(
+    connection: &mut Connection,
+    name: &BucketName,
+    entries: &[Entry],
+) -> Result<(), Fault> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut bucket = bucket(&transaction, name)?;
+    let kept = bucket.info.config.history.saturating_sub(1);
+    for entry in entries {
+        let last = bucket.info.last_revision;
+        if entry.revision <= last {
+            return Err(Fault::Engine(Error::Unsupported {
+                what: "an entry from before those that are there",
+                reason: format!("the bucket {name} is at revision {last} already"),
+            }));
+        }
+        let key = entry.key.as_str();
+        let is_purge = matches!(entry.operation, Operation::Purge | Operation::Expire);
+        trim(
+            &transaction,
+            &mut bucket,
+            key,
+            if is_purge { 0 } else { kept },
+        )?;
+        let new = New {
+            key,
+            operation: entry.operation,
+            value: entry.value.as_deref().unwrap_or_default(),
+            ttl: entry.ttl,
+            now: instant(entry.created),
+        };
+        insert(&transaction, &mut bucket, &new, entry.revision, None)?;
+    }
+    bucket.save_counts(&transaction)?;
+    Ok(transaction.commit()?)
 }
 
 #[cfg(test)]

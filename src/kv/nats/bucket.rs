@@ -14,8 +14,10 @@ use time::format_description::well_known::Rfc3339;
 
 use super::message::{Decoder, Place, Stored};
 use super::request::{CallError, Lost, Session, refused};
-use super::{capabilities, settings, watch};
-use crate::kv::backend::{BucketBackend, BucketInfo, Capabilities, Consistency, Write};
+use super::{capabilities, report, settings, watch};
+use crate::kv::backend::{
+    BucketBackend, BucketInfo, BucketReport, Capabilities, Consistency, Write,
+};
 use crate::kv::{
     BucketName, Entry, Error, Key, Notices, Revision, Watch, WatchOptions, WriteError,
 };
@@ -315,6 +317,10 @@ impl BucketBackend for NatsBucket {
 
     async fn watch(&self, options: WatchOptions) -> Result<Watch, Error> {
         watch::start(self.clone(), options).await
+    }
+
+    async fn report(&self) -> Result<BucketReport, Error> {
+        report::bucket(self).await
     }
 
     async fn listen(&self, name: &str) -> Result<Option<Notices>, Error> {

@@ -14,12 +14,12 @@ use crate::kv::backend::{Connection, Fact, FactValue, Overview, Section};
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Account {
-    memory: u64,
-    storage: u64,
-    streams: u64,
-    consumers: u64,
+    pub(super) memory: u64,
+    pub(super) storage: u64,
+    pub(super) streams: u64,
+    pub(super) consumers: u64,
     domain: Option<String>,
-    limits: Limits,
+    pub(super) limits: Limits,
     #[serde(rename = "api")]
     requests: Requests,
 }
@@ -27,15 +27,15 @@ pub(super) struct Account {
 /// What an account may have at most; below zero where there is no limit.
 #[derive(Debug, Deserialize)]
 #[serde(default)]
-struct Limits {
+pub(super) struct Limits {
     #[serde(rename = "max_memory")]
-    memory: i64,
+    pub(super) memory: i64,
     #[serde(rename = "max_storage")]
-    storage: i64,
+    pub(super) storage: i64,
     #[serde(rename = "max_streams")]
-    streams: i64,
+    pub(super) streams: i64,
     #[serde(rename = "max_consumers")]
-    consumers: i64,
+    pub(super) consumers: i64,
 }
 
 impl Default for Limits {

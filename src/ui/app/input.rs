@@ -208,6 +208,11 @@ impl App {
             | Command::AboutBucket
             | Command::Compact => self.open_bucket_dialog(command),
             Command::Bucket => self.open_named_bucket(argument),
+            Command::Where => {
+                self.go_to(Screen::Browse);
+                let mut ctx = context!(self);
+                self.browse.sift(argument.unwrap_or_default(), &mut ctx);
+            }
             Command::Key => {
                 self.screen = Screen::Browse;
                 let mut ctx = context!(self);

@@ -12,6 +12,7 @@ mod columns;
 mod entry;
 mod keys;
 mod layout;
+mod sifted;
 
 use crossterm::event::KeyEvent;
 use ratatui::layout::{Position, Rect};
@@ -22,11 +23,12 @@ use self::keys::Keys;
 use self::layout::Layout;
 use crate::kv::backend::BucketInfo;
 use crate::kv::{BucketName, Error, Key, WatchEvent};
+use crate::query::Query;
 use crate::ui::canvas::{Canvas, Pane};
 use crate::ui::command::{Command, Scope};
 use crate::ui::context::{Context, copy};
 use crate::ui::filter::Typed;
-use crate::ui::message::{Millis, OpenEntry, RequestId};
+use crate::ui::message::{Effect, Millis, OpenEntry, RequestId, Sifted, WatchId};
 use crate::ui::viewport::Step;
 
 /// The screen.
@@ -268,6 +270,50 @@ impl Browse {
         self.look_at_selection(ctx);
     }
 
+    /// Shows only keys whose value the query matches; with an empty one, all again.
+    pub fn sift(&mut self, query: &str, ctx: &mut Context<'_>) {
+        self.show_all(ctx);
+        let Some(keys) = self.keys.as_mut().filter(|_| !query.trim().is_empty()) else {
+            return;
+        };
+        match Query::new(query) {
+            Ok(query) => {
+                let (bucket, asked) = (keys.bucket.clone(), query.clone());
+                let id = ctx.watch(|id| Effect::Sift(id, bucket, asked));
+                keys.sift(id, query);
+                self.focus = Focus::Keys;
+            }
+            Err(error) => ctx.warn(error.to_string()),
+        }
+        self.look_at_selection(ctx);
+    }
+
+    /// Ends the filter over values.
+    pub fn show_all(&mut self, ctx: &mut Context<'_>) {
+        let ended = self.keys.as_mut().and_then(Keys::show_all);
+        if let Some(id) = ended {
+            ctx.effect(Effect::Unwatch(id));
+            self.look_at_selection(ctx);
+        }
+    }
+
+    /// A filter over values brought something.
+    pub fn sifted(&mut self, id: WatchId, sifted: &Sifted, ctx: &mut Context<'_>) {
+        if let Some(keys) = &mut self.keys {
+            keys.sifted(id, sifted, ctx.now);
+        }
+        self.look_at_selection(ctx);
+    }
+
+    /// A filter over values looks no further.
+    pub fn sifting_ended(&mut self, id: WatchId, reason: String, ctx: &mut Context<'_>) {
+        if let Some(keys) = &mut self.keys
+            && keys.sifting_ended(id, &reason)
+        {
+            ctx.warn(reason);
+        }
+    }
+
     /// A watch could not be begun.
     pub fn watch_failed(&mut self, bucket: &BucketName, error: &Error, now: Millis) {
         if let Some(keys) = self.keys.as_mut().filter(|keys| keys.bucket == *bucket) {
@@ -448,7 +494,7 @@ impl Browse {
         }
     }
 
-    /// Esc: the filter goes first, then the pane.
+    /// Esc: the filters go first, then the pane.
     fn back(&mut self, ctx: &mut Context<'_>) {
         if let Some(line) = self.filter_line()
             && !line.text().is_empty()
@@ -456,6 +502,9 @@ impl Browse {
             line.set("");
             self.filter_changed(ctx);
             return;
+        }
+        if self.focus == Focus::Keys && self.keys.as_ref().is_some_and(Keys::is_sifted) {
+            return self.show_all(ctx);
         }
         self.focus = match self.focus {
             Focus::Entry => Focus::Keys,
@@ -505,6 +554,7 @@ impl Browse {
 
     /// Selects a key by its name, and opens what hides it.
     pub fn select_key(&mut self, key: &str, ctx: &mut Context<'_>) {
+        self.show_all(ctx);
         if let Some(keys) = &mut self.keys {
             keys.wish_for(key);
             self.focus = Focus::Keys;

@@ -5,6 +5,7 @@ use ratatui::text::Line;
 
 use crate::kv::Error;
 use crate::kv::backend::{BucketInfo, FactValue, Overview};
+use crate::kv::doctor::{Finding, Severity, counted};
 use crate::ui::bucket::facts;
 use crate::ui::canvas::{Canvas, Hit, Pane};
 use crate::ui::context::Context;
@@ -14,12 +15,16 @@ use crate::ui::shown;
 use crate::ui::text::figures;
 use crate::ui::theme::Role;
 use crate::ui::viewport::{Step, Viewport};
+use crate::ui::widgets::wrapped;
 
 /// The screen.
 #[derive(Debug)]
 pub struct Server {
     overview: Remote<Overview>,
     asked: Option<RequestId>,
+    /// What is set dangerously.
+    findings: Remote<Vec<Finding>>,
+    examining: Option<RequestId>,
     /// Which lines are in sight.
     pub viewport: Viewport,
 }
@@ -29,6 +34,8 @@ impl Default for Server {
         Self {
             overview: Remote::Idle,
             asked: None,
+            findings: Remote::Idle,
+            examining: None,
             viewport: Viewport::default(),
         }
     }
@@ -40,6 +47,18 @@ impl Server {
         if self.asked.is_none() {
             self.overview.ask();
             self.asked = Some(ctx.request(Effect::Overview));
+        }
+        if self.examining.is_none() {
+            self.findings.ask();
+            self.examining = Some(ctx.request(Effect::Doctor));
+        }
+    }
+
+    /// Takes what was found, if it was asked for.
+    pub fn examined(&mut self, id: RequestId, answer: Result<Vec<Finding>, Error>) {
+        if self.examining == Some(id) {
+            self.examining = None;
+            self.findings.answer(answer);
         }
     }
 
@@ -54,6 +73,7 @@ impl Server {
     /// The connection is down: what is shown is what was known.
     pub fn interrupted(&mut self) {
         self.overview.age();
+        self.findings.age();
     }
 
     /// Scrolls.
@@ -117,6 +137,10 @@ impl Server {
                 .iter()
                 .map(|(name, value)| fact(name, value.clone())),
         );
+        lines.push(Line::default());
+        lines.extend(self.findings(canvas, width));
+        lines.push(Line::default());
+        lines.push(title("Place"));
         match &self.overview {
             Remote::Idle | Remote::Loading => {
                 lines.push(Line::from(canvas.span("   asking …", Role::Muted)));
@@ -154,6 +178,90 @@ impl Server {
         }
         lines
     }
+}
+
+impl Server {
+    /// What is set dangerously, the worst first, each with why and the fix.
+    fn findings(&self, canvas: &Canvas<'_, '_>, width: usize) -> Vec<Line<'static>> {
+        let mut title = vec![canvas.span(" Findings", Role::Title)];
+        let mut lines = Vec::new();
+        match &self.findings {
+            Remote::Idle | Remote::Loading => {
+                lines.push(Line::from(canvas.span("   looking …", Role::Muted)));
+            }
+            Remote::Failed(reason) => {
+                let reason = format!("   {}", shown::plain(reason));
+                lines.push(Line::from(canvas.span(reason, Role::Danger)));
+            }
+            Remote::Ready(findings) | Remote::Stale(findings) => {
+                if self.findings.is_stale() {
+                    title.push(canvas.span(" from before the outage", Role::Warning));
+                }
+                let counts = [Severity::Severe, Severity::Warning, Severity::Note]
+                    .map(|severity| findings.iter().filter(|f| f.severity == severity).count());
+                let [severe, warnings, notes] = counts;
+                let words = format!(
+                    " {severe} severe · {} · {}",
+                    counted(warnings, "warning"),
+                    counted(notes, "note")
+                );
+                title.push(canvas.span(words, role_of(severe, warnings)));
+                if findings.is_empty() {
+                    lines.push(Line::from(canvas.span("   nothing was found", Role::Muted)));
+                }
+                for finding in findings {
+                    lines.extend(finding_lines(canvas, finding, width));
+                }
+            }
+        }
+        lines.insert(0, Line::from(title));
+        lines
+    }
+}
+
+fn role_of(severe: usize, warnings: usize) -> Role {
+    match (severe, warnings) {
+        (0, 0) => Role::Muted,
+        (0, _) => Role::Warning,
+        _ => Role::Danger,
+    }
+}
+
+fn finding_lines(canvas: &Canvas<'_, '_>, finding: &Finding, width: usize) -> Vec<Line<'static>> {
+    let (mark, role) = match finding.severity {
+        Severity::Severe => ("✖", Role::Danger),
+        Severity::Warning => ("⚠", Role::Warning),
+        Severity::Note => ("·", Role::Muted),
+    };
+    let place = match &finding.bucket {
+        Some(bucket) => format!("{bucket}: "),
+        None => String::new(),
+    };
+    let what = format!("{place}{}", finding.what);
+    let room = width.saturating_sub(13).max(20);
+    let mut lines = Vec::new();
+    for (at, part) in wrapped(&shown::plain(&what), room).into_iter().enumerate() {
+        let head = match at {
+            0 => format!("   {mark} {:<7} ", finding.severity.as_str()),
+            _ => " ".repeat(13),
+        };
+        lines.push(Line::from(vec![
+            canvas.span(head, role),
+            canvas.span(part, Role::Text),
+        ]));
+    }
+    let more = [
+        Some(finding.why.to_owned()),
+        finding.fix.as_ref().map(|fix| format!("→ {fix}")),
+    ];
+    for (text, role) in more.into_iter().flatten().zip([Role::Muted, Role::KeyHint]) {
+        let text = shown::plain(&text);
+        for part in wrapped(&text, room) {
+            let part = format!("{}{part}", " ".repeat(13));
+            lines.push(Line::from(canvas.span(part, role)));
+        }
+    }
+    lines
 }
 
 fn in_words(value: &FactValue) -> String {

@@ -6,12 +6,14 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 use super::columns::Columns;
+use super::sifted::Sifting;
 use crate::kv::{BucketName, Error, Key, Revision, WatchEvent};
+use crate::query::Query as Sought;
 use crate::ui::canvas::{Canvas, Hit, Pane};
 use crate::ui::command::Command;
 use crate::ui::filter::FilterLine;
 use crate::ui::index::{KeyIndex, Layout, Query, Sort, SortBy, Summary};
-use crate::ui::message::Millis;
+use crate::ui::message::{Millis, Sifted, WatchId};
 use crate::ui::shown;
 use crate::ui::text::figures;
 use crate::ui::theme::Role;
@@ -25,7 +27,9 @@ const HIGHLIGHT: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(super) struct Keys {
     pub(super) bucket: BucketName,
+    /// What is shown: all keys, or those that a filter over values lets through.
     index: KeyIndex,
+    sifting: Option<Sifting>,
     /// How many keys the bucket had when it was last listed.
     pub(super) expected: Option<u64>,
     pub(super) filter: FilterLine,
@@ -49,6 +53,7 @@ impl Keys {
         Self {
             bucket,
             index: KeyIndex::new(HIGHLIGHT),
+            sifting: None,
             expected: None,
             filter: FilterLine::default(),
             selected: None,
@@ -87,20 +92,21 @@ impl Keys {
 
     /// The watch begins anew: everything is told again.
     pub(super) fn reload(&mut self) {
-        self.index
-            .apply(&[WatchEvent::Resumed { gap: true }], self.origin.0);
+        let origin = self.origin.0;
+        self.whole_mut()
+            .apply(&[WatchEvent::Resumed { gap: true }], origin);
         self.failure = None;
     }
 
     pub(super) fn is_ready(&self) -> bool {
-        !self.index.is_loading()
+        !self.whole().is_loading()
     }
 
     /// Takes what a watch told. Returns the selected key and its marker, if it was taken away.
     pub(super) fn apply(&mut self, batch: &[WatchEvent], now: Millis) -> Option<(String, Summary)> {
         let now = self.instant(now);
         let before = self.selected.clone();
-        self.index.apply(batch, now);
+        self.whole_mut().apply(batch, now);
         for event in batch {
             if let WatchEvent::Entry(entry) = event {
                 self.highest = self.highest.max(entry.revision);
@@ -111,6 +117,68 @@ impl Keys {
         let lost = before.filter(|before| self.selected.as_ref() != Some(before))?;
         let marker = self.index.entry(&lost)?;
         (!marker.operation.is_put()).then_some((lost, marker))
+    }
+
+    /// All keys, whatever is shown of them.
+    fn whole(&self) -> &KeyIndex {
+        match &self.sifting {
+            Some(sifting) => &sifting.whole,
+            None => &self.index,
+        }
+    }
+
+    fn whole_mut(&mut self) -> &mut KeyIndex {
+        match &mut self.sifting {
+            Some(sifting) => &mut sifting.whole,
+            None => &mut self.index,
+        }
+    }
+
+    /// Shows what that watch will tell of, in place of all keys.
+    pub(super) fn sift(&mut self, id: WatchId, query: Sought) {
+        let mut found = KeyIndex::new(HIGHLIGHT);
+        found.set_layout(self.index.layout());
+        found.set_sort(self.index.sort());
+        found.set_query(Query::new(self.filter.text()));
+        let whole = std::mem::replace(&mut self.index, found);
+        self.sifting = Some(Sifting::new(id, query, whole));
+        self.settle();
+    }
+
+    /// Shows all keys again; tells which watch is over, if there was one.
+    pub(super) fn show_all(&mut self) -> Option<WatchId> {
+        let mut sifting = self.sifting.take()?;
+        sifting.whole.set_layout(self.index.layout());
+        sifting.whole.set_sort(self.index.sort());
+        sifting.whole.set_query(Query::new(self.filter.text()));
+        self.index = sifting.whole;
+        self.settle();
+        Some(sifting.id)
+    }
+
+    pub(super) fn is_sifted(&self) -> bool {
+        self.sifting.is_some()
+    }
+
+    /// Takes what a filter over values told, if it is the one that is on.
+    pub(super) fn sifted(&mut self, id: WatchId, sifted: &Sifted, now: Millis) {
+        let now = self.instant(now);
+        let Some(sifting) = self.sifting.as_mut().filter(|sifting| sifting.id == id) else {
+            return;
+        };
+        sifting.note(sifted);
+        self.index.apply(&sifted.events, now);
+        self.settle();
+    }
+
+    /// The filter over values looks no further; says whether it is the one that is on.
+    pub(super) fn sifting_ended(&mut self, id: WatchId, reason: &str) -> bool {
+        let sifting = self.sifting.as_mut().filter(|sifting| sifting.id == id);
+        if let Some(sifting) = sifting {
+            sifting.end(reason.to_owned());
+            return true;
+        }
+        false
     }
 
     pub(super) fn failed(&mut self, error: &Error, now: Millis) {
@@ -125,7 +193,12 @@ impl Keys {
 
     /// When the next entry runs out, by the store's clock.
     pub(super) fn next_expiry(&self) -> Option<Millis> {
-        self.index.next_expiry().map(shown::millis)
+        let indexes = [Some(&self.index), self.sifting.as_ref().map(|s| &s.whole)];
+        let soonest = indexes
+            .into_iter()
+            .flatten()
+            .filter_map(KeyIndex::next_expiry);
+        soonest.min().map(shown::millis)
     }
 
     pub(super) fn expire(&mut self, now: Millis) {
@@ -133,6 +206,9 @@ impl Keys {
         else {
             return;
         };
+        if let Some(sifting) = &mut self.sifting {
+            sifting.whole.expire(time);
+        }
         if self.index.expire(time) > 0 {
             self.settle();
         }
@@ -272,6 +348,8 @@ impl Keys {
                     ..sort
                 });
             }
+            // What is deleted has no value to match.
+            Command::Deleted if self.is_sifted() => {}
             Command::Deleted => self.index.show_markers(!self.index.markers_shown()),
             Command::ExpandAll => self.index.open_all(),
             Command::CollapseAll => self.index.close_all(),
@@ -331,8 +409,8 @@ impl Keys {
 
     /// How many keys the bucket has: while it is read, as many as it was said to have.
     pub(super) fn count(&self) -> u64 {
-        let live = self.index.counts().live as u64;
-        if self.index.is_loading() {
+        let live = self.whole().counts().live as u64;
+        if self.whole().is_loading() {
             self.expected.unwrap_or(live)
         } else {
             live
@@ -342,6 +420,13 @@ impl Keys {
     fn title(&self, canvas: &Canvas<'_, '_>) -> Line<'static> {
         let counts = self.index.counts();
         let mut spans = vec![canvas.span(" Keys ", Role::Title)];
+        if let Some(sifting) = &self.sifting {
+            let words = sifting.words(counts.live, self.index.is_loading());
+            let bucket = format!("─ {} ", self.bucket);
+            spans.push(canvas.span(format!("{words} "), Role::KeyHint));
+            spans.push(canvas.span(bucket, Role::Muted));
+            return Line::from(spans);
+        }
         let live = figures::count(counts.live as u64);
         let words = match self.expected {
             Some(all) if self.index.is_loading() && all > self.index.seen() as u64 => {
@@ -444,6 +529,7 @@ impl Keys {
         let counts = self.index.counts();
         let words = match (self.index.is_loading(), counts.live, counts.markers) {
             (true, ..) => "reading …",
+            (false, 0, _) if self.is_sifted() => "no value matches",
             (false, 0, 0) => "this bucket is empty",
             (false, 0, _) if !self.index.markers_shown() => "only deleted keys here: a shows them",
             _ => "no key passes the filter",

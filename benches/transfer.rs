@@ -1,0 +1,182 @@
+//! Export and import against the raw client, on a real nats-server: the program itself, with its
+//! lines, against async-nats without any.
+//!
+//! ```text
+//! cargo bench --bench transfer --all-features
+//! ```
+//!
+//! The yardsticks: for the import, as many plain publishes with their acknowledgements, as many
+//! under way at once; for the export, an ordered push consumer with values. The program may take
+//! twice as long, and as much memory for a million keys as is allowed, give or take none.
+//! `KEYS=100000` takes fewer. By turns with the yardsticks, so that a busy machine slows both.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a measurement that can't be made ends the benchmark"
+)]
+
+#[path = "../tests/support/nats.rs"]
+mod support;
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use async_nats::jetstream::{self, consumer::DeliverPolicy};
+use futures_util::StreamExt as _;
+use support::NatsServer;
+
+/// The size of a value.
+const VALUE: usize = 134;
+/// How many publishes of the raw client are under way at once: as many as of an import.
+const FLYING: usize = 1024;
+/// How many times as long as the raw client the program may take.
+const TIMES: f64 = 2.0;
+/// How much memory it may take, in bytes.
+const MEMORY: u64 = 256 << 20;
+
+fn main() -> ExitCode {
+    let keys: usize = match std::env::var("KEYS") {
+        Ok(keys) => keys.parse().unwrap(),
+        Err(_) => 1_000_000,
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let server = NatsServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("export.jsonl");
+    println!("{keys} keys with values of {VALUE} bytes");
+    println!(
+        "{:<34}{:>12}{:>12}{:>8}{:>9}{:>12}",
+        "what", "program", "raw client", "ratio", "allowed", "memory"
+    );
+
+    let put = runtime.block_on(raw_put(&server.url(), keys));
+    let get = runtime.block_on(raw_get(&server.url(), keys));
+    let export = program(&server, &["export", "raw"], None, Some(&file));
+    let import = program(&server, &["import", "copy", "--create"], Some(&file), None);
+    let get_again = runtime.block_on(raw_get(&server.url(), keys));
+    let mut over = 0;
+    over += told("export, a server to a file", export, get.min(get_again));
+    over += told("import, a file to a server", import, put);
+    println!("\na file, for comparison:");
+    let local = folder.path().join("copy.db");
+    let words = ["--local", local.to_str().unwrap()];
+    let exact = program_at(
+        &words,
+        &["import", "exact", "--create", "--exact"],
+        Some(&file),
+        None,
+    );
+    let export = program_at(&words, &["export", "exact"], None, Some(&file));
+    told("import --exact, lines to a file", exact, put);
+    told("export, a file to lines", export, get);
+    if over == 0 {
+        ExitCode::SUCCESS
+    } else {
+        println!("{over} over");
+        ExitCode::FAILURE
+    }
+}
+
+/// Prints a line; says how much of it is over.
+fn told(what: &str, (time, memory): (Duration, u64), raw: Duration) -> usize {
+    let ratio = time.as_secs_f64() / raw.as_secs_f64();
+    println!(
+        "{what:<34}{:>10.2} s{:>10.2} s{ratio:>8.2}{TIMES:>9.2}{:>8} MB",
+        time.as_secs_f64(),
+        raw.as_secs_f64(),
+        memory >> 20,
+    );
+    usize::from(ratio > TIMES) + usize::from(memory > MEMORY)
+}
+
+fn program(
+    server: &NatsServer,
+    words: &[&str],
+    input: Option<&Path>,
+    output: Option<&Path>,
+) -> (Duration, u64) {
+    program_at(&["--server", &server.url()], words, input, output)
+}
+
+/// Runs the program; how long it took, and the most memory that it had.
+fn program_at(
+    place: &[&str],
+    words: &[&str],
+    input: Option<&Path>,
+    output: Option<&Path>,
+) -> (Duration, u64) {
+    let stdin = input.map_or_else(Stdio::null, |path| File::open(path).unwrap().into());
+    let stdout = output.map_or_else(Stdio::null, |path| File::create(path).unwrap().into());
+    let begun = Instant::now();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_kvscope"))
+        .args(words)
+        .args(place)
+        .stdin(stdin)
+        .stdout(stdout)
+        .spawn()
+        .unwrap();
+    let mut memory = 0;
+    let status = loop {
+        memory = peak(child.id()).max(memory);
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let time = begun.elapsed();
+    assert!(status.success(), "{words:?}");
+    (time, memory)
+}
+
+/// The most memory that a process had, in bytes.
+fn peak(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM"));
+    let kilobytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) << 10
+}
+
+async fn raw_put(url: &str, keys: usize) -> Duration {
+    let client = async_nats::connect(url).await.unwrap();
+    let context = jetstream::new(client);
+    let config = jetstream::kv::Config {
+        bucket: "raw".to_owned(),
+        ..Default::default()
+    };
+    context.create_key_value(config).await.unwrap();
+    let value = "v".repeat(VALUE);
+    let begun = Instant::now();
+    let published = futures_util::stream::iter(0..keys).map(|n| {
+        let subject = format!("$KV.raw.app.service-{:03}.setting-{n:07}", n % 500);
+        let (context, value) = (context.clone(), value.clone());
+        async move {
+            let acknowledgement = context.publish(subject, value.into()).await.unwrap();
+            acknowledgement.await.unwrap();
+        }
+    });
+    published
+        .buffer_unordered(FLYING)
+        .for_each(|()| std::future::ready(()))
+        .await;
+    begun.elapsed()
+}
+
+async fn raw_get(url: &str, keys: usize) -> Duration {
+    let client = async_nats::connect(url).await.unwrap();
+    let inbox = client.new_inbox();
+    let stream = jetstream::new(client).get_stream("KV_raw").await.unwrap();
+    let config = jetstream::consumer::push::OrderedConfig {
+        deliver_subject: inbox,
+        deliver_policy: DeliverPolicy::All,
+        ..Default::default()
+    };
+    let begun = Instant::now();
+    let consumer = stream.create_consumer(config).await.unwrap();
+    let mut messages = consumer.messages().await.unwrap();
+    for _ in 0..keys {
+        messages.next().await.unwrap().unwrap();
+    }
+    begun.elapsed()
+}

@@ -1,0 +1,110 @@
+//! How far an import got, kept in a file, so that the same command goes on from there.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+
+use super::ours::Ours;
+use crate::cli::error::CliError;
+
+/// What is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct State {
+    /// Which import it is: the bucket, the way, and the export.
+    pub(super) import: String,
+    /// All lines up to this one are done.
+    pub(super) lines: u64,
+    /// The revisions that the import has written.
+    pub(super) written: Vec<(u64, u64)>,
+}
+
+/// The file.
+#[derive(Debug)]
+pub(super) struct Resume {
+    path: PathBuf,
+    import: String,
+}
+
+impl Resume {
+    /// The file, and what it says if it is there.
+    ///
+    /// # Errors
+    /// It can't be read, or is about another import.
+    pub(super) fn open(path: &Path, import: String) -> Result<(Self, Option<State>), CliError> {
+        let what = path.display().to_string();
+        let text = match std::fs::read(path) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(CliError::Input { what, error }),
+        };
+        let state: Option<State> = match text.map(|text| serde_json::from_slice(&text)) {
+            None => None,
+            Some(Ok(state)) => Some(state),
+            Some(Err(error)) => {
+                return Err(CliError::Usage(format!(
+                    "{what} does not say how far an import got: {error}"
+                )));
+            }
+        };
+        if let Some(state) = state.as_ref().filter(|state| state.import != import) {
+            return Err(CliError::Usage(format!(
+                "{what} is about another import: {}, and this is {import}",
+                state.import
+            )));
+        }
+        let path = path.to_owned();
+        Ok((Self { path, import }, state))
+    }
+
+    /// Keeps how far it got. The file is replaced as a whole.
+    pub(super) fn save(&self, lines: u64, ours: &Ours) -> std::io::Result<()> {
+        let state = State {
+            import: self.import.clone(),
+            lines,
+            written: ours.ranges(),
+        };
+        let folder = match self.path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder,
+            _ => Path::new("."),
+        };
+        let mut file = NamedTempFile::new_in(folder)?;
+        file.write_all(&serde_json::to_vec(&state)?)?;
+        file.persist(&self.path).map_err(|error| error.error)?;
+        Ok(())
+    }
+
+    /// There is nothing left to go on with.
+    pub(super) fn done(self) {
+        // It may never have been there.
+        let _ = std::fs::remove_file(self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kv::Revision;
+
+    #[test]
+    fn it_comes_back_and_belongs_to_one_import() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        let (resume, state) = Resume::open(&path, "a".to_owned()).unwrap();
+        assert_eq!(state, None);
+        let mut ours = Ours::default();
+        ours.insert(Revision(7));
+        resume.save(12, &ours).unwrap();
+        let (resume, state) = Resume::open(&path, "a".to_owned()).unwrap();
+        assert_eq!(
+            state.map(|state| (state.lines, state.written)),
+            Some((12, vec![(7, 7)]))
+        );
+        assert!(Resume::open(&path, "b".to_owned()).is_err());
+        resume.done();
+        assert!(!path.exists());
+        std::fs::write(&path, "no state").unwrap();
+        assert!(Resume::open(&path, "a".to_owned()).is_err());
+    }
+}

@@ -1,0 +1,176 @@
+//! What a server says of itself and of a stream beyond what every bucket has.
+
+use async_nats::jetstream::consumer;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::bucket::{NatsBucket, explain};
+use super::overview::account;
+use super::request::Session;
+use super::settings;
+use crate::kv::Error;
+use crate::kv::backend::{BucketBackend as _, BucketReport, PlaceReport, Replica, Usage};
+
+/// How many pages of consumers are looked at. A page has 256.
+const PAGES: u32 = 8;
+
+/// The parts of a stream's state that the library does not know, or not in every version.
+#[derive(Deserialize)]
+struct StreamReport {
+    config: StreamConfig,
+    state: StreamState,
+    cluster: Option<StreamCluster>,
+    /// The server's clock; servers before 2.10 don't tell it.
+    ts: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct StreamConfig {
+    #[serde(default)]
+    allow_direct: bool,
+    #[serde(default)]
+    mirror_direct: bool,
+    mirror: Option<Mirror>,
+    persist_mode: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Mirror {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct StreamState {
+    #[serde(default)]
+    consumer_count: u64,
+}
+
+#[derive(Deserialize)]
+struct StreamCluster {
+    #[serde(default)]
+    replicas: Vec<Peer>,
+}
+
+#[derive(Deserialize)]
+struct Peer {
+    name: String,
+    #[serde(default)]
+    current: bool,
+    #[serde(default)]
+    offline: bool,
+    #[serde(default)]
+    lag: u64,
+}
+
+#[derive(Serialize)]
+struct ListRequest {
+    offset: u64,
+}
+
+#[derive(Deserialize)]
+struct ConsumerPage {
+    total: u64,
+    #[serde(default)]
+    consumers: Option<Vec<consumer::Info>>,
+}
+
+/// What the server says of itself.
+pub(super) async fn place(session: &Session) -> Result<PlaceReport, Error> {
+    let usage = match account(session).await {
+        Ok(account) => {
+            let limits = &account.limits;
+            let usage = |what, used, most: i64| Usage {
+                what,
+                used,
+                // Below zero where there is none.
+                limit: u64::try_from(most).ok(),
+            };
+            vec![
+                usage("bytes on disk", account.storage, limits.storage),
+                usage("bytes in memory", account.memory, limits.memory),
+                usage("streams", account.streams, limits.streams),
+                usage("consumers", account.consumers, limits.consumers),
+            ]
+        }
+        Err(error @ Error::Unreachable { .. }) => return Err(error),
+        // Not everybody may look at the account.
+        Err(_) => Vec::new(),
+    };
+    Ok(PlaceReport {
+        version: Some(session.client.server_info().version.clone()),
+        usage,
+    })
+}
+
+/// What the server says of a bucket's stream.
+pub(super) async fn bucket(bucket: &NatsBucket) -> Result<BucketReport, Error> {
+    let what = format!("looking at the bucket {}", bucket.name());
+    let session = &bucket.session;
+    let verb = format!("STREAM.INFO.{}", bucket.stream());
+    let report: StreamReport = session
+        .ask(&what, &verb)
+        .await
+        .map_err(|error| explain(session, bucket.name(), &what, error))?;
+    let mut told = BucketReport {
+        clock: report
+            .ts
+            .and_then(|ts| OffsetDateTime::parse(&ts, &Rfc3339).ok()),
+        mirror_of: report
+            .config
+            .mirror
+            .map(|mirror| match settings::bucket_of(&mirror.name) {
+                Some(bucket) => bucket.to_string(),
+                None => mirror.name,
+            }),
+        direct_reads: report.config.allow_direct,
+        mirrors_answer: report.config.mirror_direct,
+        acknowledges_early: report.config.persist_mode.as_deref() == Some("async"),
+        replicas: report
+            .cluster
+            .map_or_else(Vec::new, |cluster| cluster.replicas)
+            .into_iter()
+            .map(|peer| Replica {
+                name: peer.name,
+                current: peer.current,
+                offline: peer.offline,
+                lag: peer.lag,
+            })
+            .collect(),
+        consumers: report.state.consumer_count,
+        ..BucketReport::default()
+    };
+    if told.consumers > 0
+        && let Err(error) = idle_consumers(bucket, &mut told).await
+    {
+        told.unseen = Some(error.to_string());
+    }
+    Ok(told)
+}
+
+/// Counts the consumers to which nobody listens.
+async fn idle_consumers(bucket: &NatsBucket, told: &mut BucketReport) -> Result<(), Error> {
+    let what = format!("listing the consumers of {}", bucket.name());
+    let verb = format!("CONSUMER.LIST.{}", bucket.stream());
+    let mut offset = 0;
+    for _ in 0..PAGES {
+        let page: ConsumerPage = bucket
+            .session
+            .ask_with(&what, &verb, &ListRequest { offset })
+            .await
+            .map_err(|error| explain(&bucket.session, bucket.name(), &what, error))?;
+        let consumers = page.consumers.unwrap_or_default();
+        offset += consumers.len() as u64;
+        let is_last = consumers.is_empty() || offset >= page.total;
+        for consumer in consumers {
+            if !consumer.push_bound && consumer.num_waiting == 0 {
+                told.idle_consumers += 1;
+                told.idle_consumer.get_or_insert(consumer.name);
+            }
+        }
+        if is_last {
+            break;
+        }
+    }
+    Ok(())
+}
