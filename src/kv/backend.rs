@@ -213,6 +213,9 @@ pub struct Capabilities {
     pub remote: bool,
     /// Writes are refused here.
     pub read_only: bool,
+    /// The place is a copy of another one, taken at this time. Nothing in it goes on: nobody beats,
+    /// and nobody who held then holds now.
+    pub as_of: Option<OffsetDateTime>,
 }
 
 impl Capabilities {
@@ -226,6 +229,7 @@ impl Capabilities {
             max_value_size: None,
             remote: false,
             read_only: false,
+            as_of: None,
         }
     }
 }

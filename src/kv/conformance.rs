@@ -10,6 +10,7 @@ mod bench;
 mod buckets;
 mod entries;
 mod failure;
+mod notices;
 mod outages;
 mod races;
 mod read_only;
@@ -130,6 +131,7 @@ pub const CASES: &[Case] = cases![
     races::watcher_ends_with_the_newest,
     races::snapshot_of_many_keys,
     races::snapshot_while_writing_misses_nothing,
+    notices::who_listens_hears_what_is_told_under_its_name,
     outages::deleted_bucket_interrupts_until_it_is_back,
     outages::replaced_bucket_is_a_gap,
     outages::replaced_bucket_has_no_snapshot_for_what_is_new,

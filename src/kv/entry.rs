@@ -9,7 +9,19 @@ use time::OffsetDateTime;
 use super::Key;
 
 /// The place of an entry in its bucket's order of writes: strictly increasing, bucket-wide.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    serde::Serialize,
+    serde::Deserialize,
+)]
 pub struct Revision(pub u64);
 
 impl Revision {

@@ -4,6 +4,8 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 /// The name of a key in a bucket.
 ///
 /// [`Key::new`] admits what every NATS client admits: one or more of `-/_=.a-zA-Z0-9`, without a
@@ -101,6 +103,19 @@ impl Borrow<str> for Key {
     }
 }
 
+impl Serialize for Key {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// As it was found in a store, foreign or not.
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::from_stored(String::deserialize(deserializer)?))
+    }
+}
+
 /// A name that can't be a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{key:?} can't be a key: {fault}")]
@@ -158,6 +173,18 @@ impl AsRef<str> for BucketName {
 impl Borrow<str> for BucketName {
     fn borrow(&self) -> &str {
         &self.0
+    }
+}
+
+impl Serialize for BucketName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for BucketName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
     }
 }
 

@@ -7,8 +7,10 @@
 //! - `read`, `write`, `buckets`: what is done in one transaction, without threads.
 //! - `worker`: the threads that do it. `engine`: handing them jobs.
 //! - `changes`: learning of others' writes. `feed`: telling a watch.
+//! - `archive`: a file that is a copy of another place.
 //! - `fault`: SQLite's errors in the engine's words.
 
+mod archive;
 mod bucket;
 mod buckets;
 mod changes;
@@ -30,6 +32,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::{oneshot, watch};
 
+pub use self::archive::archive;
 use self::bucket::LocalBucket;
 use self::engine::Engine;
 use self::fault::Fault;
@@ -195,6 +198,7 @@ fn capabilities(engine: &Engine) -> Capabilities {
         max_history: MAX_HISTORY,
         max_value_size: Some(MAX_VALUE_SIZE),
         read_only: engine.is_read_only(),
+        as_of: engine.file().taken(),
         ..Capabilities::minimal()
     }
 }

@@ -48,6 +48,7 @@ mod heart;
 mod lane;
 pub mod lease;
 mod line;
+pub mod listing;
 mod locks;
 #[cfg(test)]
 mod model;
@@ -62,6 +63,7 @@ mod rw_lock;
 pub mod session;
 mod settings;
 pub mod shizuku;
+pub mod snapshot;
 pub mod timeline;
 
 pub use clock::Clock;

@@ -95,6 +95,7 @@ impl Memory {
         max_value_size: Some(1 << 20),
         remote: false,
         read_only: false,
+        as_of: None,
     };
 }
 

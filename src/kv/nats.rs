@@ -106,6 +106,7 @@ fn capabilities(session: &Session) -> Capabilities {
         max_value_size: Some((session.client.max_payload() as u64).saturating_sub(HEADERS)),
         remote: true,
         read_only: false,
+        as_of: None,
     }
 }
 

@@ -7,14 +7,15 @@ use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use time::OffsetDateTime;
 
-use super::OpenOptions;
 use super::claim::{
     APPLICATION_ID, Claim, FORMAT, Identity, check_marks, claim, identity, is_log_empty, not_ours,
     path_beside,
 };
 use super::fault::{Fault, error_of};
 use super::schema;
+use super::{OpenOptions, archive};
 use crate::kv::Error;
 
 /// A file that was found to be ours, or was made so.
@@ -27,23 +28,36 @@ pub(super) struct DbFile {
     /// The files beside it that connections of this process have open. One of the connections
     /// stays open, so nobody who plays by the rules replaces them.
     beside: OnceLock<Beside>,
+    /// When the copy was taken that it is, if it is one. Such a file is only read.
+    taken: Option<OffsetDateTime>,
 }
 
 impl DbFile {
     /// Opens the file at this path, or makes it, and gives the connection that did.
     pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<(Self, Link), Error> {
         let (path, claim) = claim(path, options)?;
-        let file = Self {
+        let mut file = Self {
             path,
             read_only: options.read_only,
             busy_timeout: options.busy_timeout,
             claim,
             beside: OnceLock::new(),
+            taken: None,
         };
         let mut link = file
             .connect()
             .map_err(|error| error_of(&error, &file.path, "opening it"))?;
         file.identify(&mut link.connection, options.create)?;
+        let taken = archive::taken(&link.connection)
+            .map_err(|error| error_of(&error, &file.path, "opening it"))?;
+        if taken.is_some() && !file.read_only {
+            drop(link);
+            file.read_only = true;
+            link = file
+                .connect()
+                .map_err(|error| error_of(&error, &file.path, "opening it"))?;
+        }
+        file.taken = taken;
         file.note_beside(&link);
         Ok((file, link))
     }
@@ -53,7 +67,12 @@ impl DbFile {
         &self.path
     }
 
-    /// Whether it was opened to be read only.
+    /// When the copy was taken that it is, if it is one.
+    pub(super) fn taken(&self) -> Option<OffsetDateTime> {
+        self.taken
+    }
+
+    /// Whether it was opened to be read only, or can only be read.
     pub(super) fn is_read_only(&self) -> bool {
         self.read_only
     }
@@ -240,7 +259,7 @@ impl DbFile {
             }
             .into());
         }
-        if !self.read_only {
+        if !self.read_only && archive::taken(connection)?.is_none() {
             self.use_log(connection)?;
             header_mark(connection, "application_id")?;
         }

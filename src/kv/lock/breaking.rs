@@ -10,6 +10,10 @@
 //! that a dead session stays dead. The guards that it gave out run out in the quarantine, by which
 //! time nobody needs to ask the process anything.
 //!
+//! A lock that many wait for is written all the time. What an operator decided on is not the
+//! record's bytes but whose claim is broken and who comes next: as long as these are what was shown,
+//! the lock may have moved on. See [`Sight::is_as_shown`].
+//!
 //! Who stops between two steps leaves a lock that the next waiter frees by itself, after a
 //! quarantine of its own.
 
@@ -30,7 +34,7 @@ pub use self::reset::{Reset, reset_shizuku};
 use super::clock::Clock;
 use super::key_of;
 use super::lease::Lease;
-use super::record::{Claim, DecodeError, Record, Step};
+use super::record::{Claim, DecodeError, Mode, Record, State, Step};
 use super::session::{Cause, Death, Process, Session};
 use crate::kv::backend::Write;
 use crate::kv::{Entry, Error, Key, Revision, Store, WriteError};
@@ -153,7 +157,7 @@ impl Sight {
         &self.id
     }
 
-    /// The revision of the lock that is acted on.
+    /// The revision of the lock that was seen.
     pub fn revision(&self) -> Revision {
         self.revision
     }
@@ -191,18 +195,25 @@ impl Sight {
 
     /// Who holds the lock once the session is out of it, of those who don't hold it now.
     pub fn next(&self) -> Vec<Claim> {
-        let Step::Write(after) = self.record.evict(&self.id, self.revision) else {
-            return Vec::new();
+        next_in(&self.record, &self.id)
+    }
+
+    /// Whether what was shown is so in a later state of the lock: the session has the very claims
+    /// that it had, by their ids, each for the same and still held or still waiting; and breaking
+    /// it lets in whom it would have let in. Others may have come and gone behind them, and more
+    /// readers may come in beside those that were shown.
+    pub fn is_as_shown(&self, now: &Record) -> bool {
+        let claims = |record: &Record| -> Vec<(String, Mode, State)> {
+            let claims = record.claims().iter();
+            claims
+                .filter(|claim| claim.session == self.id)
+                .map(|claim| (claim.id.clone(), claim.mode, claim.state))
+                .collect()
         };
-        let held_before = |claim: &Claim| {
-            let before = self.record.claim(&claim.id);
-            before.is_some_and(|before| before.state.is_held())
-        };
-        after
-            .holders()
-            .filter(|claim| !held_before(claim))
-            .cloned()
-            .collect()
+        let (shown, next) = (self.next(), next_in(now, &self.id));
+        let is_in = |claim: &Claim| next.iter().any(|next| next.id == claim.id);
+        let are_alike = shown.is_empty() == next.is_empty() && shown.iter().all(is_in);
+        claims(&self.record) == claims(now) && are_alike
     }
 
     /// How long the quarantine will be: none for a session that can hold no valid guard any more.
@@ -229,13 +240,13 @@ impl Sight {
         self.session().and_then(Session::lease).unwrap_or_default()
     }
 
-    /// Kills the session, if the lock is still as it was seen. `by` is what people will read as the
+    /// Kills the session, if the lock is still [as it was shown](Self::is_as_shown). `by` is what people will read as the
     /// one who did it.
     ///
     /// Dropping the future may leave the session killed; taking another sight tells.
     ///
     /// # Errors
-    /// [`BreakError::Moved`] when the lock is another by now, [`BreakError::Beats`] where that was
+    /// [`BreakError::Moved`] when the lock is another by now in what matters, [`BreakError::Beats`] where that was
     /// asked for, [`BreakError::Unreadable`] for a session that can't be killed,
     /// [`BreakError::Unknown`] when nobody knows whether it was, and what the store fails with,
     /// [`Error::ReadOnly`] before anything else.
@@ -244,27 +255,38 @@ impl Sight {
             let action = format!("breaking the lock {:?}", self.resource);
             return Err(Error::ReadOnly { action }.into());
         }
-        let (record, current) = read_record(&self.store, &self.key).await?;
-        if current != self.revision {
-            return Err(self.moved(record, current));
-        }
+        let sight = self.looked_again().await?;
         let quarantine = match manner {
-            Manner::Quarantined => self.quarantine(),
+            Manner::Quarantined => sight.quarantine(),
             Manner::Forced => Duration::ZERO,
         };
-        let death = self.kill(manner, by).await?;
-        if death.is_none() && self.session().is_some() {
+        let death = sight.kill(manner, by).await?;
+        let sight = match death {
             // It ended by itself, just now: most likely it has let the lock go as well.
-            let (record, current) = read_record(&self.store, &self.key).await?;
-            if current != self.revision {
-                return Err(self.moved(record, current));
-            }
-        }
+            None if sight.session().is_some() => sight.looked_again().await?,
+            _ => sight,
+        };
         Ok(Breaking {
             // From now on, when it is certain that no beat can land any more.
-            until: self.clock.now() + quarantine,
-            sight: self,
+            until: sight.clock.now() + quarantine,
+            sight,
             death,
+        })
+    }
+
+    /// The same with the lock as it is now, if that is still what was shown.
+    async fn looked_again(self) -> Result<Self, BreakError> {
+        let (record, current) = read_record(&self.store, &self.key).await?;
+        if current == self.revision {
+            return Ok(self);
+        }
+        if !self.is_as_shown(&record) {
+            return Err(self.moved(record, current));
+        }
+        Ok(Self {
+            record,
+            revision: current,
+            ..self
         })
     }
 
@@ -410,6 +432,23 @@ impl Found {
             },
         }
     }
+}
+
+/// Whom taking a session out of a lock lets in.
+fn next_in(record: &Record, session: &str) -> Vec<Claim> {
+    // What fence they would get is not asked.
+    let Step::Write(after) = record.evict(session, Revision::ABSENT) else {
+        return Vec::new();
+    };
+    let held_before = |claim: &Claim| {
+        let before = record.claim(&claim.id);
+        before.is_some_and(|before| before.state.is_held())
+    };
+    let holders = after.holders();
+    holders
+        .filter(|claim| !held_before(claim))
+        .cloned()
+        .collect()
 }
 
 fn revision_of(entry: Option<&Entry>) -> Revision {

@@ -1,7 +1,7 @@
 //! What is the matter with a lock: one verdict and the sentence that says why.
 //!
-//! Pure: from a decoded lock with its sessions joined, its place in circles of waiting, and the
-//! time. Each verdict has a check of its own in `checks.rs`; the first that applies gives verdict
+//! Pure: from a decoded lock with its sessions joined, what is known of circles of waiting that it
+//! has a part in, and the time. Each verdict has a check of its own in `checks.rs`; the first that applies gives verdict
 //! and sentence, in the order in which [`Verdict`] lists them: what can't be trusted at all before
 //! what stands still for ever, that before what stands still for a while, and the ordinary last.
 //! Nothing is ever done to a lock because of a verdict: acting has rules of its own.
@@ -15,14 +15,16 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-pub(in crate::kv::lock) use self::circles::Circles;
+pub(in crate::kv::lock) use self::circles::{Circled, Found, search};
 pub use self::words::span;
 use super::observer::Lock;
 
 /// What is the matter with a lock. The first that applies, in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// The record can't be read, or contradicts itself.
     Malformed,
@@ -146,12 +148,8 @@ pub(in crate::kv::lock) struct Subject<'a> {
     pub(in crate::kv::lock) lock: &'a Lock,
     /// The time by the clock of the lock's store.
     pub(in crate::kv::lock) now: OffsetDateTime,
-    /// The circles of waiting over all locks.
-    pub(in crate::kv::lock) circles: &'a Circles,
-    /// The lock's place among all locks.
-    pub(in crate::kv::lock) at: usize,
-    /// All locks.
-    pub(in crate::kv::lock) locks: &'a [Lock],
+    /// The circles of waiting that it has a part in.
+    pub(in crate::kv::lock) circled: &'a Circled,
     /// From when on something is worth telling.
     pub(in crate::kv::lock) thresholds: &'a Thresholds,
 }
@@ -163,10 +161,10 @@ pub(in crate::kv::lock) fn diagnose(subject: &Subject<'_>) -> (Verdict, String) 
         .find_map(|(verdict, check)| check(subject).map(|reason| (*verdict, reason)));
     let (verdict, mut reason) = found.unwrap_or((Verdict::Idle, "Nobody holds it.".to_owned()));
     if verdict != Verdict::Deadlock
-        && let Some(note) = checks::possible_deadlock(subject)
+        && let Some(note) = &subject.circled.possible
     {
         reason.push(' ');
-        reason.push_str(&note);
+        reason.push_str(note);
     }
     (verdict, reason)
 }

@@ -146,6 +146,11 @@ impl Silence {
         self.revision
     }
 
+    /// Since when it stands still, as far as was watched.
+    pub fn since(&self) -> Duration {
+        self.since
+    }
+
     /// How long it has been silent.
     pub fn lasts(&self, now: Duration) -> Duration {
         now.saturating_sub(self.since)

@@ -4,13 +4,18 @@
 //! The record is the truth and the watch tells of it. But at a lock that many want a watch wakes all
 //! of them at every change, for one to act; so they are content with a notice while they wait. It is
 //! a hint like any other: nothing is lost with it but time.
+//!
+//! Whoever asks again right after it has let go has its claim added by the one whom it has let in,
+//! with the write that this one makes anyway when it lets go in turn: see [`Line::entrust`].
+//!
+//! [`Line::entrust`]: super::line::Line::entrust
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
-use super::record::{Claim, Mode, Record};
+use super::record::{Claim, Mode, Record, Request, State};
 use crate::kv::backend::BucketBackend;
 use crate::kv::{Key, Revision};
 
@@ -28,6 +33,8 @@ pub(super) struct Notice {
     pub(super) revision: Revision,
     /// What was written; `None` where it was too much to tell to so many.
     pub(super) record: Option<Bytes>,
+    /// Claims that the one who is told is to add when it writes on this revision.
+    pub(super) requests: Vec<Request>,
 }
 
 /// The first line; the record follows.
@@ -36,6 +43,8 @@ struct Head {
     v: u64,
     key: String,
     rev: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ask: Vec<Request>,
 }
 
 impl Notice {
@@ -44,6 +53,7 @@ impl Notice {
             v: VERSION,
             key: self.key.to_string(),
             rev: self.revision.0,
+            ask: self.requests.clone(),
         };
         let mut bytes = BytesMut::from(&*serde_json::to_vec(&head).ok()?);
         bytes.put_u8(b'\n');
@@ -60,6 +70,7 @@ impl Notice {
             key: Key::from_stored(head.key),
             revision: Revision(head.rev),
             record: (!record.is_empty()).then_some(record),
+            requests: head.ask,
         })
     }
 }
@@ -70,25 +81,34 @@ pub(super) struct News {
     sessions: BTreeSet<String>,
     revision: Revision,
     record: Bytes,
+    requests: Vec<Request>,
 }
 
 impl News {
-    /// What a write that landed is to those whom it lets in, or else to the writer who holds, so that
-    /// it knows the record that it will write over. `record` is `after` as it was written.
+    /// What a write that landed is to those whom it lets in and those whom it adds; or else to the
+    /// writer who holds, so that it knows the record that it will write over. `record` is `after` as
+    /// it was written.
     pub(super) fn of(before: &Record, after: &Record, record: Bytes, revision: Revision) -> Self {
-        let held: HashSet<&str> = before.holders().map(|claim| claim.id.as_str()).collect();
-        let is_new = |claim: &&Claim| !held.contains(claim.id.as_str());
+        let states = before
+            .claims()
+            .iter()
+            .map(|claim| (claim.id.as_str(), claim.state));
+        let states: HashMap<&str, State> = states.collect();
+        let is_news = |claim: &&Claim| states.get(claim.id.as_str()) != Some(&claim.state);
         let session = |claim: &Claim| claim.session.clone();
-        let mut sessions: BTreeSet<String> = after.holders().filter(is_new).map(session).collect();
-        if sessions.is_empty() {
-            let writers = after.holders().filter(|claim| claim.mode == Mode::Write);
-            sessions = writers.map(session).collect();
-        }
+        let changed = after.claims().iter().filter(is_news);
+        let writers = after.holders().filter(|claim| claim.mode == Mode::Write);
         Self {
-            sessions,
+            sessions: changed.chain(writers).map(session).collect(),
             revision,
             record,
+            requests: Vec::new(),
         }
+    }
+
+    /// Also to ask the one who is told to add these claims.
+    pub(super) fn ask(&mut self, requests: Vec<Request>) {
+        self.requests = requests;
     }
 
     /// With what was to be told of an earlier write, and was not.
@@ -106,12 +126,93 @@ impl News {
             key: key.clone(),
             revision: self.revision,
             record: is_small.then_some(self.record),
+            requests: self.requests,
         };
         let Some(notice) = notice.to_bytes() else {
             return;
         };
         for session in &self.sessions {
             bucket.notify(session, notice.clone()).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::record::Step;
+    use super::*;
+
+    fn request(who: &str, mode: Mode) -> Request {
+        Request {
+            id: format!("{who}.0"),
+            session: who.to_owned(),
+            mode,
+            owner: String::new(),
+            label: String::new(),
+            asked_ms: 1,
+            max_writer_streak: None,
+        }
+    }
+
+    fn after(step: Step) -> Record {
+        match step {
+            Step::Write(record) => record,
+            Step::Nothing => panic!("nothing to write"),
+        }
+    }
+
+    fn told(before: &Record, after: &Record) -> Vec<String> {
+        let news = News::of(before, after, Bytes::new(), Revision(2));
+        news.sessions.into_iter().collect()
+    }
+
+    #[test]
+    fn those_are_told_whom_it_concerns() {
+        let free = Record::default();
+        let acquire = |record: &Record, who, mode| {
+            after(record.acquire(request(who, mode), Revision(1)).unwrap())
+        };
+        let held = acquire(&free, "a", Mode::Write);
+        let one = acquire(&held, "b", Mode::Read);
+        assert_eq!(
+            told(&held, &one),
+            ["a", "b"],
+            "the writer who holds, and who is new"
+        );
+        let two = acquire(&one, "c", Mode::Read);
+        assert_eq!(told(&one, &two), ["a", "c"]);
+        let shared = after(two.release("a.0", Revision(2)));
+        assert_eq!(told(&two, &shared), ["b", "c"], "those who are let in");
+        let left = after(shared.release("b.0", Revision(3)));
+        assert_eq!(
+            told(&shared, &left),
+            Vec::<String>::new(),
+            "readers need not know"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sent_is_heard(
+            key in "[a-z._-]{1,20}",
+            revision: u64,
+            record in prop::option::of(prop::collection::vec(any::<u8>(), 1..50)),
+            asks: bool,
+        ) {
+            let notice = Notice {
+                key: Key::from_stored(key),
+                revision: Revision(revision),
+                record: record.map(Bytes::from),
+                requests: if asks { vec![request("a", Mode::Write)] } else { Vec::new() },
+            };
+            prop_assert_eq!(Notice::from_bytes(&notice.to_bytes().unwrap()), Some(notice));
+        }
+
+        #[test]
+        fn anything_may_come(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = Notice::from_bytes(&Bytes::from(bytes));
         }
     }
 }

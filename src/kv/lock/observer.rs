@@ -9,13 +9,19 @@
 //!
 //! [`Picture`] is the pure part: told of events, asked with the time. [`Observer`] feeds one.
 
+mod absences;
 mod bucket;
+mod epochs;
+mod judge;
+mod marks;
 mod picture;
 mod report;
 mod seen;
 #[cfg(test)]
 mod tests;
+mod told;
 mod view;
+mod watching;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -26,23 +32,25 @@ use futures_util::StreamExt as _;
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{self, AbortHandle, BoxStream, FuturesUnordered, SelectAll};
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
 pub use self::bucket::Feed;
 pub use self::picture::Picture;
+pub use self::report::{Search, Searched};
 pub use self::view::{
-    ClockOf, Content, Freshness, LastBeat, Lock, LockMode, Now, Party, Report, Standing,
+    ClockOf, Content, Freshness, Judged, LastBeat, Lock, LockMode, Now, Party, Report, Standing,
 };
+use self::watching::{Told, told_by, watch_options};
 use super::clock::Clock;
 use super::diagnosis::Thresholds;
-use super::name::KEY_PREFIX;
-use super::session::{Process, SESSION_PREFIX, Session};
+use super::session::{Process, Session};
 use crate::kv::backend::{Backend, BucketBackend, Consistency};
-use crate::kv::{
-    BucketName, Entry, Error, Filter, Key, Watch, WatchEvent, WatchFrom, WatchOptions,
-};
+use crate::kv::{BucketName, Entry, Error, Key, Watch};
 
 /// How often an answer is asked for anew while somebody holds or waits.
 const PACE: Duration = Duration::from_secs(1);
+/// How many times as long as looking for circles of waiting took it rests.
+const REST: u32 = 2;
 /// How many values are read at the same time.
 const READS: usize = 16;
 /// How long to wait before a watch that could not begin is tried again: at first, and at most.
@@ -109,6 +117,9 @@ pub async fn observe(
         work: FuturesUnordered::new(),
         waiting: BTreeSet::new(),
         reading: BTreeSet::new(),
+        next_look: Instant::now() + PACE,
+        is_searching: false,
+        next_search: Instant::now(),
         ended: false,
     };
     for bucket in buckets {
@@ -130,15 +141,13 @@ pub struct Observer {
     /// changed meanwhile.
     waiting: BTreeSet<(BucketName, Key)>,
     reading: BTreeSet<(BucketName, Key)>,
+    /// When it is looked again who is gone from this machine.
+    next_look: Instant,
+    /// Whether circles of waiting are being looked for, and when they may be again.
+    is_searching: bool,
+    next_search: Instant,
     /// Whether a watch ended for ever, which means that the backend was closed.
     ended: bool,
-}
-
-/// What a watch told; nothing more comes after `None`.
-struct Told {
-    bucket: BucketName,
-    feed: Feed,
-    events: Option<Vec<WatchEvent>>,
 }
 
 /// Work that ended.
@@ -155,6 +164,8 @@ enum Done {
         entry: Result<Option<Entry>, Error>,
     },
     LookedAround(Vec<(BucketName, String)>),
+    /// What was found and how long that took; nothing, if the search itself failed.
+    Searched(Option<(Searched, Duration)>),
 }
 
 impl fmt::Debug for Observer {
@@ -215,9 +226,29 @@ impl Observer {
         }
     }
 
-    /// Everything that there is to tell now.
+    /// Everything that there is to tell now, with all locks judged anew, faults first. Takes a while
+    /// where there are many.
     pub fn report(&self) -> Report {
-        self.picture.report(self.now())
+        self.picture.whole_report(self.now())
+    }
+
+    /// The same at a time, as far as there is news, and at once: see [`Picture::report`]. What of it takes
+    /// longer is begun, and comes as news.
+    pub fn refresh(&mut self, now: Now) -> Report {
+        let report = self.picture.report(now);
+        if !self.is_searching
+            && Instant::now() >= self.next_search
+            && let Some(search) = self.picture.search()
+        {
+            self.is_searching = true;
+            let searching = tokio::task::spawn_blocking(move || {
+                let begun = std::time::Instant::now();
+                (search.run(), begun.elapsed())
+            });
+            let done = async move { Done::Searched(searching.await.ok()) };
+            self.work.push(done.boxed());
+        }
+        report
     }
 
     /// Waits for news, and takes it into the picture. Also returns about once a second while
@@ -230,14 +261,11 @@ impl Observer {
             return false;
         }
         let is_ageing = self.picture.is_ageing();
+        let next_look = self.next_look.max(Instant::now());
         tokio::select! {
             Some(told) = self.watches.next() => self.told(told),
             Some(done) = self.work.next() => self.done(done),
-            () = tokio::time::sleep(PACE), if is_ageing => {
-                if let Some(looking) = self.look_around() {
-                    self.work.push(looking.map(Done::LookedAround).boxed());
-                }
-            }
+            () = tokio::time::sleep_until(next_look), if is_ageing => {}
             // No bucket at all: somebody has to add one.
             else => std::future::pending().await,
         }
@@ -249,6 +277,12 @@ impl Observer {
             self.done(done);
         }
         self.read_wanted();
+        if Instant::now() >= self.next_look {
+            self.next_look = Instant::now() + PACE;
+            if let Some(looking) = self.look_around() {
+                self.work.push(looking.map(Done::LookedAround).boxed());
+            }
+        }
         !self.ended
     }
 
@@ -344,6 +378,13 @@ impl Observer {
                 self.reading.remove(&(bucket, key));
             }
             Done::LookedAround(gone) => self.gone(&gone),
+            Done::Searched(searched) => {
+                self.is_searching = false;
+                if let Some((searched, took)) = searched {
+                    self.next_search = Instant::now() + took * REST;
+                    self.picture.searched(searched);
+                }
+            }
         }
     }
 
@@ -437,39 +478,4 @@ impl Observer {
             .boxed(),
         );
     }
-}
-
-fn watch_options(feed: Feed, history: bool) -> Result<WatchOptions, Error> {
-    Ok(match feed {
-        Feed::Locks => {
-            let filter = Filter::new(format!("{KEY_PREFIX}>"))?;
-            let from = if history {
-                WatchFrom::History
-            } else {
-                WatchFrom::Newest
-            };
-            WatchOptions::new(filter).from(from)
-        }
-        Feed::Sessions => WatchOptions::new(Filter::new(format!("{SESSION_PREFIX}>"))?),
-        Feed::Others => WatchOptions::new(Filter::all()).without_values(),
-    })
-}
-
-/// What a watch tells, in as few pieces as it comes.
-fn told_by(watch: Watch, bucket: BucketName, feed: Feed) -> BoxStream<'static, Told> {
-    stream::unfold(Some(watch), move |watch| {
-        let bucket = bucket.clone();
-        async move {
-            let watch = watch?;
-            let events = watch.next_batch().await;
-            let rest = events.is_some().then_some(watch);
-            let told = Told {
-                bucket,
-                feed,
-                events,
-            };
-            Some((told, rest))
-        }
-    })
-    .boxed()
 }

@@ -9,11 +9,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// After this time without another acquiring the next one who asks walks in.
 pub const EXPIRY: Duration = Duration::from_secs(60);
 
 /// A lock record of a `shizuku` service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shizuku {
     /// Who is inside.
     pub mode: ShizukuMode,
@@ -27,7 +29,7 @@ pub struct Shizuku {
 }
 
 /// Who is inside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ShizukuMode {
     /// Nobody.
     Idle,

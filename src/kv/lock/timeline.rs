@@ -5,6 +5,7 @@
 //! history. Times are the store's: `asked_ms` in a claim is the asker's own clock, and only stands
 //! in where the write that brought the claim is not kept any more.
 
+mod past;
 #[cfg(test)]
 mod tests;
 
@@ -12,24 +13,28 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+pub use self::past::past;
 use super::diagnosis;
 use super::record::{Claim, Mode, Record, State};
-use super::session::{Cause, Death};
+use super::session::{Cause, Death, Session};
+use super::snapshot::nanos;
 use crate::kv::{Entry, Revision};
 
 /// Since when something is so, and how that is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Since {
     /// The time.
+    #[serde(with = "nanos")]
     pub at: OffsetDateTime,
     /// Whose clock it is of, and what it is the time of.
     pub basis: Basis,
 }
 
 /// How the time of a [`Since`] is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Basis {
     /// The store's clock: the very write that made it so.
     Write,
@@ -89,6 +94,10 @@ impl fmt::Display for Event {
             What::Downgraded => format!("{who} goes on as a reader"),
             What::Released { held } => format!("{who} released{}", after("after", *held)),
             What::Cancelled { waited } => format!("{who} gave up{}", after("after", *waited)),
+            What::Lapsed { silent } => format!(
+                "{who}'s session renewed its lease too late, after {}",
+                diagnosis::span(*silent)
+            ),
             What::Killed(death) => {
                 let how = match death.why {
                     Cause::Ended => "ended in order",
@@ -147,6 +156,11 @@ pub enum What {
     Cancelled {
         /// How long it had waited.
         waited: Option<Duration>,
+    },
+    /// Its session renewed its lease too late: until then no guard of it was valid.
+    Lapsed {
+        /// How long it had not beaten.
+        silent: Duration,
     },
     /// Its session was killed.
     Killed(Death),
@@ -397,6 +411,47 @@ pub fn timeline<S: std::hash::BuildHasher>(
 }
 
 impl Timeline {
+    /// Adds where a session that is told of did not beat for longer than its guards are valid, and
+    /// then did. `history` is that of its record, oldest first.
+    pub fn add_lapses(&mut self, session: &str, history: &[Entry]) {
+        let mut lapses = Vec::new();
+        for pair in history.windows(2) {
+            let [before, after] = pair else { continue };
+            let read = |entry: &Entry| Session::from_bytes(entry.live_value()?).ok();
+            let (Some(known), Some(now)) = (read(before), read(after)) else {
+                continue;
+            };
+            let valid = known
+                .lease()
+                .unwrap_or_default()
+                .valid_until(Duration::ZERO);
+            let silent = Duration::try_from(after.created - before.created).unwrap_or_default();
+            if now.dead.is_some() || silent <= valid {
+                continue;
+            }
+            // What it was doing here at that time, if anything.
+            let is_it = |event: &&Event| {
+                let who = event.who.as_ref();
+                event.revision < after.revision && who.is_some_and(|who| who.session == session)
+            };
+            let last = self.events.iter().rfind(is_it);
+            let stays = |event: &&Event| {
+                let granted = matches!(event.what, What::Granted { .. } | What::Downgraded);
+                granted || matches!(event.what, What::Queued)
+            };
+            if let Some(event) = last.filter(stays) {
+                lapses.push(Event {
+                    at: after.created,
+                    revision: after.revision,
+                    who: event.who.clone(),
+                    what: What::Lapsed { silent },
+                });
+            }
+        }
+        self.events.extend(lapses);
+        self.events.sort_by_key(|event| event.revision);
+    }
+
     /// How long each turn lasted that began and ended within what is kept, shortest first.
     pub fn holds(&self) -> Vec<Duration> {
         sorted(self.events.iter().filter_map(|event| match event.what {

@@ -17,8 +17,8 @@ pub enum BreakError {
         /// The lock as it is.
         record: Box<Record>,
     },
-    /// It has changed since it was seen; nothing was done.
-    #[error("{key} is at revision {current}, not {expected}; nothing was done")]
+    /// It has changed since it was seen, in what was decided on; nothing was done.
+    #[error("{key} has changed: it is at revision {current}, not {expected}; nothing was done")]
     Moved {
         /// The key that moved.
         key: Key,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::locks::Locks;
+use super::super::record::Request;
 use super::super::settings::Settings;
 use super::super::shizuku::{Shizuku, ShizukuMode};
 use super::*;
@@ -113,6 +114,109 @@ async fn a_forced_break_is_at_once_and_says_for_how_long_two_may_hold() {
     let begun = place.clock.now();
     guard.invalid().await;
     assert!(place.clock.now() <= begun + overlap);
+}
+
+/// Somebody asks to write and gives up, over and over again: each time is two writes.
+async fn churn(store: &Store, times: usize) {
+    let key = key_of("a").unwrap();
+    for turn in 0..times {
+        let request = Request {
+            id: format!("churn.{turn}"),
+            session: "s_churn".to_owned(),
+            mode: Mode::Write,
+            owner: "churn".to_owned(),
+            label: "churn".to_owned(),
+            asked_ms: 0,
+            max_writer_streak: None,
+        };
+        for comes in [true, false] {
+            loop {
+                let (record, base) = read_record(store, &key).await.unwrap();
+                let step = if comes {
+                    record.acquire(request.clone(), base).unwrap()
+                } else {
+                    record.release(&request.id, base)
+                };
+                let Step::Write(after) = step else { break };
+                let write = store.update(&key, after.to_bytes().unwrap(), base);
+                if write.await.is_ok() {
+                    break;
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lock_that_is_written_all_the_time_is_broken_as_it_was_shown() {
+    let place = place().await;
+    let guard = place.holder.write("a").await.unwrap();
+    let waiter = place.waiter.clone();
+    let waiting = tokio::spawn(async move { waiter.write("a").await });
+    place.waits("a", 1).await;
+    let sight = place.sight("a", guard.session()).await;
+    let store = place.store.clone();
+    let churning = tokio::spawn(async move { churn(&store, 5_000).await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let breaking = sight.clone().begin(Manner::Quarantined, "op").await;
+    let breaking = breaking.unwrap();
+    assert!(breaking.sight().revision() > sight.revision());
+    let broken = breaking.finish().await.unwrap();
+    assert_eq!(
+        broken.freed[0].record.holders().next().unwrap().label,
+        "waiter"
+    );
+    waiting.await.unwrap().unwrap().check().unwrap();
+    churning.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_matters_is_whose_claim_it_is_and_who_comes_next() {
+    let place = place().await;
+    let guard = place.holder.write("a").await.unwrap();
+    let alone = place.sight("a", guard.session()).await;
+    let waiter = place.waiter.clone();
+    let waiting = tokio::spawn(async move { waiter.write("a").await });
+    place.waits("a", 1).await;
+    let now = place.sight("a", guard.session()).await;
+    assert!(!alone.is_as_shown(now.record()), "somebody is next now");
+    // The same process takes the lock again: that is another claim.
+    waiting.abort();
+    place.waits("a", 0).await;
+    guard.release().await.unwrap();
+    let again = place.holder.write("a").await.unwrap();
+    let now = place.sight("a", again.session()).await;
+    assert_eq!(now.session_id(), alone.session_id());
+    assert!(!alone.is_as_shown(now.record()), "it has let go since");
+    let error = alone.begin(Manner::Quarantined, "op").await.unwrap_err();
+    assert!(matches!(error, BreakError::Moved { .. }), "{error}");
+    again.check().unwrap();
+    // Readers come in together: more of them change nothing.
+    let queue = |ids: &[&str]| {
+        let request = |id: &&str| Request {
+            id: (*id).to_owned(),
+            session: format!("s_{id}"),
+            mode: Mode::Read,
+            owner: String::new(),
+            label: String::new(),
+            asked_ms: 0,
+            max_writer_streak: None,
+        };
+        ids.iter().fold(now.record().clone(), |record, id| {
+            match record.acquire(request(id), Revision(1)).unwrap() {
+                Step::Write(after) => after,
+                Step::Nothing => record,
+            }
+        })
+    };
+    let one = Sight {
+        record: queue(&["r1"]),
+        ..now.clone()
+    };
+    assert!(one.is_as_shown(&queue(&["r1", "r2"])));
+    assert!(!one.is_as_shown(&queue(&["r2"])), "another one is next");
+    assert!(!one.is_as_shown(&queue(&[])));
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::circles::Circle;
 use super::words::{capital, count, moment, span};
 use super::{Subject, Verdict};
 use crate::kv::lock::observer::{ClockOf, Content, LastBeat, Lock, Party, Standing};
@@ -60,63 +59,8 @@ fn malformed(subject: &Subject<'_>) -> Option<String> {
 }
 
 fn deadlock(subject: &Subject<'_>) -> Option<String> {
-    let circle = subject.circles.deadlock(subject.at)?;
-    let beside = circle.members.saturating_sub(circle.round.len());
-    let more = if beside == 0 {
-        String::new()
-    } else {
-        format!(" ({beside} more in circles with them)")
-    };
-    let advice = match &circle.best_break {
-        Some((name, waiters)) => format!(
-            " Breaking {name} frees most: {} behind it.",
-            count(*waiters, "waiter")
-        ),
-        None => String::new(),
-    };
-    Some(format!(
-        "Deadlock: {}{more}. None of them can go on.{advice}",
-        round(subject, circle)
-    ))
-}
-
-/// The note on a circle of processes, which is no verdict.
-pub(super) fn possible_deadlock(subject: &Subject<'_>) -> Option<String> {
-    let circle = subject.circles.possible(subject.at)?;
-    Some(format!(
-        "Possibly a deadlock, if these processes wait with what they hold: {}.",
-        round(subject, circle)
-    ))
-}
-
-/// `a waits for x, held by b; b waits for y, held by a`
-fn round(subject: &Subject<'_>, circle: &Circle) -> String {
-    let next = circle.round.iter().cycle().skip(1);
-    let links = circle.round.iter().zip(next).map(|(link, next)| {
-        let lock = subject.locks.get(link.waits_for);
-        let place = lock.map_or_else(String::new, |lock| place(lock, subject.lock));
-        let how = if link.is_held_by_next {
-            "held by"
-        } else {
-            "in line behind"
-        };
-        let whom = if circle.round.len() == 1 {
-            "itself"
-        } else {
-            &next.who
-        };
-        format!("{} waits for {place}, {how} {whom}", link.who)
-    });
-    links.collect::<Vec<_>>().join("; ")
-}
-
-/// A lock's name, with its bucket where that is another.
-fn place(lock: &Lock, seen_from: &Lock) -> String {
-    if lock.bucket == seen_from.bucket {
-        lock.resource.clone()
-    } else {
-        format!("{} (in {})", lock.resource, lock.bucket)
-    }
+    let sentence = subject.circled.deadlock.as_ref()?;
+    Some(sentence.to_string())
 }
 
 fn dead_holder(subject: &Subject<'_>) -> Option<String> {

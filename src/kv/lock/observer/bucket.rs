@@ -1,24 +1,24 @@
 //! The locks and sessions of one bucket, as its watches told of them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use time::OffsetDateTime;
-
+use super::absences::Absences;
+use super::epochs::Epochs;
+use super::marks::Marks;
 use super::seen::{Seen, Times};
+use super::told::{Foreign, Stored, Told};
 use super::view::{Freshness, Now, Standing};
-use crate::kv::lock::lease::Lease;
-use crate::kv::lock::name::{KEY_PREFIX, resource_of};
-use crate::kv::lock::record::{Claim, DecodeError, Record};
+use crate::kv::lock::name::KEY_PREFIX;
+use crate::kv::lock::record::Record;
 use crate::kv::lock::session::{SESSION_PREFIX, Session};
 use crate::kv::lock::shizuku::Shizuku;
-use crate::kv::lock::timeline::{Killed, Tracker, What};
-use crate::kv::{Entry, Key, Revision, WatchEvent};
+use crate::kv::lock::timeline::Killed;
+use crate::kv::{Entry, Key, WatchEvent};
 
 /// The lengths of a `shizuku` record.
 const SHIZUKU_SIZES: [u64; 2] = [9, 17];
-/// How many turns the median is of.
-const TURNS: usize = 15;
 
 /// Which of a bucket's watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,64 +42,18 @@ struct Phase {
     failed: Option<String>,
 }
 
-/// A lock of ours.
-#[derive(Debug, Clone)]
-pub(super) struct Stored {
-    pub(super) resource: String,
-    pub(super) revision: Revision,
-    pub(super) created: OffsetDateTime,
-    pub(super) record: Result<Record, DecodeError>,
-    pub(super) tracker: Tracker,
-    turns: VecDeque<Duration>,
-}
-
-impl Stored {
-    /// The median of the last turns.
-    pub(super) fn turn(&self) -> Option<Duration> {
-        let mut turns: Vec<Duration> = self.turns.iter().copied().collect();
-        turns.sort_unstable();
-        turns.get(turns.len() / 2).copied()
-    }
-}
-
-/// A key that a `shizuku` service keeps a lock at, or did.
-#[derive(Debug, Clone)]
-pub(super) struct Foreign {
-    pub(super) revision: Revision,
-    pub(super) created: OffsetDateTime,
-    /// The lock, or how long the value is that took its place.
-    pub(super) content: Result<Shizuku, u64>,
-}
-
-/// What a bucket's watches told, by key.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Told {
-    pub(super) locks: BTreeMap<Key, Stored>,
-    pub(super) sessions: HashMap<String, Seen>,
-    pub(super) foreign: BTreeMap<Key, Foreign>,
-}
-
-/// Why there is no record of a session whose claim is there.
-#[derive(Debug, Clone, Copy)]
-struct Absence {
-    since: Duration,
-    is_confirmed: bool,
-}
-
 /// One bucket.
 #[derive(Debug, Clone)]
 pub(super) struct BucketPicture {
-    pub(super) told: Told,
+    told: Told,
     /// What was told before a gap, until the whole has come again.
     before: Told,
     feeds: BTreeMap<Feed, Phase>,
-    absent: HashMap<String, Absence>,
+    absent: Absences,
     wanted: BTreeSet<Key>,
-    /// The store's clock when this machine booted, as entries show that came right after they were
-    /// written.
-    epoch: Option<OffsetDateTime>,
-    /// The same at the least: no entry is told before it is written.
-    epoch_at_least: Option<OffsetDateTime>,
+    epochs: Epochs,
+    /// What has to be judged again.
+    pub(super) marks: Marks,
 }
 
 impl BucketPicture {
@@ -115,20 +69,22 @@ impl BucketPicture {
             told: Told::default(),
             before: Told::default(),
             feeds,
-            absent: HashMap::new(),
+            absent: Absences::default(),
             wanted: BTreeSet::new(),
-            epoch: None,
-            epoch_at_least: None,
+            epochs: Epochs::default(),
+            marks: Marks::default(),
         }
     }
 
     pub(super) fn event(&mut self, feed: Feed, event: WatchEvent, now: Duration) {
         match event {
             WatchEvent::Entry(entry) => {
-                self.learn_clock(entry.created, self.is_live(feed), now);
+                let is_live = self.is_live(feed);
+                self.epochs.learn(entry.created, is_live, now);
                 self.entry(feed, &entry, now);
             }
             WatchEvent::Ready => {
+                self.marks.all();
                 let phase = self.phase(feed);
                 phase.is_ready = true;
                 phase.failed = None;
@@ -138,12 +94,14 @@ impl BucketPicture {
                 }
             }
             WatchEvent::Interrupted { cause } => {
+                self.marks.all();
                 // The first interruption is the one that says since when.
                 let stale = &mut self.phase(feed).stale;
                 stale.get_or_insert_with(|| (now, cause.to_string()));
-                self.epoch = None;
+                self.epochs.interrupted();
             }
             WatchEvent::Resumed { gap } => {
+                self.marks.all();
                 self.phase(feed).stale = None;
                 if gap {
                     self.phase(feed).is_ready = false;
@@ -161,6 +119,7 @@ impl BucketPicture {
     }
 
     pub(super) fn failed(&mut self, feed: Feed, reason: String) {
+        self.marks.all();
         self.phase(feed).failed = Some(reason);
     }
 
@@ -171,14 +130,15 @@ impl BucketPicture {
     /// What was read of a key, which the watches may know more of already.
     pub(super) fn read(&mut self, key: &Key, entry: Option<Entry>, now: Duration) {
         let Some(entry) = entry else {
-            self.told.locks.remove(key);
+            self.told.remove_lock(key);
             self.told.foreign.remove(key);
+            self.marks.lock(key);
             return;
         };
         let known = if let Some(id) = Session::id_of(key.as_str()) {
             self.told.sessions.get(id).map(|seen| seen.revision)
         } else {
-            let lock = self.told.locks.get(key).map(|lock| lock.revision);
+            let lock = self.told.locks().get(key).map(|lock| lock.revision);
             lock.or_else(|| self.told.foreign.get(key).map(|lock| lock.revision))
         };
         if known.is_some_and(|known| known > entry.revision) {
@@ -191,8 +151,8 @@ impl BucketPicture {
         };
         if feed == Feed::Others {
             let phase = self.phase(feed);
-            if phase.is_ready {
-                phase.failed = None;
+            if phase.is_ready && phase.failed.take().is_some() {
+                self.marks.all();
             }
             self.foreign(entry);
         } else if known != Some(entry.revision) {
@@ -209,66 +169,33 @@ impl BucketPicture {
     }
 
     fn lock(&mut self, entry: &Entry, now: Duration) {
+        self.marks.lock(&entry.key);
         let Some(value) = entry.live_value() else {
-            self.told.locks.remove(&entry.key);
+            self.told.remove_lock(&entry.key);
             return;
         };
-        let record = Record::from_bytes(value);
-        for claim in record.iter().flat_map(Record::claims) {
+        let record = Record::from_bytes(value).map(Arc::new);
+        for claim in record.iter().flat_map(|record| record.claims()) {
             if !self.told.sessions.contains_key(&claim.session) {
-                let begins = Absence {
-                    since: now,
-                    is_confirmed: false,
-                };
-                self.absent.entry(claim.session.clone()).or_insert(begins);
+                self.absent.begin(&claim.session, now);
             }
         }
-        let resource = || {
-            let key = entry.key.as_str();
-            // A key that none of ours writes is still a lock to somebody who sees it.
-            let rest = || key.strip_prefix(KEY_PREFIX).unwrap_or(key).to_owned();
-            resource_of(key).unwrap_or_else(rest)
-        };
-        let lock = self
-            .told
-            .locks
-            .entry(entry.key.clone())
-            .or_insert_with(|| Stored {
-                resource: resource(),
-                revision: entry.revision,
-                created: entry.created,
-                record: Ok(Record::default()),
-                tracker: Tracker::default(),
-                turns: VecDeque::new(),
-            });
-        lock.revision = entry.revision;
-        lock.created = entry.created;
-        let readable = record.as_ref().ok();
-        for event in lock.tracker.step(entry.revision, entry.created, readable) {
-            if let What::Released { held: Some(held) } = event.what {
-                lock.turns.truncate(TURNS - 1);
-                lock.turns.push_front(held);
-            }
-        }
-        lock.record = record;
+        self.told.lock(entry, record);
     }
 
     fn session(&mut self, entry: &Entry, now: Duration) {
         let Some(id) = Session::id_of(entry.key.as_str()) else {
             return;
         };
+        self.mark(id);
         let Some(value) = entry.live_value() else {
             if self.told.sessions.remove(id).is_some() {
-                let begins = Absence {
-                    since: now,
-                    is_confirmed: false,
-                };
-                self.absent.insert(id.to_owned(), begins);
+                self.absent.begin(id, now);
             }
             return;
         };
-        self.absent.remove(id);
-        let content = Session::from_bytes(value);
+        self.absent.end(id);
+        let content = Session::from_bytes(value).map(Arc::new);
         let (revision, created) = (entry.revision, entry.created);
         // After a gap it comes again, perhaps as it was: what was seen of it stays true.
         if let Some(seen) = self.before.sessions.remove(id) {
@@ -295,11 +222,21 @@ impl BucketPicture {
         }
     }
 
+    /// Something is known anew of a session: of all locks that it is in.
+    fn mark(&mut self, session: &str) {
+        for key in self.told.places(session) {
+            self.marks.lock(key);
+        }
+    }
+
     /// Any key, without its value.
     fn other(&mut self, entry: &Entry) {
         let name = entry.key.as_str();
         if name.starts_with(KEY_PREFIX) || name.starts_with(SESSION_PREFIX) {
             return;
+        }
+        if self.told.foreign.contains_key(&entry.key) {
+            self.marks.lock(&entry.key);
         }
         // What was a lock before a gap may be none any more, and that is worth telling.
         if let Some(lock) = self.before.foreign.remove(&entry.key) {
@@ -318,6 +255,7 @@ impl BucketPicture {
 
     /// A key whose value has the length of a `shizuku` lock.
     fn foreign(&mut self, entry: Entry) {
+        self.marks.lock(&entry.key);
         match entry.live_value().map(|value| Shizuku::from_bytes(value)) {
             Some(Some(lock)) => {
                 let lock = Foreign {
@@ -350,52 +288,33 @@ impl BucketPicture {
         if let Some(seen) = self.told.sessions.get_mut(session) {
             seen.is_gone = true;
         }
+        self.mark(session);
     }
 
     pub(super) fn confirm_absent(&mut self, session: &str) {
-        if let Some(absence) = self.absent.get_mut(session) {
-            absence.is_confirmed = true;
-        }
+        self.mark(session);
+        self.absent.confirm(session);
     }
 
     pub(super) fn take_wanted(&mut self) -> BTreeSet<Key> {
         std::mem::take(&mut self.wanted)
     }
 
-    fn claims(&self) -> impl Iterator<Item = (&Key, &Claim)> {
-        self.told.locks.iter().flat_map(|(key, lock)| {
-            let record = lock.record.iter();
-            record
-                .flat_map(Record::claims)
-                .map(move |claim| (key, claim))
-        })
-    }
-
     /// The sessions that hold or wait and may be alive.
     pub(super) fn living(&self) -> impl Iterator<Item = (&str, &Session)> {
-        let ids: BTreeSet<&str> = self
-            .claims()
-            .map(|(_, claim)| claim.session.as_str())
-            .collect();
-        ids.into_iter().filter_map(|id| {
+        self.told.claimants().filter_map(|(id, _)| {
             let seen = self.told.sessions.get(id).filter(|seen| !seen.is_gone)?;
             let session = seen.session()?;
-            session.dead.is_none().then_some((id, session))
+            session.dead.is_none().then_some((id, &**session))
         })
     }
 
     /// The sessions that hold or wait and have no record, and where.
     pub(super) fn missing(&self) -> impl Iterator<Item = (String, Vec<Key>)> {
-        let mut missing: BTreeMap<String, Vec<Key>> = BTreeMap::new();
-        for (key, claim) in self.claims() {
-            if self.absent.contains_key(&claim.session) {
-                let keys = missing.entry(claim.session.clone()).or_default();
-                if keys.last() != Some(key) {
-                    keys.push(key.clone());
-                }
-            }
-        }
-        missing.into_iter()
+        let claimants = self.told.claimants();
+        claimants
+            .filter(|(id, _)| self.absent.has(id))
+            .map(|(id, keys)| (id.to_owned(), keys.iter().cloned().collect()))
     }
 
     /// The sessions whose records say that they are dead.
@@ -421,7 +340,7 @@ impl BucketPicture {
     }
 
     pub(super) fn is_ageing(&self) -> bool {
-        self.claims().next().is_some()
+        self.told.claimants().next().is_some()
             || self.told.foreign.values().any(|lock| {
                 lock.content
                     .is_ok_and(|lock| lock.reset() != lock || lock.writer_waits)
@@ -430,11 +349,29 @@ impl BucketPicture {
 
     /// What is shown: after a gap that which was told before, until the whole has come again.
     pub(super) fn shown_locks(&self) -> &BTreeMap<Key, Stored> {
-        if self.before.locks.is_empty() {
-            &self.told.locks
+        if self.before.locks().is_empty() {
+            self.told.locks()
         } else {
-            &self.before.locks
+            self.before.locks()
         }
+    }
+
+    /// The lock of ours at a key.
+    pub(super) fn shown_lock(&self, key: &Key) -> Option<&Stored> {
+        self.shown_locks().get(key)
+    }
+
+    /// The lock of a `shizuku` service at a key.
+    pub(super) fn shown_foreign_lock(&self, key: &Key) -> Option<&Foreign> {
+        let again = self.told.foreign.get(key);
+        again.or_else(|| self.before.foreign.get(key))
+    }
+
+    /// Whether what is shown is what was told before a gap.
+    pub(super) fn is_between(&self) -> bool {
+        !self.before.locks().is_empty()
+            || !self.before.sessions.is_empty()
+            || !self.before.foreign.is_empty()
     }
 
     /// The same for locks of `shizuku` services.
@@ -449,6 +386,14 @@ impl BucketPicture {
         again.or_else(|| self.before.sessions.get(session))
     }
 
+    /// When, in time since boot, a session's standing may become another one by time alone.
+    pub(super) fn turns(&self, session: &str, times: Times) -> Vec<Duration> {
+        if let Some(seen) = self.seen(session) {
+            return seen.turns(times).collect();
+        }
+        self.absent.turn(session).into_iter().collect()
+    }
+
     /// How a session is that holds or waits.
     pub(super) fn standing(&self, session: &str, times: Times) -> Standing {
         if let Some(seen) = self.seen(session) {
@@ -458,15 +403,8 @@ impl BucketPicture {
             .feeds
             .get(&Feed::Sessions)
             .is_some_and(|phase| phase.is_ready);
-        match self.absent.get(session) {
-            Some(absence) if is_ready => {
-                let lasts = times.boot.saturating_sub(absence.since);
-                // Its own lease is not known; others wait for the usual one.
-                let is_certain = absence.is_confirmed || lasts >= Lease::default().silence();
-                Standing::Absent { is_certain }
-            }
-            _ => Standing::Unknown,
-        }
+        let absent = self.absent.standing(session, times.boot);
+        absent.filter(|_| is_ready).unwrap_or(Standing::Unknown)
     }
 
     /// How fresh all of it is: as fresh as the worst of its watches.
@@ -492,19 +430,7 @@ impl BucketPicture {
             Freshness::Stale { since, .. } => now.boot.min(since),
             _ => now.boot,
         };
-        let wall = now.wall - now.boot.saturating_sub(boot);
-        let store_at_least = self.epoch_at_least.map(|epoch| epoch + boot);
-        let store = match self.epoch {
-            Some(epoch) => epoch + boot,
-            // An entry can't have been written later than now.
-            None => store_at_least.map_or(wall, |at_least| wall.max(at_least)),
-        };
-        Times {
-            boot,
-            store,
-            store_at_least,
-            trusts_store: trusts_wall,
-        }
+        self.epochs.times(boot, now, trusts_wall)
     }
 
     fn is_live(&self, feed: Feed) -> bool {
@@ -513,51 +439,29 @@ impl BucketPicture {
             .is_some_and(|phase| phase.is_ready && phase.stale.is_none())
     }
 
-    fn learn_clock(&mut self, created: OffsetDateTime, is_live: bool, now: Duration) {
-        let epoch = created - now;
-        let later = |known: Option<OffsetDateTime>| known.map_or(epoch, |known| known.max(epoch));
-        self.epoch_at_least = Some(later(self.epoch_at_least));
-        if is_live {
-            self.epoch = Some(later(self.epoch));
-        }
-    }
-
     fn restart_absences(&mut self, now: Duration) {
-        let claims = self.told.locks.values().flat_map(|lock| lock.record.iter());
-        let referenced: BTreeSet<&str> = claims
-            .flat_map(Record::claims)
-            .map(|claim| claim.session.as_str())
-            .collect();
-        self.absent.retain(|id, absence| {
-            *absence = Absence {
-                since: now,
-                is_confirmed: false,
-            };
-            referenced.contains(id.as_str())
-        });
+        let told = &self.told;
+        self.absent
+            .restart(now, |session| told.is_claimant(session));
     }
 
     /// Everything comes again after a gap: what was told stays shown until it has.
     fn set_aside(&mut self, feed: Feed) {
-        // A store that was rolled back or made anew can have gone back in time.
-        self.epoch_at_least = None;
-        let Told {
-            locks,
-            sessions,
-            foreign,
-        } = &mut self.told;
+        self.epochs.set_aside();
         // A second gap before the end of the first: the half that came again is of no use.
         match feed {
-            Feed::Locks if self.before.locks.is_empty() => {
-                self.before.locks = std::mem::take(locks);
+            Feed::Locks => {
+                let again = self.told.take_locks();
+                if self.before.locks().is_empty() {
+                    self.before.put_locks(again);
+                }
             }
-            Feed::Locks => locks.clear(),
             Feed::Sessions => {
-                let again = std::mem::take(sessions);
+                let again = std::mem::take(&mut self.told.sessions);
                 self.before.sessions.extend(again);
             }
             Feed::Others => {
-                let again = std::mem::take(foreign);
+                let again = std::mem::take(&mut self.told.foreign);
                 self.before.foreign.extend(again);
                 self.wanted.clear();
             }
@@ -567,7 +471,7 @@ impl BucketPicture {
     /// What did not come again is gone.
     fn forget_before(&mut self, feed: Feed) {
         match feed {
-            Feed::Locks => self.before.locks.clear(),
+            Feed::Locks => drop(self.before.take_locks()),
             Feed::Sessions => self.before.sessions.clear(),
             Feed::Others => self.before.foreign.clear(),
         }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use super::bucket::{BucketPicture, Feed};
-use super::report;
+use super::report::{Judgement, Search, Searched};
 use super::view::{Now, Report};
 use crate::kv::lock::diagnosis::Thresholds;
 use crate::kv::lock::session::Session;
@@ -20,6 +20,7 @@ pub struct Picture {
     buckets: BTreeMap<BucketName, BucketPicture>,
     thresholds: Thresholds,
     trusts_wall: bool,
+    judgement: Judgement,
 }
 
 impl Picture {
@@ -33,6 +34,7 @@ impl Picture {
             buckets: BTreeMap::new(),
             thresholds,
             trusts_wall,
+            judgement: Judgement::default(),
         }
     }
 
@@ -141,9 +143,39 @@ impl Picture {
         self.buckets.values().any(BucketPicture::is_ageing)
     }
 
-    /// What there is to tell at this time. Linear in the number of claims; not for every frame of
-    /// a large place.
-    pub fn report(&self, now: Now) -> Report {
-        report::report(&self.buckets, now, self.trusts_wall, &self.thresholds)
+    /// What there is to tell at this time. Takes as long as there is news since the report before,
+    /// and a moment for each thousand locks.
+    ///
+    /// Where there are many locks, circles of waiting are those that were found last: see
+    /// [`Picture::search`].
+    pub fn report(&mut self, now: Now) -> Report {
+        self.judgement
+            .report(&mut self.buckets, now, self.trusts_wall, &self.thresholds)
+    }
+
+    /// What is left to be done after a report, if there is anything: looking for circles of
+    /// waiting, which takes longer than everything else. The answer goes to
+    /// [`Picture::searched`].
+    pub fn search(&mut self) -> Option<Search> {
+        self.judgement.search(&self.thresholds)
+    }
+
+    /// The circles that were found: the next report tells of them.
+    pub fn searched(&mut self, searched: Searched) {
+        self.judgement.searched(searched, &mut self.buckets);
+    }
+
+    /// What there is to tell at this time, every lock of it judged anew, in the order of faults.
+    pub fn whole_report(&self, now: Now) -> Report {
+        let mut all = self.clone();
+        all.judgement = Judgement::default();
+        let report = all.report(now);
+        match all.search() {
+            None => report.whole(),
+            Some(search) => {
+                all.searched(search.run());
+                all.report(now).whole()
+            }
+        }
     }
 }

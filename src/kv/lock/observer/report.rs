@@ -1,237 +1,260 @@
-//! From what was told to what is shown: sessions joined, circles found, verdicts given.
+//! From what was told to what is shown: locks judged, circles found, all of it counted.
+//!
+//! [`Judgement`] keeps what was judged, and judges a lock again only when something is told of it
+//! or of a session in it, or when its time has come. That gives the same as judging all of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::bucket::{BucketPicture, Foreign, Stored};
-use super::seen::Times;
-use super::view::{Content, Freshness, Lock, Now, Party, Report};
-use crate::kv::lock::diagnosis::{Circles, Subject, Summary, Thresholds, Verdict, diagnose};
-use crate::kv::lock::record::{Claim, Mode, Record, State};
-use crate::kv::lock::timeline::{Basis, Since};
+use super::bucket::BucketPicture;
+use super::judge::{Judge, is_same_queue};
+use super::view::{Freshness, Lock, Now, Report};
+use crate::kv::lock::diagnosis::{Found, Summary, Thresholds, search};
 use crate::kv::{BucketName, Key};
 
-pub(super) fn report(
-    buckets: &BTreeMap<BucketName, BucketPicture>,
-    now: Now,
-    trusts_wall: bool,
-    thresholds: &Thresholds,
-) -> Report {
-    let mut locks = Vec::new();
-    let mut clocks = HashMap::new();
-    for (name, bucket) in buckets {
-        let times = bucket.times(now, trusts_wall);
-        let freshness = bucket.freshness();
-        clocks.insert(name.clone(), times.store);
-        for (key, stored) in bucket.shown_locks() {
-            locks.push(ours(name, bucket, key, stored, times, &freshness));
+/// By how much the store's clock may turn out to be another than was thought before everything is
+/// judged again.
+const MOST_DRIFT: time::Duration = time::Duration::milliseconds(20);
+/// How many who hold and wait circles are looked for among at once. More take too long.
+const FEW: usize = 2_000;
+
+/// What was judged so far.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Judgement {
+    buckets: BTreeMap<BucketName, Judged>,
+    found: Arc<Found>,
+    /// Whether who waits for whom is another since circles were looked for.
+    is_graph_new: bool,
+    /// The locks that circles are to be looked for in, and when that was asked for.
+    latest: Vec<Arc<Lock>>,
+    boot: Duration,
+}
+
+/// A bucket's part.
+#[derive(Debug, Clone, Default)]
+struct Judged {
+    locks: BTreeMap<Key, (Arc<Lock>, Option<Duration>)>,
+    /// When which lock's time comes.
+    due: BTreeSet<(Duration, Key)>,
+    freshness: Option<Freshness>,
+    /// The store's clock that was judged by: when this machine booted, and the least of that.
+    epochs: Option<(time::OffsetDateTime, Option<time::OffsetDateTime>)>,
+}
+
+/// Looking for circles of waiting, apart from everything else.
+#[derive(Debug)]
+pub struct Search {
+    locks: Vec<Arc<Lock>>,
+    boot: Duration,
+    thresholds: Thresholds,
+}
+
+/// What a [`Search`] found.
+#[derive(Debug)]
+pub struct Searched(Found);
+
+impl Search {
+    /// Looks. Takes a while where there are many locks, and no more than a thread's attention.
+    pub fn run(&self) -> Searched {
+        Searched(search(&self.locks, self.boot, &self.thresholds))
+    }
+}
+
+impl Judgement {
+    /// Judges what has to be judged at this time.
+    pub(super) fn report(
+        &mut self,
+        buckets: &mut BTreeMap<BucketName, BucketPicture>,
+        now: Now,
+        trusts_wall: bool,
+        thresholds: &Thresholds,
+    ) -> Report {
+        let was_there = self.buckets.len();
+        self.buckets.retain(|name, _| buckets.contains_key(name));
+        self.is_graph_new |= self.buckets.len() != was_there;
+        for (name, bucket) in buckets.iter_mut() {
+            let judged = self.buckets.entry(name.clone()).or_default();
+            self.is_graph_new |=
+                judged.update(name, bucket, now, trusts_wall, thresholds, &self.found);
         }
-        for (key, stored) in bucket.shown_foreign() {
-            locks.push(foreign(name, key, stored, &freshness));
+        self.boot = now.boot;
+        self.latest = self.locks().cloned().collect();
+        let parties = |lock: &Arc<Lock>| lock.holders.len() + lock.waiters.len();
+        if self.is_graph_new && self.latest.iter().map(parties).sum::<usize>() <= FEW {
+            self.is_graph_new = false;
+            let found = search(&self.latest, self.boot, thresholds);
+            self.found(found, buckets);
+            for (name, bucket) in buckets.iter_mut() {
+                if let Some(judged) = self.buckets.get_mut(name) {
+                    judged.update(name, bucket, now, trusts_wall, thresholds, &self.found);
+                }
+            }
+            self.latest = self.locks().cloned().collect();
+        }
+        let freshness =
+            |(name, bucket): (&BucketName, &BucketPicture)| (name.clone(), bucket.freshness());
+        Report {
+            summary: Summary::of(&self.latest, now.boot),
+            locks: self.latest.clone(),
+            buckets: buckets.iter().map(freshness).collect(),
+            boot: now.boot,
+            thresholds: *thresholds,
+            found: Arc::clone(&self.found),
         }
     }
-    let processes = processes(buckets);
-    let circles = Circles::find(&locks, &processes, thresholds);
-    let diagnoses: Vec<_> = locks
-        .iter()
-        .enumerate()
-        .map(|(at, lock)| {
-            diagnose(&Subject {
-                lock,
-                now: clocks.get(&lock.bucket).copied().unwrap_or(now.wall),
-                circles: &circles,
-                at,
-                locks: &locks,
-                thresholds,
-            })
+
+    fn locks(&self) -> impl Iterator<Item = &Arc<Lock>> {
+        let locks = self
+            .buckets
+            .values()
+            .flat_map(|judged| judged.locks.values());
+        locks.map(|(lock, _)| lock)
+    }
+
+    /// What circles are to be looked for in, if there may be others by now: where there are too
+    /// many locks to do it with every report.
+    pub(super) fn search(&mut self, thresholds: &Thresholds) -> Option<Search> {
+        let is_wanted = std::mem::take(&mut self.is_graph_new);
+        is_wanted.then(|| Search {
+            locks: self.latest.clone(),
+            boot: self.boot,
+            thresholds: *thresholds,
         })
-        .collect();
-    for (lock, (verdict, reason)) in locks.iter_mut().zip(diagnoses) {
-        lock.verdict = verdict;
-        lock.reason = reason;
     }
-    let summary = Summary::of(&locks);
-    let longest = |lock: &Lock| lock.longest_waiter().map(|party| party.lasted);
-    // Stable, so that equals stay in the order of buckets and keys.
-    locks.sort_by(|a, b| {
-        let by_fault = b.verdict.is_fault().cmp(&a.verdict.is_fault());
-        by_fault
-            .then(a.verdict.cmp(&b.verdict))
-            .then_with(|| longest(b).cmp(&longest(a)))
-    });
-    Report {
-        locks,
-        summary,
-        buckets: buckets
-            .iter()
-            .map(|(name, bucket)| (name.clone(), bucket.freshness()))
-            .collect(),
+
+    /// Circles were looked for: what is another than before is judged again.
+    pub(super) fn searched(
+        &mut self,
+        Searched(found): Searched,
+        buckets: &mut BTreeMap<BucketName, BucketPicture>,
+    ) {
+        self.found(found, buckets);
     }
-}
 
-fn ours(
-    name: &BucketName,
-    bucket: &BucketPicture,
-    key: &Key,
-    stored: &Stored,
-    times: Times,
-    freshness: &Freshness,
-) -> Lock {
-    let content = match &stored.record {
-        Ok(_) => Content::Record,
-        Err(error) => Content::Unreadable {
-            reason: error.to_string(),
-        },
-    };
-    let party = |claim: &Claim| party(bucket, stored, claim, times);
-    let claims = || stored.record.iter().flat_map(Record::claims);
-    let waiting = |mode| claims().filter(move |claim| !claim.state.is_held() && claim.mode == mode);
-    let first = stored.record.as_ref().ok().and_then(writers_before_readers);
-    let ahead = first.unwrap_or(usize::MAX);
-    let waiters = waiting(Mode::Write)
-        .take(ahead)
-        .chain(waiting(Mode::Read))
-        .chain(waiting(Mode::Write).skip(ahead));
-    Lock {
-        bucket: name.clone(),
-        resource: stored.resource.clone(),
-        key: key.clone(),
-        revision: stored.revision,
-        created: stored.created,
-        content,
-        holders: claims()
-            .filter(|claim| claim.state.is_held())
-            .map(party)
-            .collect(),
-        waiters: waiters
-            .enumerate()
-            .map(|(at, claim)| Party {
-                position: Some(at + 1),
-                ..party(claim)
-            })
-            .collect(),
-        writers_before_readers: first,
-        turn: stored.turn(),
-        freshness: freshness.clone(),
-        verdict: Verdict::Idle,
-        reason: String::new(),
-    }
-}
-
-fn writers_before_readers(record: &Record) -> Option<usize> {
-    let most = record.max_writer_streak()?.get();
-    usize::try_from(most.saturating_sub(record.writer_streak())).ok()
-}
-
-fn party(bucket: &BucketPicture, stored: &Stored, claim: &Claim, times: Times) -> Party {
-    let seen = bucket.seen(&claim.session);
-    let session = seen.and_then(|seen| seen.session());
-    let since = stored.tracker.since(claim).unwrap_or(Since {
-        at: stored.created,
-        basis: Basis::Kept,
-    });
-    Party {
-        claim: claim.id.clone(),
-        session: claim.session.clone(),
-        owner: claim.owner.clone(),
-        label: claim.label.clone(),
-        host: session.map(|session| session.host.clone()),
-        pid: session.map(|session| session.pid),
-        mode: claim.mode,
-        fence: match claim.state {
-            State::Held { fence } => Some(fence),
-            State::Waiting => None,
-        },
-        position: None,
-        since,
-        lasted: since.age(times.store),
-        last_beat: seen.map(|seen| seen.last_beat(times)),
-        lease_left: seen.and_then(|seen| seen.lease_left(times)),
-        standing: bucket.standing(&claim.session, times),
-    }
-}
-
-fn foreign(name: &BucketName, key: &Key, stored: &Foreign, freshness: &Freshness) -> Lock {
-    Lock {
-        bucket: name.clone(),
-        resource: key.as_str().to_owned(),
-        key: key.clone(),
-        revision: stored.revision,
-        created: stored.created,
-        content: match stored.content {
-            Ok(lock) => Content::Shizuku(lock),
-            Err(size) => Content::NoLongerShizuku { size },
-        },
-        holders: Vec::new(),
-        waiters: Vec::new(),
-        writers_before_readers: None,
-        turn: None,
-        freshness: freshness.clone(),
-        verdict: Verdict::Idle,
-        reason: String::new(),
-    }
-}
-
-/// A process on some machine, whatever its sessions are called in different buckets.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Process<'a> {
-    boot: &'a str,
-    namespace: u64,
-    number: u32,
-    start: u64,
-}
-
-/// A number for the process of each session, by bucket and session. A process has one session in
-/// each bucket; where several of a bucket claim to be of one process, that claim joins nothing.
-fn processes(buckets: &BTreeMap<BucketName, BucketPicture>) -> HashMap<(BucketName, String), u32> {
-    let mut sessions = Vec::new();
-    for (name, bucket) in buckets {
-        let claims = bucket.shown_locks().values();
-        for claim in claims.flat_map(|lock| lock.record.iter().flat_map(Record::claims)) {
-            sessions.push((name, claim.session.as_str()));
+    fn found(&mut self, found: Found, buckets: &mut BTreeMap<BucketName, BucketPicture>) {
+        let before = std::mem::replace(&mut self.found, Arc::new(found));
+        self.is_graph_new |= self.found.is_unsettled;
+        // The words on a circle are looked up when they are wanted: the verdict alone counts here.
+        let both = before.circled.keys().chain(self.found.circled.keys());
+        for id in both {
+            let is_dead = |found: &Found| found.of(&id.0, &id.1).deadlock.is_some();
+            if is_dead(&before) != is_dead(&self.found)
+                && let Some(bucket) = buckets.get_mut(&id.0)
+            {
+                bucket.marks.lock(&id.1);
+            }
         }
     }
-    sessions.sort_unstable();
-    sessions.dedup();
-    let process = |name: &BucketName, id: &str| {
-        let session = buckets.get(name)?.seen(id)?.session()?;
-        Some(Process {
-            boot: &session.boot_id,
-            namespace: session.pidns,
-            number: session.pid,
-            start: session.start,
-        })
-    };
-    let mut in_bucket: HashMap<(&BucketName, Process<'_>), usize> = HashMap::new();
-    let mut is_unclear: HashMap<Process<'_>, bool> = HashMap::new();
-    for (name, id) in &sessions {
-        if let Some(process) = process(name, id) {
-            let count = in_bucket.entry((name, process.clone())).or_default();
-            *count += 1;
-            *is_unclear.entry(process).or_default() |= *count > 1;
+}
+
+impl Judged {
+    /// Judges what is marked, and those whose time has come. Returns whether anybody waits for
+    /// somebody else by now.
+    fn update(
+        &mut self,
+        name: &BucketName,
+        bucket: &mut BucketPicture,
+        now: Now,
+        trusts_wall: bool,
+        thresholds: &Thresholds,
+        found: &Found,
+    ) -> bool {
+        let marked = bucket.marks.take();
+        let judge = Judge {
+            times: bucket.times(now, trusts_wall),
+            freshness: bucket.freshness(),
+            name,
+            bucket,
+            thresholds,
+        };
+        let epochs = (judge.times.epoch(), judge.times.epoch_at_least());
+        let is_as_before = self.freshness.as_ref() == Some(&judge.freshness)
+            && self.epochs.is_some_and(|before| are_near(before, epochs));
+        let marked = marked.filter(|_| is_as_before && !bucket.is_between());
+        let keys: BTreeSet<Key> = match marked {
+            Some(marked) => {
+                let mut keys: BTreeSet<Key> = marked.into_iter().collect();
+                keys.extend(self.take_due(judge.times.boot));
+                keys
+            }
+            None => {
+                self.freshness = Some(judge.freshness.clone());
+                self.epochs = Some(epochs);
+                let shown = bucket.shown_locks().keys();
+                let shown = shown.chain(bucket.shown_foreign().map(|(key, _)| key));
+                shown.chain(self.locks.keys()).cloned().collect()
+            }
+        };
+        let mut is_graph_new = false;
+        for key in keys {
+            let lock = judge.lock(&key, found.of(name, &key));
+            is_graph_new |= self.put(&judge, key, lock);
         }
+        is_graph_new
     }
-    let mut numbers: HashMap<Process<'_>, u32> = HashMap::new();
-    let mut next = 0;
-    let mut number = || {
-        next += 1;
-        next
+
+    /// The locks whose time has come.
+    fn take_due(&mut self, boot: Duration) -> Vec<Key> {
+        let mut keys = Vec::new();
+        while self.due.first().is_some_and(|(at, _)| *at <= boot) {
+            keys.extend(self.due.pop_first().map(|(_, key)| key));
+        }
+        keys
+    }
+
+    fn put(&mut self, judge: &Judge<'_>, key: Key, lock: Option<Lock>) -> bool {
+        let before = self.locks.remove(&key);
+        if let Some((_, Some(at))) = &before {
+            self.due.remove(&(*at, key.clone()));
+        }
+        let before = before.map(|(lock, _)| lock);
+        let Some(lock) = lock else {
+            return before.is_some();
+        };
+        let at = judge.turns(&lock);
+        if let Some(at) = at {
+            self.due.insert((at, key.clone()));
+        }
+        let is_new = match &before {
+            Some(before) => !is_same_queue(before, &lock),
+            None => !(lock.holders.is_empty() && lock.waiters.is_empty()),
+        };
+        self.locks.insert(key, (Arc::new(lock), at));
+        is_new
+    }
+}
+
+type Epochs = (time::OffsetDateTime, Option<time::OffsetDateTime>);
+
+fn are_near(before: Epochs, now: Epochs) -> bool {
+    let is_near = |a: time::OffsetDateTime, b: time::OffsetDateTime| (a - b).abs() <= MOST_DRIFT;
+    let is_least_near = match (before.1, now.1) {
+        (Some(before), Some(now)) => is_near(before, now),
+        (None, None) => true,
+        _ => false,
     };
-    sessions
-        .iter()
-        .map(|(name, id)| {
-            let known = process(name, id).filter(|process| is_unclear.get(process) == Some(&false));
-            let number = match known {
-                Some(process) => *numbers.entry(process).or_insert_with(&mut number),
-                None => number(),
-            };
-            (((*name).clone(), (*id).to_owned()), number)
-        })
-        .collect()
+    is_near(before.0, now.0) && is_least_near
+}
+
+impl Report {
+    /// The same with ages and sentences as of the report in every lock, faults first, then by how
+    /// long somebody waits.
+    #[must_use]
+    pub fn whole(mut self) -> Self {
+        self.locks = self.locks.iter().map(|lock| self.of_now(lock)).collect();
+        // Stable, so that equals stay in the order of buckets and keys.
+        self.locks.sort_by_cached_key(|lock| {
+            let longest = lock.longest_waiter().map(|party| party.lasted);
+            (!lock.verdict.is_fault(), lock.verdict, Reverse(longest))
+        });
+        self
+    }
 }
 
 impl Summary {
-    fn of(locks: &[Lock]) -> Self {
+    pub(super) fn of(locks: &[Arc<Lock>], boot: Duration) -> Self {
         let mut summary = Self::default();
         for lock in locks {
             summary.locks += 1;
@@ -239,7 +262,8 @@ impl Summary {
             summary.holding += lock.holders.len();
             summary.waiting += lock.waiters.len();
             *summary.verdicts.entry(lock.verdict).or_default() += 1;
-            let longest = lock.longest_waiter().map(|party| party.lasted);
+            let longest = lock.longest_waiter();
+            let longest = longest.map(|party| party.lasted + lock.ages_by(boot));
             summary.longest_wait = summary.longest_wait.max(longest);
         }
         summary

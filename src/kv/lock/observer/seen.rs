@@ -1,5 +1,6 @@
 //! What has been seen of one session, and what that says of it now.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -15,7 +16,7 @@ use crate::kv::lock::session::{Cause, Session};
 pub(super) struct Seen {
     pub(super) revision: Revision,
     pub(super) created: OffsetDateTime,
-    pub(super) content: Result<Session, DecodeError>,
+    pub(super) content: Result<Arc<Session>, DecodeError>,
     silence: Silence,
     /// When a change of the record was seen, by our clock.
     beat: Option<Duration>,
@@ -45,7 +46,7 @@ impl Seen {
     pub(super) fn first(
         revision: Revision,
         created: OffsetDateTime,
-        content: Result<Session, DecodeError>,
+        content: Result<Arc<Session>, DecodeError>,
         now: Duration,
     ) -> Self {
         Self {
@@ -65,13 +66,13 @@ impl Seen {
         &mut self,
         revision: Revision,
         created: OffsetDateTime,
-        content: Result<Session, DecodeError>,
+        content: Result<Arc<Session>, DecodeError>,
         now: Duration,
     ) {
         if revision == self.revision {
             return;
         }
-        let is_dead = |content: &Result<Session, DecodeError>| {
+        let is_dead = |content: &Result<Arc<Session>, DecodeError>| {
             content.as_ref().is_ok_and(|session| session.dead.is_some())
         };
         if is_dead(&content) {
@@ -97,13 +98,13 @@ impl Seen {
         self.is_after_outage = true;
     }
 
-    pub(super) fn session(&self) -> Option<&Session> {
+    pub(super) fn session(&self) -> Option<&Arc<Session>> {
         self.content.as_ref().ok()
     }
 
     /// Its lease; the usual one where its own makes no sense.
     pub(super) fn lease(&self) -> Lease {
-        let own = |session: &Session| Lease::new(Duration::from_millis(session.lease_ms)).ok();
+        let own = |session: &Arc<Session>| Lease::new(Duration::from_millis(session.lease_ms)).ok();
         self.session().and_then(own).unwrap_or_default()
     }
 
@@ -182,6 +183,55 @@ impl Seen {
         let is_certain = times.store_at_least.is_some_and(|at| by_store(at) > valid);
         let is_likely = times.trusts_store && store.ago > lease.silence();
         (is_certain || is_likely).then_some(store)
+    }
+}
+
+impl Seen {
+    /// When, in time since boot, its standing may become another one by time alone.
+    pub(super) fn turns(&self, times: Times) -> impl Iterator<Item = Duration> + use<> {
+        let lease = self.lease();
+        let is_dead = self.session().is_some_and(|session| session.dead.is_some());
+        let turns = if is_dead {
+            [self.after_death(lease.silence(), times), None, None]
+        } else if self.is_gone {
+            [None; 3]
+        } else {
+            let valid = lease.valid_until(Duration::ZERO);
+            let is_by_store = self.beat.is_none() && !self.is_after_outage;
+            let certain = times.epoch_at_least().filter(|_| is_by_store);
+            let likely = Some(times.epoch()).filter(|_| is_by_store && times.trusts_store);
+            [
+                Some(self.silence.since() + valid),
+                certain.and_then(|epoch| since(epoch, self.created + valid)),
+                likely.and_then(|epoch| since(epoch, self.created + lease.silence())),
+            ]
+        };
+        turns.into_iter().flatten()
+    }
+
+    /// So long after its death, in time since boot.
+    pub(super) fn after_death(&self, time: Duration, times: Times) -> Option<Duration> {
+        match self.died {
+            Some(died) => Some(died + time),
+            None => since(times.epoch(), self.created + time),
+        }
+    }
+}
+
+/// A time of the store's as time since boot; `None` where it was before.
+pub(super) fn since(epoch: OffsetDateTime, at: OffsetDateTime) -> Option<Duration> {
+    (at - epoch).try_into().ok()
+}
+
+impl Times {
+    /// The store's clock when this machine booted.
+    pub(super) fn epoch(self) -> OffsetDateTime {
+        self.store - self.boot
+    }
+
+    /// The same at the least.
+    pub(super) fn epoch_at_least(self) -> Option<OffsetDateTime> {
+        self.store_at_least.map(|at| at - self.boot)
     }
 }
 

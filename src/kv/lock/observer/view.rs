@@ -1,13 +1,16 @@
 //! What an observer tells: locks with their holders and waiters, and what is known of each.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::kv::lock::diagnosis::{Summary, Verdict};
-use crate::kv::lock::record::Mode;
-use crate::kv::lock::session::{Cause, Death};
+use crate::kv::lock::diagnosis::{Circled, Found, Subject, Summary, Thresholds, Verdict, diagnose};
+use crate::kv::lock::record::{Mode, Record};
+use crate::kv::lock::session::{Cause, Death, Session};
 use crate::kv::lock::shizuku::{Shizuku, ShizukuMode};
+use crate::kv::lock::snapshot::{mode, nanos};
 use crate::kv::lock::timeline::{Basis, Since};
 use crate::kv::{BucketName, Key, Revision};
 
@@ -24,16 +27,64 @@ pub struct Now {
 /// All locks that are watched, at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// The locks: faults first, then by how long somebody waits.
-    pub locks: Vec<Lock>,
+    /// The locks. Those in which nothing happened are the very same ones as in the report before.
+    /// The verdict of each is of this moment; its ages may be of an earlier one, which
+    /// [`Report::of_now`] makes up for.
+    pub locks: Vec<Arc<Lock>>,
     /// How many there are of what.
     pub summary: Summary,
     /// How fresh the picture of each bucket is.
     pub buckets: Vec<(BucketName, Freshness)>,
+    /// The time since boot that it is of.
+    pub(super) boot: Duration,
+    pub(super) thresholds: Thresholds,
+    pub(super) found: Arc<Found>,
+}
+
+impl Report {
+    /// A report of another time: of locks whose ages and sentences are all of that time.
+    pub(in crate::kv::lock) fn restored(
+        locks: Vec<Arc<Lock>>,
+        buckets: Vec<(BucketName, Freshness)>,
+        boot: Duration,
+    ) -> Self {
+        Self {
+            summary: Summary::of(&locks, boot),
+            locks,
+            buckets,
+            boot,
+            ..Self::default()
+        }
+    }
+
+    /// The time since boot that it is of, by the clock of the machine that looked.
+    pub fn boot(&self) -> Duration {
+        self.boot
+    }
+
+    /// One of its locks, with ages and sentence as of the report.
+    pub fn of_now(&self, lock: &Arc<Lock>) -> Arc<Lock> {
+        let by = lock.ages_by(self.boot);
+        let circled = self.found.of(&lock.bucket, &lock.key);
+        if by.is_zero() && lock.circled == circled {
+            return Arc::clone(lock);
+        }
+        Arc::new(lock.aged(by, circled, &self.thresholds))
+    }
+}
+
+/// When a lock was judged: what its ages are counted to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Judged {
+    /// In time since boot.
+    pub boot: Duration,
+    /// By the clock of the lock's store.
+    #[serde(with = "nanos")]
+    pub store: OffsetDateTime,
 }
 
 /// How far a picture can be trusted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Freshness {
     /// Not everything that is there has been told yet.
     Loading,
@@ -54,7 +105,7 @@ pub enum Freshness {
 }
 
 /// One lock.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lock {
     /// The bucket.
     pub bucket: BucketName,
@@ -65,6 +116,7 @@ pub struct Lock {
     /// The record's revision: what a write that breaks the lock expects.
     pub revision: Revision,
     /// When that revision was written, by the store's clock.
+    #[serde(with = "nanos")]
     pub created: OffsetDateTime,
     /// What the record is.
     pub content: Content,
@@ -83,10 +135,18 @@ pub struct Lock {
     pub verdict: Verdict,
     /// Why, in a sentence. It quotes names that others chose.
     pub reason: String,
+    /// When all this was so.
+    pub judged: Judged,
+    /// The record itself, where it is one of ours.
+    #[serde(skip)]
+    pub(in crate::kv::lock) record: Option<Arc<Record>>,
+    /// The circles of waiting that it has a part in.
+    #[serde(skip)]
+    pub(in crate::kv::lock) circled: Circled,
 }
 
 /// What a lock's record is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Content {
     /// A record of ours.
     Record,
@@ -127,6 +187,33 @@ impl LockMode {
 }
 
 impl Lock {
+    /// One of which nothing is known but where it is.
+    pub(crate) fn blank(
+        bucket: BucketName,
+        key: Key,
+        freshness: Freshness,
+        judged: Judged,
+    ) -> Self {
+        Self {
+            bucket,
+            resource: String::new(),
+            key,
+            revision: Revision::ABSENT,
+            created: judged.store,
+            content: Content::Record,
+            holders: Vec::new(),
+            waiters: Vec::new(),
+            writers_before_readers: None,
+            turn: None,
+            freshness,
+            verdict: Verdict::Idle,
+            reason: String::new(),
+            judged,
+            record: None,
+            circled: Circled::default(),
+        }
+    }
+
     /// Whose format it is of.
     pub fn format(&self) -> &'static str {
         match self.content {
@@ -166,10 +253,52 @@ impl Lock {
     pub fn longest_holder(&self) -> Option<&Party> {
         self.holders.iter().max_by_key(|party| party.lasted)
     }
+
+    /// The record as it was told; `None` for what is none of ours.
+    pub fn record(&self) -> Option<&Record> {
+        self.record.as_deref()
+    }
+
+    /// How much older everything is at a time since boot: not at all where the lock is out of
+    /// date, for then nobody knows.
+    pub fn ages_by(&self, boot: Duration) -> Duration {
+        match self.freshness {
+            Freshness::Live | Freshness::Loading | Freshness::Failed { .. } => {
+                boot.saturating_sub(self.judged.boot)
+            }
+            Freshness::Stale { .. } => Duration::ZERO,
+        }
+    }
+
+    /// The same lock so much later, if nothing happens to it in between.
+    fn aged(&self, by: Duration, circled: Circled, thresholds: &Thresholds) -> Self {
+        let mut lock = self.clone();
+        lock.circled = circled;
+        lock.judged = Judged {
+            boot: self.judged.boot + by,
+            store: self.judged.store + by,
+        };
+        let parties = lock.holders.iter_mut().chain(&mut lock.waiters);
+        parties.for_each(|party| party.age(by));
+        lock.judge(thresholds);
+        lock
+    }
+
+    /// Gives the verdict and its sentence on everything else that stands in the lock.
+    pub(super) fn judge(&mut self, thresholds: &Thresholds) {
+        let (verdict, reason) = diagnose(&Subject {
+            lock: self,
+            now: self.judged.store,
+            circled: &self.circled,
+            thresholds,
+        });
+        self.verdict = verdict;
+        self.reason = reason;
+    }
 }
 
 /// One who holds or waits.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Party {
     /// The attempt, by its id.
     pub claim: String,
@@ -184,6 +313,7 @@ pub struct Party {
     /// The process, if the session's record is known.
     pub pid: Option<u32>,
     /// What for.
+    #[serde(with = "mode")]
     pub mode: Mode,
     /// The fencing token of one who holds.
     pub fence: Option<u64>,
@@ -200,9 +330,54 @@ pub struct Party {
     pub lease_left: Option<Duration>,
     /// How its session is.
     pub standing: Standing,
+    /// The record of its session.
+    #[serde(skip)]
+    pub(in crate::kv::lock) record: Option<Arc<Session>>,
 }
 
 impl Party {
+    /// One of whom nothing is known but that it waits.
+    pub(crate) fn blank(session: &str, mode: Mode, since: Since) -> Self {
+        Self {
+            claim: String::new(),
+            session: session.to_owned(),
+            owner: String::new(),
+            label: String::new(),
+            host: None,
+            pid: None,
+            mode,
+            fence: None,
+            position: None,
+            since,
+            lasted: Duration::ZERO,
+            last_beat: None,
+            lease_left: None,
+            standing: Standing::Unknown,
+            record: None,
+        }
+    }
+
+    fn age(&mut self, by: Duration) {
+        self.lasted += by;
+        if let Some(beat) = &mut self.last_beat {
+            beat.ago += by;
+        }
+        if let Some(left) = &mut self.lease_left {
+            *left = left.saturating_sub(by);
+        }
+        match &mut self.standing {
+            Standing::Silent(beat) => beat.ago += by,
+            Standing::Killed {
+                ago, quarantine, ..
+            } => {
+                *ago += by;
+                let left = quarantine.map(|left| left.saturating_sub(by));
+                *quarantine = left.filter(|left| !left.is_zero());
+            }
+            Standing::Live | Standing::Gone | Standing::Absent { .. } | Standing::Unknown => {}
+        }
+    }
+
     /// What to call it: `deploy@web-3`. Names that others chose; not fit for a screen as it is.
     pub fn name(&self) -> String {
         let label = if self.label.is_empty() {
@@ -223,7 +398,7 @@ impl Party {
 }
 
 /// A session's last sign of life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastBeat {
     /// How long ago.
     pub ago: Duration,
@@ -232,7 +407,7 @@ pub struct LastBeat {
 }
 
 /// Whose clock a time was measured by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ClockOf {
     /// Ours: we saw it happen.
     Ours,
@@ -241,7 +416,7 @@ pub enum ClockOf {
 }
 
 /// How a session is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Standing {
     /// It beats.
     Live,

@@ -226,3 +226,43 @@ proptest! {
         prop_assert!(waits.is_sorted());
     }
 }
+
+#[test]
+fn a_session_that_renewed_too_late_while_it_held_is_told_of() {
+    use crate::kv::lock::lease::Lease;
+    use crate::kv::lock::session::{Process, Session};
+
+    let mut past = Past::default();
+    past.ask("w", Mode::Write);
+    past.ask("r", Mode::Read);
+    let mut told = timeline(&past.history, &HashMap::new());
+    let process = Process {
+        host: "host".to_owned(),
+        boot_id: "boot".to_owned(),
+        pid: 1,
+        pidns: 1,
+        start: 1,
+    };
+    let session = Session::new(process, Lease::default());
+    let beat = |revision: u64, at: u64| Entry {
+        key: Session::key_of("session-w").unwrap(),
+        revision: Revision(revision),
+        created: time(at),
+        value: Some(session.to_bytes().unwrap().into()),
+        ..past.history[0].clone()
+    };
+    // Once before it held, once while it did; 13 s are still in time.
+    let beats = [beat(2, 1), beat(5, 60), beat(21, 73), beat(31, 103)];
+    told.add_lapses("session-w", &beats);
+    told.add_lapses("session-nobody", &beats);
+    let lapses: Vec<String> = told
+        .events
+        .iter()
+        .filter(|event| matches!(event.what, What::Lapsed { .. }))
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        lapses,
+        ["writer w's session renewed its lease too late, after 30 s"]
+    );
+}

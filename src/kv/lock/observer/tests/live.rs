@@ -50,7 +50,11 @@ async fn loaded(place: Arc<dyn Backend>, options: ObserveOptions) -> Observer {
     observer
 }
 
-async fn until(observer: &mut Observer, resource: &str, is_so: impl Fn(&Lock) -> bool) -> Lock {
+async fn until(
+    observer: &mut Observer,
+    resource: &str,
+    is_so: impl Fn(&Lock) -> bool,
+) -> Arc<Lock> {
     loop {
         let locks = observer.report().locks;
         if let Some(lock) = locks

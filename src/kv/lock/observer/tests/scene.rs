@@ -7,6 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use time::OffsetDateTime;
 
+use std::sync::Arc;
+
 use super::super::{Feed, Lock, Now, Picture, Report};
 use crate::kv::lock::diagnosis::Thresholds;
 use crate::kv::lock::key_of;
@@ -333,16 +335,25 @@ impl Scene {
         }
     }
 
-    pub(super) fn report(&self) -> Report {
+    fn now(&self) -> Now {
         let store = OffsetDateTime::UNIX_EPOCH + self.before + self.boot;
-        self.picture.report(Now {
+        Now {
             boot: self.boot,
             wall: store + time::Duration::seconds(self.skew),
-        })
+        }
+    }
+
+    pub(super) fn report(&self) -> Report {
+        self.picture.whole_report(self.now())
+    }
+
+    /// What is told when only news is judged.
+    pub(super) fn refresh(&mut self) -> Report {
+        self.picture.report(self.now())
     }
 
     #[track_caller]
-    pub(super) fn lock_named(&self, resource: &str) -> Lock {
+    pub(super) fn lock_named(&self, resource: &str) -> Arc<Lock> {
         let locks = self.report().locks;
         locks
             .into_iter()
