@@ -22,6 +22,8 @@ mod buckets;
 mod screen;
 #[path = "../tests/support/nats.rs"]
 mod support;
+#[path = "console/table.rs"]
+mod table;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -35,6 +37,7 @@ use kvscope::kv::local::{LocalBackend, OpenOptions};
 use kvscope::kv::{BucketName, Store};
 use screen::Console;
 use support::NatsServer;
+use table::{Table, in_ms};
 use tempfile::TempDir;
 
 /// Tells this program that it is to drain the bucket at that address, and nothing else.
@@ -166,7 +169,8 @@ impl Bench<'_> {
                 help_and_back(&mut console, &mut times);
             }
         }
-        self.table.percentile("key to frame, loading", &mut times);
+        self.table
+            .percentile("key to frame, loading", &mut times, 50);
     }
 
     /// Opens and closes the help, and moves the selection, while the bucket is written to.
@@ -183,9 +187,9 @@ impl Bench<'_> {
         let rate = wait(writer.stop());
         let name = |what: &str| format!("{what}, {rate:.0} updates a second");
         self.table
-            .percentile(&name("key to frame (help)"), &mut help);
+            .percentile(&name("key to frame (help)"), &mut help, 50);
         self.table
-            .percentile(&name("key to frame (selection)"), &mut moves);
+            .percentile(&name("key to frame (selection)"), &mut moves, 50);
     }
 
     fn filter(&mut self, server: &NatsServer) {
@@ -354,68 +358,4 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
 fn median(times: &mut [Duration]) -> Duration {
     times.sort_unstable();
     times[times.len() / 2]
-}
-
-fn in_ms(time: Duration) -> String {
-    format!("{:.1} ms", time.as_secs_f64() * 1e3)
-}
-
-/// What is printed: one line a figure.
-struct Table {
-    over: usize,
-}
-
-impl Table {
-    fn begin() -> Self {
-        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-        println!("load of the machine at the start: {}", load.trim());
-        println!(
-            "{:<58}{:>20}{:>12}{:>8}{:>10}",
-            "what", "measured", "yardstick", "ratio", "at most"
-        );
-        Self { over: 0 }
-    }
-
-    fn row(&mut self, what: &str, measured: &str, yardstick: &str, part: f64, at_most: &str) {
-        let is_over = part > 1.0;
-        self.over += usize::from(is_over);
-        let ok = if is_over { "OVER" } else { "ok" };
-        println!("{what:<58}{measured:>20}{yardstick:>12}{part:>8.2}{at_most:>10}  {ok}");
-    }
-
-    /// A figure without a limit.
-    fn note(what: &str, measured: &str) {
-        println!("{what:<58}{measured:>20}");
-    }
-
-    fn time(&mut self, what: &str, measured: Duration, at_most: u64) {
-        let part = measured.as_secs_f64() * 1e3 / at_most as f64;
-        self.row(what, &in_ms(measured), "", part, &format!("{at_most} ms"));
-    }
-
-    fn ratio(&mut self, what: &str, measured: Duration, yardstick: Duration, at_most: f64) {
-        let ratio = measured.as_secs_f64() / yardstick.as_secs_f64();
-        let is_over = ratio > at_most;
-        self.over += usize::from(is_over);
-        let ok = if is_over { "OVER" } else { "ok" };
-        let (measured, yardstick) = (in_ms(measured), in_ms(yardstick));
-        println!("{what:<58}{measured:>20}{yardstick:>12}{ratio:>8.2}{at_most:>10}  {ok}");
-    }
-
-    fn percentile(&mut self, what: &str, times: &mut [Duration]) {
-        times.sort_unstable();
-        let at = times.len() * 99 / 100;
-        let what = format!("{what}: 99th percentile of {}", times.len());
-        self.time(&what, times[at.min(times.len() - 1)], 50);
-    }
-
-    fn end(self) -> ExitCode {
-        let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-        println!("load of the machine at the end: {}", load.trim());
-        if self.over == 0 {
-            return ExitCode::SUCCESS;
-        }
-        println!("{} over", self.over);
-        ExitCode::FAILURE
-    }
 }

@@ -88,7 +88,7 @@ async fn run_command(
         None => console::open(connection, None, None).await,
         Some(Command::Open(open)) => console::open(connection, Some(open.bucket), open.key).await,
         Some(Command::Demo(args)) => demo::run(connection, args).await,
-        Some(Command::Bucket(command)) => bucket::run(connection, command, output).await,
+        Some(Command::Bucket(command)) => bucket::run(connection, *command, output).await,
         Some(Command::Ls(args)) => keys::list(connection, args, output).await,
         Some(Command::Get(args)) => keys::get(connection, args, output).await,
         Some(Command::History(args)) => keys::history(connection, args, output).await,

@@ -13,6 +13,6 @@ mod settings;
 pub use context::{Context, ContextMeta, Contexts};
 pub use drafts::{Drafts, state_folder};
 pub use error::ConfigError;
-pub use file::Config;
+pub use file::{Config, ContextConfig, Defaults, Look};
 pub use place::{LocalPlace, NatsPlace, Place, connect};
 pub use settings::{Environment, Settings};

@@ -10,6 +10,7 @@
 
 mod atomic;
 pub mod backend;
+pub mod compact;
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod entry;

@@ -13,6 +13,7 @@
 //! place that names a colour; [`text`] the only way for a store's text to the screen.
 
 pub mod app;
+pub mod bucket;
 pub mod canvas;
 pub mod command;
 pub mod context;

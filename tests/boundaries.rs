@@ -118,8 +118,10 @@ fn screens_ask_capabilities_and_do_no_io() {
         "kv::local",
     ];
     for (path, text) in sources("src/ui") {
-        if path.ends_with("worker.rs") || path.ends_with("terminal.rs") || path.ends_with("run.rs")
-        {
+        let does_io = ["worker.rs", "terminal.rs", "run.rs"].map(|file| path.ends_with(file));
+        // What the worker is made of does what it does.
+        let is_worker = path.components().any(|part| part.as_os_str() == "worker");
+        if is_worker || does_io.contains(&true) {
             continue;
         }
         for line in code(&text) {

@@ -8,8 +8,12 @@
     reason = "helpers of tests fail like tests"
 )]
 
+#[path = "cli/buckets.rs"]
+mod buckets;
 #[path = "cli/cases.rs"]
 mod cases;
+#[path = "cli/connecting.rs"]
+mod connecting;
 #[path = "cli/examples.rs"]
 mod examples;
 #[path = "cli/locking.rs"]
@@ -36,6 +40,12 @@ fn on_a_file() {
 #[test]
 fn on_a_server() {
     run_all(&Place::server());
+}
+
+#[test]
+fn a_server_has_settings_that_a_file_has_not() {
+    buckets::every_setting(&Place::server());
+    buckets::refused(&Place::file());
 }
 
 #[test]

@@ -17,6 +17,8 @@ mod awkward;
 mod breaking;
 #[path = "console/browse.rs"]
 mod browse;
+#[path = "console/buckets.rs"]
+mod buckets;
 #[path = "console/connect.rs"]
 mod connect;
 #[path = "console/freshness.rs"]
@@ -35,8 +37,12 @@ mod pointer;
 mod scene;
 #[path = "console/screens.rs"]
 mod screens;
+#[path = "console/session.rs"]
+mod session;
 #[path = "console/sizes.rs"]
 mod sizes;
+#[path = "console/snapshot.rs"]
+mod snapshot;
 #[path = "console/value.rs"]
 mod value;
 

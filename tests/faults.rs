@@ -29,3 +29,5 @@ mod sign_in;
 mod strangers;
 #[path = "support/nats.rs"]
 mod support;
+#[path = "faults/words.rs"]
+mod words;

@@ -496,10 +496,18 @@ async fn an_entry_is_gone_the_moment_it_expires() {
 async fn settings_that_a_file_can_not_have() {
     let place = Place::new();
     let backend = place.open().await;
-    let changes: [fn(&mut BucketConfig); 6] = [
+    let missing: [fn(&mut BucketConfig); 3] = [
         |config| config.replicas = 3,
         |config| config.storage = kvscope::kv::backend::Storage::Memory,
         |config| config.compression = true,
+    ];
+    for change in missing {
+        let mut config = BucketConfig::new(name("b"));
+        change(&mut config);
+        let error = backend.create_bucket(&config).await.unwrap_err();
+        assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+    }
+    let changes: [fn(&mut BucketConfig); 3] = [
         |config| config.history = 65,
         |config| config.history = 0,
         |config| config.marker_ttl = Some(Duration::from_millis(1500)),

@@ -5,16 +5,20 @@
     reason = "the texts are shown as help, just as they stand"
 )]
 
+mod bucket;
 mod lock;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 use super::connection::ConnectionArgs;
 
+pub(super) use bucket::{
+    BucketAddArgs, BucketCommand, BucketCompactArgs, BucketEditArgs, BucketInfoArgs,
+};
 pub(super) use lock::{
     LockBreakArgs, LockCommand, LockExecArgs, LockLsArgs, LockRunArgs, LockShowArgs, LookArgs,
 };
@@ -25,6 +29,8 @@ Examples:
   kvscope                                       the console at the nats CLI's selected context
   kvscope --context prod-eu config              ... opened at a bucket
   kvscope --local app.db bucket add config --history 5
+  kvscope bucket edit config --ttl 7d --dry-run
+  kvscope bucket compact config --older-than 1d
   kvscope put config app.billing.limits @limits.json
   kvscope get config app.billing.limits --json
   kvscope update config app.billing.limits '{\"max\":2}' 8841
@@ -87,9 +93,9 @@ pub enum Command {
     Open(OpenArgs),
     /// Open the console on a local file with sample buckets and services that keep changing them
     Demo(DemoArgs),
-    /// List, make and remove buckets
+    /// List, show, make, change, compact and remove buckets
     #[command(subcommand)]
-    Bucket(BucketCommand),
+    Bucket(Box<BucketCommand>),
     /// List keys, or without a bucket, buckets
     #[command(visible_alias = "list")]
     Ls(LsArgs),
@@ -137,76 +143,6 @@ pub struct DemoArgs {
     /// Use this file and keep it, instead of a temporary one
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
-}
-
-/// The commands on buckets.
-#[derive(Debug, Subcommand)]
-pub enum BucketCommand {
-    /// List the buckets
-    #[command(visible_alias = "list")]
-    Ls,
-    /// Show a bucket's settings and size
-    Info {
-        /// The bucket
-        bucket: String,
-    },
-    /// Make a bucket
-    Add(BucketAddArgs),
-    /// Remove a bucket with all its keys
-    #[command(visible_alias = "del")]
-    Rm {
-        /// The bucket
-        bucket: String,
-        /// Don't ask first
-        #[arg(short, long)]
-        force: bool,
-    },
-}
-
-/// A bucket to make.
-#[derive(Debug, Args)]
-pub struct BucketAddArgs {
-    /// The bucket
-    pub bucket: String,
-    /// How many entries to keep per key
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
-    pub history: u64,
-    /// Drop entries after this time, such as 1h or 7d
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub ttl: Option<Duration>,
-    /// Announce dropped entries by markers that stay for this time, and let entries have a time
-    /// to live of their own
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub marker_ttl: Option<Duration>,
-    /// On how many nodes to keep it
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
-    pub replicas: u64,
-    /// Where to keep it
-    #[arg(long, value_enum, default_value_t = StorageArg::File)]
-    pub storage: StorageArg,
-    /// The largest value, such as 64KB
-    #[arg(long, value_name = "BYTES", value_parser = size)]
-    pub max_value_size: Option<u64>,
-    /// The largest size of the whole, such as 1GB
-    #[arg(long, value_name = "BYTES", value_parser = size)]
-    pub max_bucket_size: Option<u64>,
-    /// What it is for
-    #[arg(long, default_value = "", hide_default_value = true)]
-    pub description: String,
-    /// Compress the data
-    #[arg(long)]
-    pub compress: bool,
-}
-
-/// Where a bucket is kept.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum StorageArg {
-    /// On disk
-    #[value(alias = "f")]
-    File,
-    /// In memory
-    #[value(alias = "m")]
-    Memory,
 }
 
 /// Which keys to list, and how.
@@ -380,11 +316,6 @@ pub(super) fn duration(text: &str) -> Result<Duration, humantime::DurationError>
     humantime::parse_duration(text)
 }
 
-/// A size such as `64KB`; a kilobyte has 1024 bytes, as in the nats CLI.
-fn size(text: &str) -> Result<u64, parse_size::Error> {
-    parse_size::Config::new().with_binary().parse_size(text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -456,9 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_times() {
-        assert_eq!(size("64KB").unwrap(), 65_536);
-        assert_eq!(size("1024").unwrap(), 1024);
+    fn times() {
         assert_eq!(duration("1h30m").unwrap(), Duration::from_secs(5400));
     }
 

@@ -1,19 +1,25 @@
-//! `bucket`: listing, showing, making and removing buckets.
+//! `bucket`: listing, making, changing and removing buckets. Showing one is in `show`, compacting
+//! in `compact`.
+
+mod compact;
+mod show;
 
 use time::OffsetDateTime;
 
-use crate::kv::backend::{BucketConfig, BucketInfo, Capabilities, Storage};
+use crate::kv::backend::{BucketConfig, Setting};
 use crate::kv::{BucketName, Error};
+use crate::ui::bucket::shown;
 use crate::ui::text::figures;
 
-use super::args::{BucketAddArgs, BucketCommand, StorageArg};
+use self::show::show;
+use super::args::{BucketAddArgs, BucketCommand, BucketEditArgs};
 use super::connection::Connection;
 use super::error::CliError;
 use super::output::Output;
-use super::record::{BucketRecord, RemovedRecord, timestamp};
+use super::record::{BucketRecord, ChangeRecord, RemovedRecord};
 use super::table::{self, Align};
 use super::text::{age, sentence};
-use super::write::confirm;
+use super::write::confirm_by_name;
 
 pub(super) async fn run(
     connection: &Connection,
@@ -22,8 +28,10 @@ pub(super) async fn run(
 ) -> Result<(), CliError> {
     match command {
         BucketCommand::Ls => list(connection, false, output).await,
-        BucketCommand::Info { bucket } => info(connection, &bucket, output).await,
-        BucketCommand::Add(args) => add(connection, args, output).await,
+        BucketCommand::Info(args) => show::info(connection, &args, output).await,
+        BucketCommand::Add(args) => add(connection, &args, output).await,
+        BucketCommand::Edit(args) => edit(connection, &args, output).await,
+        BucketCommand::Compact(args) => compact::run(connection, &args, output).await,
         BucketCommand::Rm { bucket, force } => remove(connection, &bucket, force, output).await,
     }
 }
@@ -78,33 +86,72 @@ pub(super) async fn list(
     )
 }
 
-async fn info(connection: &Connection, bucket: &str, output: &mut Output) -> Result<(), CliError> {
-    let store = connection.store(bucket).await?;
-    show(&store.info().await?, store.capabilities(), output)
-}
-
 async fn add(
     connection: &Connection,
-    args: BucketAddArgs,
+    args: &BucketAddArgs,
     output: &mut Output,
 ) -> Result<(), CliError> {
     let name = BucketName::new(&args.bucket).map_err(Error::from)?;
     let mut config = BucketConfig::new(name);
-    config.description = args.description;
-    config.history = args.history;
-    config.ttl = args.ttl;
-    config.marker_ttl = args.marker_ttl;
-    config.max_bytes = args.max_bucket_size;
-    config.max_value_size = args.max_value_size;
-    config.storage = match args.storage {
-        StorageArg::File => Storage::File,
-        StorageArg::Memory => Storage::Memory,
-    };
-    config.replicas = args.replicas;
-    config.compression = args.compress;
+    args.apply(&mut config)?;
     let backend = connection.backend_or_new_file().await?;
     let info = backend.create_bucket(&config).await?;
-    show(&info, backend.capabilities(), output)
+    show(&info, backend.capabilities(), None, output)
+}
+
+async fn edit(
+    connection: &Connection,
+    args: &BucketEditArgs,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    let backend = connection.backend().await?;
+    let name = BucketName::new(&args.bucket).map_err(Error::from)?;
+    let before = backend.bucket(&name).await?.info().await?.config;
+    let mut after = before.clone();
+    args.settings.apply(&mut after)?;
+    if !args.dry_run {
+        let info = if after == before {
+            backend.bucket(&name).await?.info().await?
+        } else {
+            backend.change_bucket(&after).await?
+        };
+        return show(&info, backend.capabilities(), None, output);
+    }
+    backend
+        .capabilities()
+        .settings
+        .check_change(&before, &after)?;
+    let mut is_same = true;
+    for setting in Setting::ALL {
+        if setting.is_same(&before, &after) {
+            continue;
+        }
+        is_same = false;
+        let [was, becomes] = [&before, &after].map(|config| shown(config, setting));
+        if output.is_json() {
+            output.record(&ChangeRecord {
+                bucket: name.as_str(),
+                setting: setting.name(),
+                before: was,
+                after: becomes,
+            })?;
+        } else {
+            let or_none = |text: String| {
+                if text.is_empty() {
+                    "none".to_owned()
+                } else {
+                    text
+                }
+            };
+            let [was, becomes] = [was, becomes].map(or_none);
+            let line = format!("{:<15} {was} → {becomes}", setting.name());
+            output.line(&sentence(&line))?;
+        }
+    }
+    if is_same && !output.is_json() {
+        output.line("nothing would change")?;
+    }
+    Ok(())
 }
 
 async fn remove(
@@ -116,8 +163,9 @@ async fn remove(
     let name = BucketName::new(bucket).map_err(Error::from)?;
     let backend = connection.backend().await?;
     let keys = backend.bucket(&name).await?.info().await?.keys;
-    confirm(
-        &format!("Delete the bucket {name} with its {keys} keys?"),
+    confirm_by_name(
+        &format!("This deletes the bucket {name} with its {keys} keys, for good."),
+        name.as_str(),
         force,
     )?;
     backend.delete_bucket(&name).await?;
@@ -128,50 +176,4 @@ async fn remove(
         });
     }
     output.line(&format!("{name} removed"))
-}
-
-/// One bucket, a fact a line.
-fn show(
-    info: &BucketInfo,
-    capabilities: Capabilities,
-    output: &mut Output,
-) -> Result<(), CliError> {
-    if output.is_json() {
-        return output.record(&BucketRecord::new(info, capabilities));
-    }
-    let config = &info.config;
-    let yes_no = |is| if is { "yes" } else { "no" };
-    let time = |time: Option<_>| time.map_or_else(|| "none".to_owned(), humantime_text);
-    let limit = |limit: Option<_>| limit.map_or_else(|| "none".to_owned(), figures::size);
-    let facts = [
-        ("bucket", config.name.to_string()),
-        ("description", sentence(&config.description)),
-        ("keys", info.keys.to_string()),
-        ("entries", info.entries.to_string()),
-        ("size", figures::size(info.bytes)),
-        ("last revision", info.last_revision.to_string()),
-        ("created", timestamp(info.created)),
-        (
-            "last write",
-            info.last_write
-                .map_or_else(|| "unknown".to_owned(), timestamp),
-        ),
-        ("history", config.history.to_string()),
-        ("ttl", time(config.ttl)),
-        ("marker ttl", time(config.marker_ttl)),
-        ("max size", limit(config.max_bytes)),
-        ("max value size", limit(config.max_value_size)),
-        ("storage", config.storage.as_str().to_owned()),
-        ("replicas", config.replicas.to_string()),
-        ("compression", yes_no(config.compression).to_owned()),
-        ("read-only here", yes_no(capabilities.read_only).to_owned()),
-    ];
-    for (name, fact) in facts.iter().filter(|(_, fact)| !fact.is_empty()) {
-        output.line(&format!("{name:<15} {fact}"))?;
-    }
-    Ok(())
-}
-
-fn humantime_text(time: std::time::Duration) -> String {
-    humantime::format_duration(time).to_string()
 }

@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::config::{Config, Contexts, Environment, Place, Settings, connect};
+use crate::config::{
+    Config, ConfigError, ContextConfig, Contexts, Environment, Place, Settings, connect,
+};
 use crate::edit::Masks;
 use crate::kv::Store;
 use crate::kv::backend::Backend;
@@ -77,6 +79,14 @@ pub struct ConnectionArgs {
         help_heading = "Connection"
     )]
     pub js_domain: Option<String>,
+    /// What the subjects of JetStream's API begin with
+    #[arg(
+        long,
+        global = true,
+        value_name = "PREFIX",
+        help_heading = "Connection"
+    )]
+    pub js_api_prefix: Option<String>,
     /// The prefix of the subjects that answers come back on
     #[arg(
         long,
@@ -109,7 +119,11 @@ impl ConnectionArgs {
             tls_ca: given.tlsca,
             tls_first: given.tlsfirst,
             js_domain: given.js_domain,
+            js_api_prefix: given.js_api_prefix,
+            jwt: None,
+            seed: None,
             inbox_prefix: given.inbox_prefix,
+            socks_proxy: false,
             timeout: given.timeout,
         }
     }
@@ -126,8 +140,8 @@ pub(super) struct Connection {
     pub(super) contexts: Contexts,
     /// The user's file.
     pub(super) config: Config,
-    /// Whether writes are refused: flag, then environment, then file.
-    pub(super) read_only: bool,
+    /// Whether writes are refused, where the flag or the environment say so.
+    read_only: Option<bool>,
     /// Whether colours are unwanted.
     pub(super) no_color: bool,
     /// What was connected to.
@@ -144,7 +158,7 @@ impl Connection {
             flags: global.connection.settings(),
             environment: Settings::from_env(&environment)?,
             contexts: Contexts::of_user(environment),
-            read_only: global.read_only || switch.unwrap_or(config.read_only),
+            read_only: if global.read_only { Some(true) } else { switch },
             no_color: global.no_color || environment.get("NO_COLOR").is_some(),
             config,
             opened: Arc::default(),
@@ -153,11 +167,35 @@ impl Connection {
 
     /// The place that flags, environment and contexts add up to.
     pub(super) fn place(&self) -> Result<Place, CliError> {
-        Ok(Place::resolve(
-            &self.flags,
-            &self.environment,
-            &self.contexts,
-        )?)
+        let mut place = Place::resolve(&self.flags, &self.environment, &self.contexts)?;
+        self.set_timeout(&mut place);
+        Ok(place)
+    }
+
+    /// The place that a context names.
+    pub(super) fn place_of_context(&self, name: &str) -> Result<Place, ConfigError> {
+        let mut place = Place::of_context(name, &self.contexts)?;
+        self.set_timeout(&mut place);
+        Ok(place)
+    }
+
+    fn set_timeout(&self, place: &mut Place) {
+        if let Place::Nats(nats) = place {
+            nats.options.timeout = self.timeout();
+        }
+    }
+
+    /// What the user's file says of a place's context.
+    pub(super) fn context_config(&self, place: &Place) -> Option<&ContextConfig> {
+        self.config.contexts.get(&place.context()?.name)
+    }
+
+    /// Whether writes are refused at a place: flag, then environment, then what the file says of
+    /// everything or of the place's context.
+    pub(super) fn is_read_only(&self, place: &Place) -> bool {
+        let of_context = self.context_config(place).is_some_and(|of| of.read_only);
+        self.read_only
+            .unwrap_or(self.config.read_only || of_context)
     }
 
     /// What is secret.
@@ -171,6 +209,7 @@ impl Connection {
     /// How long to wait for an answer.
     pub(super) fn timeout(&self) -> Duration {
         let set = self.flags.timeout.or(self.environment.timeout);
+        let set = set.or(self.config.defaults.timeout);
         set.unwrap_or(DEFAULT_TIMEOUT)
     }
 
@@ -189,7 +228,7 @@ impl Connection {
     }
 
     async fn connect(&self, place: &Place) -> Result<Arc<dyn Backend>, CliError> {
-        let backend = connect(place, self.read_only).await?;
+        let backend = connect(place, self.is_read_only(place)).await?;
         self.opened().push(Arc::clone(&backend));
         Ok(backend)
     }

@@ -1,6 +1,8 @@
 //! Opening the console: the one place where the command line hands over to [`crate::ui`], and what
 //! the console is told when it asks where it can go.
 
+mod looks;
+
 use std::io::IsTerminal as _;
 use std::sync::Arc;
 
@@ -10,9 +12,9 @@ use crate::config::{ConfigError, Place, connect};
 use crate::kv::Error;
 use crate::ui;
 use crate::ui::app::Settings;
-use crate::ui::keymap::Keymap;
-use crate::ui::message::Target;
-use crate::ui::theme::Theme;
+use crate::ui::message::{Brand, Target};
+use crate::ui::screens::browse::Looks;
+use crate::ui::theme::Paint;
 use crate::ui::worker::{Connector, Guard, Session};
 
 use super::connection::Connection;
@@ -27,7 +29,7 @@ pub(super) async fn open(
     bucket: Option<String>,
     key: Option<String>,
 ) -> Result<(), CliError> {
-    run(connection, connection.place()?, bucket, key).await
+    run(connection, connection.place()?, bucket, key, false).await
 }
 
 /// Fails where there is no terminal for the console.
@@ -46,20 +48,28 @@ pub(super) async fn run(
     place: Place,
     bucket: Option<String>,
     key: Option<String>,
+    tour: bool,
 ) -> Result<(), CliError> {
     check_terminal()?;
-    let theme = match &connection.config.theme {
-        _ if connection.no_color => "plain",
-        Some(name) => name,
-        None => "dark",
-    };
+    let config = &connection.config;
     let settings = Settings {
         given: in_words(&place),
+        contexts: connection.contexts.in_words(),
         bucket,
         key,
-        theme: Theme::built_in(theme)?,
-        keymap: Keymap::built_in()?,
+        theme: looks::theme(config, connection.no_color)?,
+        keymap: looks::keymap(config)?,
+        screen: looks::screen(config)?,
+        looks: Looks {
+            tree: config.defaults.tree,
+            deleted: config.defaults.deleted,
+        },
+        tour,
     };
+    // A colour that is none is told before the console opens, not on arriving there.
+    for context in config.contexts.values() {
+        looks::brand(config, context)?;
+    }
     let masks = connection.masks();
     let places = Places {
         connection: connection.clone(),
@@ -88,7 +98,13 @@ struct Places {
 impl Connector for Places {
     async fn places(&self) -> Vec<Target> {
         let contexts = self.connection.contexts.clone();
-        let names = tokio::task::spawn_blocking(move || contexts.names()).await;
+        let names = tokio::task::spawn_blocking(move || {
+            let (mut names, selected) = (contexts.names(), contexts.selected());
+            // The one that the nats CLI would take comes first; the others stay in their order.
+            names.sort_by_key(|name| Some(name) != selected.as_ref());
+            names
+        })
+        .await;
         let names = names.unwrap_or_default().into_iter();
         names.map(Target::Context).collect()
     }
@@ -96,10 +112,7 @@ impl Connector for Places {
     async fn connect(&self, target: &Target) -> Result<Session, Error> {
         let (place, guard) = match target {
             Target::Given => (self.given.clone(), None),
-            Target::Context(name) => {
-                let place = Place::of_context(name, &self.connection.contexts);
-                (place.map_err(|error| unusable(name, &error))?, None)
-            }
+            Target::Context(name) => (self.context(name).await?, None),
             Target::File(path) => (Place::local(path), None),
             Target::Demo => {
                 let demo = demo::start(None).await.map_err(|error| match error {
@@ -112,14 +125,41 @@ impl Connector for Places {
                 (Place::local(&demo.path), Some(Guard(Box::new(demo))))
             }
         };
+        let read_only = self.connection.is_read_only(&place);
         Ok(Session {
-            backend: connect(&place, self.connection.read_only).await?,
+            backend: connect(&place, read_only).await?,
             label: match target {
                 Target::Demo => "demo".to_owned(),
                 Target::Given | Target::Context(_) | Target::File(_) => place.name(),
             },
             address: place.address(),
+            brand: self.brand(&place),
             guard,
+        })
+    }
+}
+
+impl Places {
+    /// The place of a context. It may have to ask a program for credentials, which takes a moment.
+    async fn context(&self, name: &str) -> Result<Place, Error> {
+        let (connection, context) = (self.connection.clone(), name.to_owned());
+        let place = tokio::task::spawn_blocking(move || connection.place_of_context(&context));
+        let place = place.await.map_err(|_| Error::Closed)?;
+        place.map_err(|error| unusable(name, &error))
+    }
+
+    /// How the place's context is to look: as the user's file says, else in the colour that the
+    /// nats CLI gives it.
+    fn brand(&self, place: &Place) -> Option<Brand> {
+        let of_file = self.connection.context_config(place);
+        let brand = of_file.and_then(|of| looks::brand(&self.connection.config, of).ok()?);
+        brand.or_else(|| {
+            let scheme = place.context()?.color_scheme.as_deref()?;
+            let paint = Paint::named(scheme).ok();
+            paint.map(|paint| Brand {
+                label: None,
+                paint: Some(paint),
+            })
         })
     }
 }

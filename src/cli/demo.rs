@@ -33,9 +33,11 @@ const SEED: u64 = 20_261;
 
 pub(super) async fn run(connection: &Connection, args: DemoArgs) -> Result<(), CliError> {
     console::check_terminal()?;
+    // Whoever keeps a file for it has been here before.
+    let tour = args.file.is_none();
     let demo = start(args.file).await?;
     let place = Place::local(&demo.path);
-    let ended = console::run(connection, place, Some(data::CONFIG.to_owned()), None).await;
+    let ended = console::run(connection, place, Some(data::CONFIG.to_owned()), None, tour).await;
     demo.stop().await;
     ended
 }

@@ -324,7 +324,7 @@ fn hint_for(error: &Error) -> Option<&'static str> {
         }
         Error::BucketExists { .. } => "`kvscope bucket info NAME` shows its settings.",
         Error::ReadOnly { .. } => {
-            "It comes from --read-only, KVSCOPE_READ_ONLY, or read_only in kvscope.toml."
+            "It comes from --read-only, KVSCOPE_READ_ONLY, read_only in kvscope.toml, or a file that is a snapshot."
         }
         Error::Unreachable { .. } => {
             "--server, --context or --local name another place; `kvscope demo` needs none."

@@ -3,7 +3,6 @@
 
 mod breaking;
 mod child;
-mod record;
 mod run;
 mod show;
 mod signals;
@@ -17,8 +16,10 @@ use tokio::time::Instant;
 
 use crate::kv::backend::Backend;
 use crate::kv::lock::diagnosis::span;
+use crate::kv::lock::listing::LockRecord;
 use crate::kv::lock::observer::{Freshness, Lock, LockMode, Party, Report};
 use crate::kv::lock::record::Mode;
+use crate::kv::lock::snapshot::Snapshot;
 use crate::kv::lock::{ObserveOptions, Observer, observe};
 use crate::kv::{BucketName, Error};
 use crate::ui::text::visible;
@@ -27,10 +28,9 @@ use super::args::{LockCommand, LockLsArgs, LookArgs};
 use super::connection::Connection;
 use super::error::CliError;
 use super::output::Output;
+use super::record::timestamp;
 use super::table::{self, Align};
 use super::text::sentence;
-
-use record::LockRecord;
 
 pub(super) use child::become_command;
 pub(super) use run::run as command;
@@ -61,10 +61,11 @@ async fn list(
     let bucket = args.bucket.as_deref().map(BucketName::new).transpose();
     let bucket = bucket.map_err(Error::from)?;
     let observer = look(connection, &backend, bucket.as_ref(), &args.look).await?;
-    let report = observer.report();
+    let report = report(&*backend, &observer).await?;
     tell_of_failures(&report, bucket.as_ref())?;
     let is_wanted = |lock: &&Lock| bucket.as_ref().is_none_or(|bucket| lock.bucket == *bucket);
-    let locks: Vec<&Lock> = report.locks.iter().filter(is_wanted).collect();
+    let locks = report.locks.iter().map(|lock| &**lock);
+    let locks: Vec<&Lock> = locks.filter(is_wanted).collect();
     if output.is_json() {
         for lock in locks {
             output.record(&LockRecord::new(lock))?;
@@ -191,6 +192,21 @@ async fn look(
     }
     observer.make_certain().await?;
     Ok(observer)
+}
+
+/// What there is to tell: of a snapshot what was found when it was taken.
+async fn report(backend: &dyn Backend, observer: &Observer) -> Result<Report, CliError> {
+    let Some(copy) = Snapshot::of(backend).await? else {
+        return Ok(observer.report());
+    };
+    let text = format!(
+        "a snapshot of {}, taken at {}: everything is as it was then",
+        copy.place,
+        timestamp(copy.taken)
+    );
+    // Where there is no standard error, there is nobody to tell.
+    let _ = writeln!(std::io::stderr(), "kvscope: {}", visible(&text));
+    Ok(copy.report.whole())
 }
 
 /// Tells of buckets that could not be read: a failure where it was the one that was asked for.

@@ -1,5 +1,8 @@
 //! The JSON that programs read. Names, types and order of the fields are a promise.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Serialize, Serializer};
@@ -7,7 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::kv::Entry;
-use crate::kv::backend::{BucketInfo, Capabilities};
+use crate::kv::backend::{BucketInfo, Capabilities, Copies, Origin};
 
 /// A key in a listing.
 #[derive(Debug, Serialize)]
@@ -102,13 +105,119 @@ pub(super) struct BucketRecord<'a> {
     created: OffsetDateTime,
     #[serde(serialize_with = "rfc3339_or_null")]
     last_write: Option<OffsetDateTime>,
+    /// How many of the keys are gone and left a marker, where that was counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted: Option<u64>,
+    cluster: Option<&'a str>,
+    tags: &'a [String],
+    republish: Option<RepublishRecord<'a>>,
+    mirror: Option<OriginRecord<'a>>,
+    sources: Vec<OriginRecord<'a>>,
+    metadata: &'a BTreeMap<String, String>,
+    copies: Option<CopiesRecord<'a>>,
+    inflows: Vec<InflowRecord<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct RepublishRecord<'a> {
+    source: &'a str,
+    destination: &'a str,
+    headers_only: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct OriginRecord<'a> {
+    bucket: &'a str,
+    domain: Option<&'a str>,
+}
+
+impl<'a> From<&'a Origin> for OriginRecord<'a> {
+    fn from(origin: &'a Origin) -> Self {
+        Self {
+            bucket: origin.bucket.as_str(),
+            domain: origin.domain.as_deref(),
+        }
+    }
+}
+
+/// The nodes that keep a bucket.
+#[derive(Debug, Serialize)]
+struct CopiesRecord<'a> {
+    cluster: Option<&'a str>,
+    leader: Option<&'a str>,
+    followers: Vec<FollowerRecord<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct FollowerRecord<'a> {
+    name: &'a str,
+    current: bool,
+    offline: bool,
+    lag: u64,
+    last_heard_ms: u64,
+}
+
+/// How a bucket stands with one that its entries come from.
+#[derive(Debug, Serialize)]
+struct InflowRecord<'a> {
+    name: &'a str,
+    lag: u64,
+    last_heard_ms: Option<u64>,
+}
+
+fn copies(copies: &Copies) -> CopiesRecord<'_> {
+    CopiesRecord {
+        cluster: copies.cluster.as_deref(),
+        leader: copies.leader.as_deref(),
+        followers: copies
+            .followers
+            .iter()
+            .map(|follower| FollowerRecord {
+                name: &follower.name,
+                current: follower.is_current,
+                offline: follower.is_offline,
+                lag: follower.lag,
+                last_heard_ms: millis(follower.last_heard),
+            })
+            .collect(),
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What compacting a bucket did, or would do.
+#[derive(Debug, Serialize)]
+pub(super) struct CompactRecord<'a> {
+    pub(super) bucket: &'a str,
+    pub(super) dry_run: bool,
+    pub(super) markers: u64,
+    pub(super) old: u64,
+    pub(super) young: u64,
+    pub(super) removed: u64,
+    pub(super) passed_over: u64,
+    pub(super) bytes_before: u64,
+    pub(super) bytes: u64,
+}
+
+/// What changing a bucket would do.
+#[derive(Debug, Serialize)]
+pub(super) struct ChangeRecord<'a> {
+    pub(super) bucket: &'a str,
+    pub(super) setting: &'static str,
+    pub(super) before: String,
+    pub(super) after: String,
 }
 
 impl<'a> BucketRecord<'a> {
+    /// The same with the number of keys that are gone.
+    pub(super) fn with_deleted(self, deleted: Option<u64>) -> Self {
+        Self { deleted, ..self }
+    }
+
     pub(super) fn new(info: &'a BucketInfo, capabilities: Capabilities) -> Self {
         let config = &info.config;
-        let millis =
-            |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Self {
             bucket: config.name.as_str(),
             keys: info.keys,
@@ -127,6 +236,27 @@ impl<'a> BucketRecord<'a> {
             last_revision: info.last_revision.0,
             created: info.created,
             last_write: info.last_write,
+            deleted: None,
+            cluster: config.placement.cluster.as_deref(),
+            tags: &config.placement.tags,
+            republish: config.republish.as_ref().map(|republish| RepublishRecord {
+                source: &republish.source,
+                destination: &republish.destination,
+                headers_only: republish.headers_only,
+            }),
+            mirror: config.mirror.as_ref().map(OriginRecord::from),
+            sources: config.sources.iter().map(OriginRecord::from).collect(),
+            metadata: &config.metadata,
+            copies: info.copies.as_ref().map(copies),
+            inflows: info
+                .inflows
+                .iter()
+                .map(|inflow| InflowRecord {
+                    name: &inflow.name,
+                    lag: inflow.lag,
+                    last_heard_ms: inflow.last_heard.map(millis),
+                })
+                .collect(),
         }
     }
 }

@@ -124,18 +124,31 @@ async fn remove(
 
 /// Asks the person at the terminal; where there is none, the command line is the answer.
 pub(super) fn confirm(question: &str, force: bool) -> Result<(), CliError> {
+    match ask(&format!("{question} [y/N]"), force)?.as_deref() {
+        None | Some("y" | "Y" | "yes") => Ok(()),
+        Some(_) => Err(CliError::Declined),
+    }
+}
+
+/// The same for what can't be taken back: only this very word will do.
+pub(super) fn confirm_by_name(question: &str, word: &str, force: bool) -> Result<(), CliError> {
+    match ask(&format!("{question} Type {word} to do it:"), force)? {
+        Some(answer) if answer != word => Err(CliError::Declined),
+        _ => Ok(()),
+    }
+}
+
+/// The answer of the person at the terminal. `None` where nobody is to be asked.
+fn ask(question: &str, force: bool) -> Result<Option<String>, CliError> {
     if force || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-        return Ok(());
+        return Ok(None);
     }
     let mut stderr = io::stderr();
-    write!(stderr, "{} [y/N] ", visible(question))?;
+    write!(stderr, "{} ", visible(question))?;
     stderr.flush()?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;
-    match answer.trim().to_ascii_lowercase().as_str() {
-        "y" | "yes" => Ok(()),
-        _ => Err(CliError::Declined),
-    }
+    Ok(Some(answer.trim().to_owned()))
 }
 
 /// Opens the bucket and reads the value.

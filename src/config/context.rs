@@ -1,5 +1,8 @@
 //! The contexts of the nats CLI: where they are, and what they say. Nothing here connects.
 
+mod nsc;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -82,6 +85,25 @@ impl Contexts {
         (!name.is_empty()).then(|| name.to_owned())
     }
 
+    /// What each context is for, by name: its description, and whether it is the selected one. A
+    /// context that can't be read has no words.
+    pub fn in_words(&self) -> BTreeMap<String, String> {
+        let selected = self.selected();
+        let words = |name: &String| {
+            let path = self.dir.join("context").join(format!("{name}.json"));
+            let text = std::fs::read(path).ok();
+            let fields = text.and_then(|text| serde_json::from_slice::<Fields>(&text).ok());
+            let mut words = fields.map_or_else(String::new, |fields| fields.description);
+            if Some(name) == selected.as_ref() {
+                let gap = if words.is_empty() { "" } else { " · " };
+                words = format!("the selected one{gap}{words}");
+            }
+            words
+        };
+        let names = self.names().into_iter();
+        names.map(|name| (name.clone(), words(&name))).collect()
+    }
+
     /// Reads the context of that name, or from that file if it is the path of one.
     ///
     /// # Errors
@@ -129,13 +151,19 @@ impl Contexts {
                 ),
             })?;
         fields.check(name)?;
+        let mut settings = self.settings(&fields);
+        if !fields.nsc.is_empty() {
+            let profile = nsc::profile(name, &fields.nsc)?;
+            settings.creds = Some(profile.creds);
+            settings.server = settings.server.or(profile.servers);
+        }
         Ok(Context {
             meta: ContextMeta {
                 name: name.to_owned(),
                 description: fields.description.clone(),
                 color_scheme: text_of(&fields.color_scheme),
             },
-            settings: self.settings(&fields),
+            settings,
         })
     }
 
@@ -153,6 +181,9 @@ impl Contexts {
             tls_ca: path(&fields.ca),
             tls_first: fields.tls_first,
             js_domain: text_of(&fields.jetstream_domain),
+            js_api_prefix: text_of(&fields.jetstream_api_prefix),
+            jwt: text_of(&fields.user_jwt).map(Secret::new),
+            seed: text_of(&fields.user_seed).map(Secret::new),
             inbox_prefix: text_of(&fields.inbox_prefix),
             ..Settings::default()
         }
@@ -217,22 +248,10 @@ impl Fields {
     fn check(&self, context: &str) -> Result<(), ConfigError> {
         let unsupported = [
             (
-                "nsc",
-                &self.nsc,
-                "write the credentials to a file with `nsc generate creds` and set creds",
-            ),
-            (
                 "socks_proxy",
                 &self.socks_proxy,
                 "open a tunnel and name its end with --server",
             ),
-            (
-                "jetstream_api_prefix",
-                &self.jetstream_api_prefix,
-                "set jetstream_domain where the prefix is $JS.DOMAIN.API",
-            ),
-            ("user_jwt", &self.user_jwt, "set creds or nkey instead"),
-            ("user_seed", &self.user_seed, "set nkey or creds instead"),
             (
                 "windows_cert_store",
                 &self.windows_cert_store,
@@ -242,6 +261,8 @@ impl Fields {
         let references = [
             ("creds", &self.creds),
             ("nkey", &self.nkey),
+            ("user_jwt", &self.user_jwt),
+            ("user_seed", &self.user_seed),
             ("password", &self.password),
             ("token", &self.token),
         ];
@@ -325,13 +346,16 @@ mod tests {
     #[test]
     fn names_and_the_selected_one() {
         let (_dir, contexts) = contexts(&[
-            ("context/b.json", "{}"),
+            ("context/b.json", r#"{"description": "Production"}"#),
             ("context/a.json", "{}"),
             ("context/notes.txt", ""),
             ("context.txt", "b\n"),
         ]);
         assert_eq!(contexts.names(), ["a", "b"]);
         assert_eq!(contexts.selected().as_deref(), Some("b"));
+        let words = contexts.in_words();
+        assert_eq!(words["b"], "the selected one · Production");
+        assert_eq!(words["a"], "");
         let nothing = Contexts::new("/nowhere/at/all", "/");
         assert!(nothing.names().is_empty() && nothing.selected().is_none());
     }
@@ -347,12 +371,16 @@ mod tests {
     #[test]
     fn what_cannot_be_honoured_is_refused_and_secrets_stay_out_of_it() {
         let (_dir, contexts) = contexts(&[
-            ("context/nsc.json", r#"{"nsc": "nsc://o/a/u"}"#),
+            ("context/cert.json", r#"{"windows_cert_store": "user"}"#),
             ("context/proxy.json", r#"{"socks_proxy": "socks://p"}"#),
             ("context/op.json", r#"{"password": "op://vault/hunter2"}"#),
             ("context/bad.json", r#"{"password": "hunter2" "user": 1}"#),
         ]);
-        for (name, word) in [("nsc", "nsc"), ("proxy", "socks_proxy"), ("op", "password")] {
+        for (name, word) in [
+            ("cert", "windows_cert_store"),
+            ("proxy", "socks_proxy"),
+            ("op", "password"),
+        ] {
             let error = contexts.load(name).unwrap_err();
             assert!(
                 matches!(error, ConfigError::ContextUnsupported { .. }),
@@ -366,6 +394,18 @@ mod tests {
             text.contains("line 1") && !text.contains("hunter2"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_jwt_and_a_prefix_of_the_api() {
+        let (_dir, contexts) = contexts(&[(
+            "context/jwt.json",
+            r#"{"user_jwt": "ey.j.w", "user_seed": "SUAB", "jetstream_api_prefix": "JS.acc"}"#,
+        )]);
+        let settings = contexts.load("jwt").unwrap().settings;
+        assert_eq!(settings.jwt.unwrap().expose(), "ey.j.w");
+        assert_eq!(settings.seed.unwrap().expose(), "SUAB");
+        assert_eq!(settings.js_api_prefix.as_deref(), Some("JS.acc"));
     }
 
     #[test]

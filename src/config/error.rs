@@ -68,6 +68,21 @@ pub enum ConfigError {
         /// What is wrong with it.
         message: String,
     },
+    /// The tool that keeps a context's credentials did not give them.
+    #[error("the context {context:?} names {user:?}: {reason}")]
+    Nsc {
+        /// The context.
+        context: String,
+        /// The user that `nsc` was asked for.
+        user: String,
+        /// What it said.
+        reason: String,
+    },
+    /// A SOCKS proxy is asked for, which kvscope can't use. Going without would lead past it.
+    #[error(
+        "NATS_SOCKS_PROXY is set, which kvscope can't use: open a tunnel and name its end with --server"
+    )]
+    SocksProxy,
     /// The context asks for something that kvscope can't do. Leaving it out would lead elsewhere,
     /// or in as somebody else.
     #[error("the context {context:?} sets {field}, which kvscope can't use: {help}")]

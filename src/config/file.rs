@@ -1,23 +1,29 @@
 //! kvscope's own configuration file, `kvscope.toml`.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
+use toml::Spanned;
 
 use super::ConfigError;
 use crate::edit::draft::Policy;
 use crate::kv::{Filter, Key};
 
 /// What the user set once for all times.
+///
+/// What is told of by its name elsewhere (keys, commands, roles, colours) is kept with its place in
+/// the file, so that whoever knows the names can say where one is wrong: [`Config::fault`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Config {
     /// The name of the theme.
-    pub theme: Option<String>,
+    pub theme: Option<Spanned<String>>,
     /// Refuse every write, unless flags or environment say otherwise.
-    #[serde(default)]
     pub read_only: bool,
     /// The names of JSON members whose values are masked on screen, instead of the built-in list.
     pub masks: Option<Vec<String>>,
@@ -28,6 +34,66 @@ pub struct Config {
     /// is one for keys. A file that is no whole path is looked for beside this file.
     #[serde(default)]
     pub schemas: BTreeMap<String, PathBuf>,
+    /// How the console begins.
+    pub defaults: Defaults,
+    /// Keys by scope: which command each asks for. They come over the built-in ones.
+    pub keys: BTreeMap<Spanned<String>, BTreeMap<Spanned<String>, Spanned<String>>>,
+    /// Looks by role, over those of the theme.
+    pub colors: BTreeMap<Spanned<String>, Look>,
+    /// What is particular to a context.
+    pub contexts: BTreeMap<String, ContextConfig>,
+    /// The file and its text, to find a place in.
+    #[serde(skip)]
+    source: (PathBuf, String),
+}
+
+/// How the console begins.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Defaults {
+    /// The screen to begin on.
+    pub screen: Option<Spanned<String>>,
+    /// Show keys as a tree.
+    pub tree: bool,
+    /// Show deleted keys too.
+    pub deleted: bool,
+    /// How long to wait for an answer, where neither flags nor environment say.
+    #[serde(deserialize_with = "duration")]
+    pub timeout: Option<Duration>,
+}
+
+/// How a role looks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Look {
+    /// The colour of the text.
+    pub fg: Option<Spanned<String>>,
+    /// The colour behind it.
+    pub bg: Option<Spanned<String>>,
+    /// How it stands out.
+    pub style: Option<Vec<Spanned<String>>>,
+}
+
+/// What is particular to a context.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct ContextConfig {
+    /// Refuse every write there, unless the environment says otherwise.
+    pub read_only: bool,
+    /// The colour of its name in the header.
+    pub color: Option<Spanned<String>>,
+    /// What the header calls it, instead of its name.
+    pub label: Option<String>,
+}
+
+fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(from)?;
+    let time = humantime::parse_duration(&text);
+    time.map(Some)
+        .map_err(|_| serde::de::Error::custom("not a time such as 5s or 500ms"))
 }
 
 impl Config {
@@ -76,17 +142,34 @@ impl Config {
     }
 
     fn parse(source: &str, path: &Path) -> Result<Self, ConfigError> {
-        toml::from_str(source).map_err(|error| {
-            let before = error.span().and_then(|span| source.get(..span.start));
-            let before = before.unwrap_or_default();
-            let line_start = before.rfind('\n').map_or(0, |end| end + 1);
-            ConfigError::File {
-                path: path.to_owned(),
-                line: before.matches('\n').count() + 1,
-                column: before[line_start..].chars().count() + 1,
-                message: error.message().trim().replace('\n', ", "),
+        let read: Result<Self, toml::de::Error> = toml::from_str(source);
+        match read {
+            Ok(config) => Ok(Self {
+                source: (path.to_owned(), source.to_owned()),
+                ..config
+            }),
+            Err(error) => {
+                let at = error.span().unwrap_or_default();
+                Err(fault(path, source, &at, error.message().trim()))
             }
-        })
+        }
+    }
+
+    /// The error for something in the file that makes no sense, by its place there.
+    pub fn fault(&self, at: &Range<usize>, message: impl fmt::Display) -> ConfigError {
+        let (path, source) = &self.source;
+        fault(path, source, at, &message.to_string())
+    }
+}
+
+fn fault(path: &Path, source: &str, at: &Range<usize>, message: &str) -> ConfigError {
+    let before = source.get(..at.start).unwrap_or_default();
+    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+    ConfigError::File {
+        path: path.to_owned(),
+        line: before.matches('\n').count() + 1,
+        column: before[line_start..].chars().count() + 1,
+        message: message.replace('\n', ", "),
     }
 }
 
@@ -100,9 +183,16 @@ mod tests {
 
     #[test]
     fn everything_is_optional() {
-        assert_eq!(parse("").unwrap(), Config::default());
+        let nothing = Config {
+            source: ("kvscope.toml".into(), String::new()),
+            ..Config::default()
+        };
+        assert_eq!(parse("").unwrap(), nothing);
         let config = parse("theme = \"light\"\nread_only = true\nmasks = [\"pin\"]\n").unwrap();
-        assert_eq!(config.theme.as_deref(), Some("light"));
+        assert_eq!(
+            config.theme.as_ref().map(|name| name.get_ref().as_str()),
+            Some("light")
+        );
         assert!(config.read_only);
         assert_eq!(config.masks, Some(vec!["pin".to_owned()]));
     }
@@ -143,6 +233,35 @@ mod tests {
             "{error}"
         );
         assert!(!error.contains('\n'), "{error}");
+    }
+
+    #[test]
+    fn names_keep_their_place() {
+        let source = "[keys.global]\n\"q\" = \"quit\"\n\n[colors]\ndanger = { fg = \"red\" }\n\
+                      [contexts.prod]\nread_only = true\ncolor = \"red\"\nlabel = \"PROD\"\n\
+                      [defaults]\ntimeout = \"2s\"\ntree = true\n";
+        let config = parse(source).unwrap();
+        let (scope, keys) = config.keys.first_key_value().unwrap();
+        assert_eq!(scope.get_ref(), "global");
+        let (_, command) = keys.first_key_value().unwrap();
+        let error = config.fault(&command.span(), "no such command").to_string();
+        assert_eq!(error, "kvscope.toml, line 2, column 7: no such command");
+        let (role, look) = config.colors.first_key_value().unwrap();
+        assert_eq!(role.get_ref(), "danger");
+        let red = look.fg.as_ref().unwrap();
+        assert!(
+            config
+                .fault(&red.span(), "x")
+                .to_string()
+                .contains("line 5, column 17")
+        );
+        let prod = &config.contexts["prod"];
+        assert!(prod.read_only && prod.label.as_deref() == Some("PROD"));
+        assert_eq!(config.defaults.timeout, Some(Duration::from_secs(2)));
+        let error = parse("[defaults]\ntimeout = \"soon\"\n").unwrap_err();
+        assert!(error.contains("line 2, column 11: not a time"), "{error}");
+        let error = parse("[contexts.prod]\nread_onyl = true\n").unwrap_err();
+        assert!(error.contains("line 2, column 1"), "{error}");
     }
 
     #[test]

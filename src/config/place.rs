@@ -57,8 +57,8 @@ impl Place {
     /// `--creds` on the command line leaves nothing of a context's user and password.
     ///
     /// # Errors
-    /// [`ConfigError::Together`] for `--local` beside flags for a server, and whatever is wrong
-    /// with the context.
+    /// [`ConfigError::Together`] for `--local` beside flags for a server,
+    /// [`ConfigError::SocksProxy`], and whatever is wrong with the context.
     pub fn resolve(
         flags: &Settings,
         environment: &Settings,
@@ -81,6 +81,9 @@ impl Place {
         }
         if let (Some(path), None) = (&environment.local, flags.nats_flag()) {
             return Ok(Self::local(path));
+        }
+        if environment.socks_proxy {
+            return Err(ConfigError::SocksProxy);
         }
         let named = flags
             .context
@@ -226,6 +229,11 @@ fn nats_options(sources: &[&Settings; 3]) -> NatsOptions {
     options.tls.required =
         options.tls.first || options.tls.ca.is_some() || options.tls.cert.is_some();
     options.jetstream_domain = first(sources, |s| &s.js_domain);
+    // The one that is named nearer wins: a domain on the command line is none of a context's prefix.
+    options.jetstream_api_prefix = sources
+        .iter()
+        .find(|s| s.js_api_prefix.is_some() || s.js_domain.is_some())
+        .and_then(|s| s.js_api_prefix.clone());
     options.inbox_prefix = first(sources, |s| &s.inbox_prefix);
     if let Some(timeout) = first(sources, |s| &s.timeout) {
         options.timeout = timeout;
@@ -267,6 +275,12 @@ fn auth(sources: &[&Settings; 3]) -> Auth {
     }
     if let Some(path) = &source.nkey {
         return Auth::NKeyFile(path.clone());
+    }
+    if let Some(jwt) = &source.jwt {
+        return Auth::Jwt {
+            jwt: jwt.clone(),
+            seed: source.seed.clone().unwrap_or_else(|| Secret::new("")),
+        };
     }
     source.token.clone().map_or(Auth::None, Auth::Token)
 }
@@ -443,6 +457,36 @@ mod tests {
         let both: Variables = &[("NATS_USER", "u"), ("NATS_PASSWORD", "p")];
         let place = nats(resolve(&Settings::default(), both, Some("prod")).unwrap());
         assert!(matches!(&place.options.auth, Auth::User { name, .. } if name == "u"));
+    }
+
+    #[test]
+    fn a_prefix_of_the_api_and_a_domain_come_from_the_nearest() {
+        let domain = Settings {
+            js_domain: Some("hub".to_owned()),
+            ..Settings::default()
+        };
+        let prefix = Settings {
+            js_api_prefix: Some("JS.acc".to_owned()),
+            ..Settings::default()
+        };
+        let none = Settings::default();
+        let options = nats_options(&[&domain, &none, &prefix]);
+        assert_eq!(options.jetstream_api_prefix, None);
+        assert_eq!(options.jetstream_domain.as_deref(), Some("hub"));
+        let options = nats_options(&[&prefix, &none, &domain]);
+        assert_eq!(options.jetstream_api_prefix.as_deref(), Some("JS.acc"));
+    }
+
+    #[test]
+    fn a_proxy_is_never_passed_by() {
+        let proxy: Variables = &[("NATS_SOCKS_PROXY", "socks5://p:1080")];
+        let error = resolve(&Settings::default(), proxy, None).unwrap_err();
+        assert!(matches!(error, ConfigError::SocksProxy), "{error}");
+        let local = Settings {
+            local: Some("x.db".into()),
+            ..Settings::default()
+        };
+        assert!(resolve(&local, proxy, None).is_ok());
     }
 
     #[test]

@@ -37,10 +37,18 @@ pub struct Settings {
     pub tls_ca: Option<PathBuf>,
     /// Encrypt before the server's greeting.
     pub tls_first: bool,
+    /// A user's JWT itself.
+    pub jwt: Option<Secret>,
+    /// The seed that belongs to the JWT.
+    pub seed: Option<Secret>,
     /// The JetStream domain.
     pub js_domain: Option<String>,
+    /// What the subjects of JetStream's API begin with.
+    pub js_api_prefix: Option<String>,
     /// The prefix of the subjects that answers come back on.
     pub inbox_prefix: Option<String>,
+    /// Whether a SOCKS proxy is asked for, which there is no way to use.
+    pub socks_proxy: bool,
     /// How long to wait for an answer.
     pub timeout: Option<Duration>,
 }
@@ -77,6 +85,7 @@ impl Settings {
             tls_key: path("NATS_KEY"),
             tls_ca: path("NATS_CA"),
             timeout,
+            socks_proxy: text("NATS_SOCKS_PROXY").is_some(),
             ..Self::default()
         })
     }
@@ -97,6 +106,7 @@ impl Settings {
             ("--tlsca", self.tls_ca.is_some()),
             ("--tlsfirst", self.tls_first),
             ("--js-domain", self.js_domain.is_some()),
+            ("--js-api-prefix", self.js_api_prefix.is_some()),
             ("--inbox-prefix", self.inbox_prefix.is_some()),
         ];
         set.into_iter()
@@ -106,7 +116,11 @@ impl Settings {
 
     /// Whether it says who we are. A password alone does not: it completes another source's user.
     pub(super) fn names_credentials(&self) -> bool {
-        self.user.is_some() || self.token.is_some() || self.creds.is_some() || self.nkey.is_some()
+        self.user.is_some()
+            || self.token.is_some()
+            || self.creds.is_some()
+            || self.nkey.is_some()
+            || self.jwt.is_some()
     }
 }
 

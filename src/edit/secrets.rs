@@ -87,6 +87,13 @@ impl Masks {
         all
     }
 
+    /// The same with these words too.
+    #[must_use]
+    pub fn and<W: AsRef<str>>(&self, words: impl IntoIterator<Item = W>) -> Self {
+        let more = Self::new(words);
+        Self::new(self.words.iter().chain(&more.words))
+    }
+
     /// Whether a name looks secret: of a member, of a setting, or the key of a whole entry.
     pub fn is_secret(&self, name: &str) -> bool {
         self.judge(name, &mut Parts::default())

@@ -4,6 +4,9 @@
 //! here is what differs between stores; sugar lives in [`Store`](super::Store). The suite in
 //! `kv::conformance` holds every backend and every wrapper to it.
 
+mod settings;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -13,6 +16,9 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
+pub use self::settings::{
+    Availability, Copies, Follower, Inflow, Offered, Origin, Placement, Reason, Republish, Setting,
+};
 use super::{BucketName, Entry, Error, Key, Notices, Revision, Watch, WatchOptions, WriteError};
 
 /// A place that holds buckets: a server, or a file.
@@ -85,6 +91,13 @@ pub trait BucketBackend: fmt::Debug + Send + Sync {
 
     /// The entries that are kept of a key, oldest first, markers included.
     async fn history(&self, key: &Key) -> Result<Vec<Entry>, Error>;
+
+    /// Removes what is left of a key that is gone: the marker at that revision, and everything
+    /// before it. What was written since stays, so that it never undoes a write. Watches are not
+    /// told: for them the key is as gone as before.
+    ///
+    /// Says whether the key had such entries. Doing it again does no harm.
+    async fn forget(&self, key: &Key, marker: Revision) -> Result<bool, Error>;
 
     /// Writes one entry.
     async fn write(&self, write: Write) -> Result<Revision, WriteError>;
@@ -204,6 +217,8 @@ pub struct Capabilities {
     pub replicas: bool,
     /// Buckets can be kept in memory.
     pub memory_storage: bool,
+    /// Which settings a bucket can have.
+    pub settings: Offered,
     /// The most entries per key that a bucket can keep.
     pub max_history: u64,
     /// The largest value in bytes, where the place sets a limit.
@@ -225,6 +240,7 @@ impl Capabilities {
             entry_ttl: false,
             replicas: false,
             memory_storage: false,
+            settings: Offered::minimal(),
             max_history: 64,
             max_value_size: None,
             remote: false,
@@ -330,6 +346,17 @@ pub struct BucketConfig {
     pub replicas: u64,
     /// Whether the data is compressed.
     pub compression: bool,
+    /// On which nodes it is kept.
+    pub placement: Placement,
+    /// Where writes are published again.
+    pub republish: Option<Republish>,
+    /// The bucket that this one is a copy of. A copy has no keys of its own: what is written to
+    /// it goes to the original.
+    pub mirror: Option<Origin>,
+    /// The buckets whose entries come into this one beside its own.
+    pub sources: Vec<Origin>,
+    /// What else is noted of it, by name.
+    pub metadata: BTreeMap<String, String>,
 }
 
 impl BucketConfig {
@@ -346,6 +373,11 @@ impl BucketConfig {
             storage: Storage::File,
             replicas: 1,
             compression: false,
+            placement: Placement::default(),
+            republish: None,
+            mirror: None,
+            sources: Vec::new(),
+            metadata: BTreeMap::new(),
         }
     }
 }
@@ -387,6 +419,10 @@ pub struct BucketInfo {
     pub created: OffsetDateTime,
     /// When it was last written to, where the store knows.
     pub last_write: Option<OffsetDateTime>,
+    /// The nodes that keep it. `None` where there is one, and no cluster.
+    pub copies: Option<Copies>,
+    /// How it stands with the buckets that its entries come from.
+    pub inflows: Vec<Inflow>,
 }
 
 impl BucketInfo {
@@ -400,6 +436,8 @@ impl BucketInfo {
             last_revision: Revision::ABSENT,
             created,
             last_write: None,
+            copies: None,
+            inflows: Vec::new(),
         }
     }
 }

@@ -129,6 +129,11 @@ impl BucketBackend for FaultyBucket {
         self.inner.history(key).await
     }
 
+    async fn forget(&self, key: &Key, marker: Revision) -> Result<bool, Error> {
+        self.faults.before_read("removing a marker").await?;
+        self.inner.forget(key, marker).await
+    }
+
     async fn write(&self, write: Write) -> Result<Revision, WriteError> {
         let fault = self.faults.before_write().await?;
         let key = write.key.clone();

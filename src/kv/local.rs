@@ -195,6 +195,7 @@ fn text(name: &'static str, words: impl Into<String>) -> Fact {
 fn capabilities(engine: &Engine) -> Capabilities {
     Capabilities {
         entry_ttl: true,
+        settings: buckets::SETTINGS,
         max_history: MAX_HISTORY,
         max_value_size: Some(MAX_VALUE_SIZE),
         read_only: engine.is_read_only(),

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use self::bucket::Bucket;
 use super::backend::{
     Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Connection, Consistency,
-    Overview, Write,
+    Offered, Overview, Reason, Setting, Write,
 };
 use super::{
     BucketName, Entry, Error, Filter, Interruption, Key, Notices, Revision, Store, Watch,
@@ -91,6 +91,14 @@ impl Memory {
         entry_ttl: true,
         replicas: false,
         memory_storage: true,
+        settings: Offered::ALL
+            .without(Setting::Replicas, Reason::NotHere)
+            .without(Setting::Placement, Reason::NotHere)
+            .without(Setting::Compression, Reason::NotHere)
+            .without(Setting::Republish, Reason::NotHere)
+            .without(Setting::Mirror, Reason::NotHere)
+            .without(Setting::Sources, Reason::NotHere)
+            .with_fixed(Setting::Storage, Reason::StaysWhereMade),
         max_history: 64,
         max_value_size: Some(1 << 20),
         remote: false,
@@ -151,16 +159,12 @@ fn no_such_bucket(name: &BucketName) -> Error {
 
 /// Refuses settings that this place can't have.
 fn check(config: &BucketConfig) -> Result<(), Error> {
-    let reason = if config.history == 0 || config.history > Memory::CAPABILITIES.max_history {
-        "a bucket keeps 1 to 64 entries per key"
-    } else if config.replicas != 1 {
-        "there is one node only"
-    } else {
-        return Ok(());
-    };
+    if (1..=Memory::CAPABILITIES.max_history).contains(&config.history) {
+        return Memory::CAPABILITIES.settings.check_new(config);
+    }
     Err(Error::BucketConfig {
         bucket: config.name.clone(),
-        reason: reason.to_owned(),
+        reason: "a bucket keeps 1 to 64 entries per key".to_owned(),
     })
 }
 
@@ -233,12 +237,8 @@ impl Backend for Memory {
     async fn change_bucket(&self, config: &BucketConfig) -> Result<BucketInfo, Error> {
         check(config)?;
         self.shared.on_bucket(&config.name, |bucket, _| {
-            if bucket.info().config.storage != config.storage {
-                return Err(Error::BucketConfig {
-                    bucket: config.name.clone(),
-                    reason: "the storage of a bucket can't be changed".to_owned(),
-                });
-            }
+            let offered = Self::CAPABILITIES.settings;
+            offered.check_change(&bucket.info().config, config)?;
             bucket.change(config.clone());
             Ok(bucket.info())
         })?
@@ -291,6 +291,11 @@ impl BucketBackend for MemoryBucket {
         self.shared.on_bucket(&self.name, |bucket, _| {
             bucket.since(Revision::ABSENT, &Filter::from(key))
         })
+    }
+
+    async fn forget(&self, key: &Key, marker: Revision) -> Result<bool, Error> {
+        self.shared
+            .on_bucket(&self.name, |bucket, _| bucket.forget(key, marker))
     }
 
     async fn write(&self, write: Write) -> Result<Revision, WriteError> {

@@ -33,12 +33,16 @@ use serde::{Deserialize, Serialize};
 use self::bucket::NatsBucket;
 use self::request::{ApiError, CallError, Lost, Session, description, refused};
 use super::backend::{
-    Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Connection, Overview,
+    Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Connection, Offered, Overview,
+    Reason, Setting,
 };
 use super::{BucketName, Error};
 
 /// The most entries per key that the server keeps for a bucket.
 const MAX_HISTORY: u64 = 64;
+
+/// What the subjects of JetStream's own API begin with.
+const JS_API: &str = "$JS.API";
 
 /// How long leaving may take.
 const LEAVING: Duration = Duration::from_secs(1);
@@ -66,16 +70,13 @@ impl NatsBackend {
         let deadline = tokio::time::Instant::now() + options.timeout;
         // Boxed, because TLS and WebSockets make it large.
         let connected = Box::pin(connect::connect(&options)).await?;
-        let domain = options.jetstream_domain.as_deref();
+        let api = api_prefix(&options);
         let session = Arc::new(Session {
             client: connected.client,
             link: connected.link,
             place: connected.place,
-            api: domain.map_or_else(
-                || "$JS.API".to_owned(),
-                |domain| format!("$JS.{domain}.API"),
-            ),
-            foreign_domain: domain.is_some(),
+            foreign_domain: api != JS_API,
+            api,
             timeout: options.timeout,
             consumers: tokio::sync::watch::Sender::new(0),
         });
@@ -98,16 +99,52 @@ impl NatsBackend {
 
 /// What a server like this one can do.
 fn capabilities(session: &Session) -> Capabilities {
+    let is_clustered = session.foreign_domain || session.client.server_info().cluster.is_some();
     Capabilities {
         entry_ttl: session.client.is_server_compatible(2, 11, 0),
-        replicas: true,
+        replicas: is_clustered,
         memory_storage: true,
+        settings: offered(session, is_clustered),
         max_history: MAX_HISTORY,
         max_value_size: Some((session.client.max_payload() as u64).saturating_sub(HEADERS)),
         remote: true,
         read_only: false,
         as_of: None,
     }
+}
+
+/// What the subjects of JetStream's API begin with.
+fn api_prefix(options: &NatsOptions) -> String {
+    let prefix = options.jetstream_api_prefix.as_deref();
+    let prefix = prefix.map(|prefix| prefix.trim_end_matches('.').to_owned());
+    let domain = options.jetstream_domain.as_ref();
+    prefix
+        .or_else(|| domain.map(|domain| format!("$JS.{domain}.API")))
+        .unwrap_or_else(|| JS_API.to_owned())
+}
+
+/// Which settings a server like this one has. What it is too old to know it would leave out
+/// without a word.
+fn offered(session: &Session, is_clustered: bool) -> Offered {
+    let is_at_least = |minor| session.client.is_server_compatible(2, minor, 0);
+    let mut offered = Offered::ALL
+        .with_fixed(Setting::Storage, Reason::StaysWhereMade)
+        .with_fixed(Setting::Mirror, Reason::StaysACopy);
+    if !is_clustered {
+        let why = Reason::Alone;
+        offered = offered.without(Setting::Replicas, why);
+        offered = offered.without(Setting::Placement, why);
+    }
+    if !is_at_least(10) {
+        let why = Reason::NeedsServer210;
+        offered = offered.without(Setting::Compression, why);
+        offered = offered.without(Setting::Sources, why);
+        offered = offered.without(Setting::Metadata, why);
+    }
+    if !is_at_least(11) {
+        offered = offered.without(Setting::MarkerTtl, Reason::NeedsServer211);
+    }
+    offered
 }
 
 /// One page of the list of streams.
@@ -142,7 +179,7 @@ impl Backend for NatsBackend {
         let subject = self.session.client.new_inbox();
         let begun = Instant::now();
         match self.session.request(subject, None, Bytes::new()).await {
-            Ok(_) | Err(Lost::NobodyListens | Lost::Denied) => Ok(begun.elapsed()),
+            Ok(_) | Err(Lost::NobodyListens | Lost::Denied(_)) => Ok(begun.elapsed()),
             Err(lost) => Err(self.session.unanswered("a ping", lost)),
         }
     }
@@ -197,7 +234,8 @@ impl Backend for NatsBackend {
 
     async fn create_bucket(&self, config: &BucketConfig) -> Result<BucketInfo, Error> {
         let name = &config.name;
-        self.check(config)?;
+        check_history(config)?;
+        capabilities(&self.session).settings.check_new(config)?;
         let stream = settings::new_stream(config);
         let verb = format!("STREAM.CREATE.{}", stream.name);
         let what = format!("making the bucket {name}");
@@ -219,8 +257,15 @@ impl Backend for NatsBackend {
 
     async fn change_bucket(&self, config: &BucketConfig) -> Result<BucketInfo, Error> {
         let name = &config.name;
-        self.check(config)?;
-        let mut stream = bucket::stream_info(&self.session, name).await?.config;
+        let info = bucket::stream_info(&self.session, name).await?;
+        let before = to_bucket(&info, name)?.config;
+        if before.history != config.history {
+            check_history(config)?;
+        }
+        capabilities(&self.session)
+            .settings
+            .check_change(&before, config)?;
+        let mut stream = info.config;
         settings::apply(config, &mut stream);
         let verb = format!("STREAM.UPDATE.{}", stream.name);
         let what = format!("changing the bucket {name}");
@@ -253,31 +298,6 @@ impl Backend for NatsBackend {
 }
 
 impl NatsBackend {
-    /// Refuses settings that the server would take and no KV client could use, and those that it
-    /// is too old to know: it would leave them out without a word.
-    fn check(&self, config: &BucketConfig) -> Result<(), Error> {
-        let is_at_least = |minor| self.session.client.is_server_compatible(2, minor, 0);
-        let unsupported = |what, version: &str| {
-            Err(Error::Unsupported {
-                what,
-                reason: format!("the server is older than {version}"),
-            })
-        };
-        if !(1..=MAX_HISTORY).contains(&config.history) {
-            return Err(Error::BucketConfig {
-                bucket: config.name.clone(),
-                reason: format!("the history is 1 to {MAX_HISTORY} entries"),
-            });
-        }
-        if config.marker_ttl.is_some() && !is_at_least(11) {
-            return unsupported("a marker for what expires", "2.11");
-        }
-        if config.compression && !is_at_least(10) {
-            return unsupported("compression", "2.10");
-        }
-        Ok(())
-    }
-
     /// The error for a bucket that could not be set up.
     fn not_configured(&self, name: &BucketName, what: &str, error: CallError) -> Error {
         let is_about_settings = |error: &ApiError| {
@@ -303,6 +323,17 @@ impl NatsBackend {
             CallError::Failed(error) => error,
         }
     }
+}
+
+/// Refuses what the server would take and no KV client could use.
+fn check_history(config: &BucketConfig) -> Result<(), Error> {
+    if (1..=MAX_HISTORY).contains(&config.history) {
+        return Ok(());
+    }
+    Err(Error::BucketConfig {
+        bucket: config.name.clone(),
+        reason: format!("the history is 1 to {MAX_HISTORY} entries"),
+    })
 }
 
 fn to_bucket(info: &Info, name: &BucketName) -> Result<BucketInfo, Error> {

@@ -111,6 +111,10 @@ impl BucketBackend for ReadOnlyBucket {
         self.0.history(key).await
     }
 
+    async fn forget(&self, key: &Key, _: Revision) -> Result<bool, Error> {
+        refused(format!("removing the marker of {key}"))
+    }
+
     async fn write(&self, write: Write) -> Result<Revision, WriteError> {
         let verb = match write.change {
             Change::Put(_) => "putting",

@@ -3,11 +3,14 @@
 //! What a screen holds and does is with the screen; this file only routes.
 
 mod breaks;
+mod buckets;
 mod draw;
 mod input;
+mod snapshot;
+mod session;
 mod status;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use ratatui::Frame;
@@ -21,8 +24,9 @@ use super::keymap::Keymap;
 use super::message::{Connected, Effect, Message, Millis, Reply, RequestId, Target, WatchId};
 use super::overlays::Overlay;
 use super::overlays::breaking::Deed;
+use super::overlays::tour::Tour;
 use super::screens::activity::Activity;
-use super::screens::browse::Browse;
+use super::screens::browse::{Browse, Looks};
 use super::screens::connect::Connect;
 use super::screens::locks::{Locks, Which};
 use super::screens::server::Server;
@@ -46,6 +50,13 @@ pub enum Screen {
 }
 
 impl Screen {
+    /// The screen of that name, as a user writes it.
+    pub fn named(name: &str) -> Option<Self> {
+        let mut named = Self::NAMED.into_iter();
+        let found = named.find(|(.., title)| title.eq_ignore_ascii_case(name));
+        found.map(|(screen, ..)| screen)
+    }
+
     /// The screens with a digit, in their order. The digits are fixed, so that hands keep them.
     pub const NAMED: [(Self, char, &'static str); 4] = [
         (Self::Browse, '1', "Browse"),
@@ -60,6 +71,8 @@ impl Screen {
 pub struct Settings {
     /// What the command line named, in words.
     pub given: String,
+    /// What is to be said of a context, by its name.
+    pub contexts: BTreeMap<String, String>,
     /// The bucket to open first.
     pub bucket: Option<String>,
     /// The key to select in it.
@@ -68,6 +81,12 @@ pub struct Settings {
     pub theme: Theme,
     /// The keys.
     pub keymap: Keymap,
+    /// The screen to begin on.
+    pub screen: Screen,
+    /// How keys are shown at first.
+    pub looks: Looks,
+    /// Whether to show a newcomer round.
+    pub tour: bool,
 }
 
 /// The console.
@@ -86,6 +105,10 @@ pub struct App {
     /// When the buckets are listed again.
     next_list: Option<Millis>,
     screen: Screen,
+    /// The screen to begin on, until there was one.
+    first_screen: Option<Screen>,
+    /// Whether a newcomer is to be shown round on arriving.
+    tour: bool,
     browse: Browse,
     locks: Locks,
     activity: Activity,
@@ -95,6 +118,8 @@ pub struct App {
     overlays: Vec<Overlay>,
     /// What is being broken, whether or not its dialog is still open.
     deeds: Vec<Deed>,
+    /// The snapshot that is being written.
+    snapshot: Option<RequestId>,
     /// Since when the picture is held still.
     paused: Option<Millis>,
     notice: Option<Notice>,
@@ -141,14 +166,17 @@ impl App {
             next_ping: None,
             next_list: None,
             screen: Screen::Connect,
-            browse: Browse::new(settings.bucket, settings.key),
+            first_screen: Some(settings.screen),
+            tour: settings.tour,
+            browse: Browse::new(settings.bucket, settings.key, settings.looks),
             locks: Locks::default(),
             activity: Activity::default(),
             server: Server::default(),
-            connect: Connect::default(),
+            connect: Connect::new(settings.contexts),
             feeds: Feeds::default(),
             overlays: Vec::new(),
             deeds: Vec::new(),
+            snapshot: None,
             paused: None,
             notice: None,
             history: VecDeque::new(),
@@ -279,6 +307,8 @@ impl App {
             Reply::Sight(_) | Reply::Killed(_) | Reply::Broken(_) | Reply::Reset(_) => {
                 self.breaking_went_on(id, reply);
             }
+            Reply::Snapshot(answer) => self.snapshot_taken(id, answer),
+            Reply::Bucket(answer) => self.bucket_task_ended(id, answer),
             Reply::Ping(answer) => {
                 if self.ping == Some(id) {
                     self.ping = None;
@@ -309,6 +339,7 @@ impl App {
                 self.server = Server::default();
                 self.locks = Locks::default();
                 self.leave_deeds();
+                self.snapshot = None;
                 let mut ctx = context!(self);
                 self.browse.arrived(&mut ctx);
                 if let Some(open) = self.browse.open_bucket() {
@@ -316,6 +347,12 @@ impl App {
                 }
                 self.locks.follow(&self.browse.bucket_names(), &mut ctx);
                 self.measure();
+                if let Some(first) = self.first_screen.take() {
+                    self.go_to(first);
+                }
+                if std::mem::take(&mut self.tour) {
+                    self.overlays.push(Overlay::Tour(Tour::default()));
+                }
             }
         }
     }
@@ -459,7 +496,9 @@ impl App {
     /// may be out of date.
     fn locks_as_of(&self, now: Millis) -> Millis {
         let since = match self.freshness() {
-            Freshness::Paused { since } | Freshness::Reconnecting { since, .. } => since,
+            Freshness::Paused { since }
+            | Freshness::Reconnecting { since, .. }
+            | Freshness::Snapshot { taken: since } => since,
             _ => now,
         };
         since.min(now)
@@ -481,6 +520,8 @@ impl App {
                 Command::Bucket,
                 buckets.iter().map(ToString::to_string).collect(),
             ),
+            (Command::Context, self.connect.context_names()),
+            (Command::Set, Self::settable()),
             (Command::Theme, Theme::BUILT_IN.map(str::to_owned).to_vec()),
             (
                 Command::Locks,

@@ -40,6 +40,12 @@ pub enum Command {
     Filter,
     /// Show masked secrets, or mask them.
     Reveal,
+    /// Go to a context.
+    Context,
+    /// Set something for this session.
+    Set,
+    /// Be shown round.
+    Tour,
     /// Change the colours.
     Theme,
     /// Draw the whole screen again.
@@ -66,6 +72,16 @@ pub enum Command {
     Bottom,
     /// Open what is selected.
     Open,
+    /// Make a bucket.
+    NewBucket,
+    /// Change a bucket's settings.
+    EditBucket,
+    /// Delete a bucket.
+    DeleteBucket,
+    /// Show how full a bucket is, and who keeps it.
+    AboutBucket,
+    /// Remove what deleted keys have left behind.
+    Compact,
     /// Open a bucket by its name.
     Bucket,
     /// Select a key by its name.
@@ -106,6 +122,8 @@ pub enum Command {
     Process,
     /// Show what the process of a session holds and waits for.
     Session,
+    /// Write all locks to a file.
+    Snapshot,
     /// Empty the feed.
     Clear,
     /// Try again.
@@ -232,6 +250,11 @@ pub const COMMANDS: &[Spec] = {
     use Scope::{Activity, Buckets, Connect, Entry, Global, Keys, Locks, Rows};
     &[
         row(C::Open, "open", "open", "Open what is selected; in a value, fold or unfold", &[Buckets, Keys, Entry, Locks, Activity, Connect]),
+        row(C::NewBucket, "new-bucket", "new", "Make a bucket", &[Buckets]),
+        row(C::EditBucket, "edit-bucket", "edit", "Change the settings of the selected bucket", &[Buckets]),
+        row(C::AboutBucket, "about-bucket", "about", "Show how full the selected bucket is, and who keeps it", &[Buckets]),
+        row(C::Compact, "compact", "compact…", "Remove what deleted keys have left behind in the selected bucket; counts first, then asks", &[Buckets]),
+        row(C::DeleteBucket, "delete-bucket", "delete…", "Delete the selected bucket; asks for its name", &[Buckets]),
         row(C::Break, "break", "break…", "Break the hold or the wait of the selected one, or reset a shizuku lock; asks first", &[Locks]),
         row(C::Retry, "retry", "retry", "Try to connect again", &[Connect]),
         row(C::Tree, "tree", "tree/list", "Show keys as a tree on dots, or as a list", &[Keys]),
@@ -254,6 +277,7 @@ pub const COMMANDS: &[Spec] = {
         taking(Needed("NAME"), row(C::Bucket, "bucket", "", "Open a bucket by its name", &[])),
         taking(Needed("NAME"), row(C::Key, "key", "", "Select a key by its name", &[])),
         taking(Needed("ID"), row(C::Session, "session", "", "Show everything that the process of a session holds and waits for", &[])),
+        taking(Optional("FILE"), row(C::Snapshot, "snapshot", "", "Write all locks with their verdicts and their past to a file to open later, and as JSON beside it", &[])),
         row(C::Waiters, "waiters", "", "Show the locks that somebody waits for", &[]),
         row(C::Held, "held", "", "Show the locks that somebody holds", &[]),
         row(C::Pause, "pause", "pause", "Hold the picture still, or let it run again", &[Global]),
@@ -265,7 +289,10 @@ pub const COMMANDS: &[Spec] = {
         row(C::NextScreen, "next-screen", "", "Go to the next screen", &[Global]),
         row(C::PreviousScreen, "previous-screen", "", "Go to the screen before", &[Global]),
         row(C::Connect, "connect", "", "Go to another server, context or file", &[Global]),
-        taking(Optional("NAME"), row(C::Theme, "theme", "", "Change the colours: dark, light or plain", &[])),
+        taking(Optional("NAME"), row(C::Context, "ctx", "", "Go to a context of the nats CLI; without a name, choose", &[])),
+        taking(Needed("NAME VALUE"), row(C::Set, "set", "", "Set something for this session: theme, mask, tree, deleted", &[])),
+        row(C::Tour, "tour", "", "Be shown round, as in the demo", &[]),
+        taking(Optional("NAME"), row(C::Theme, "theme", "", "Change the colours: dark, light, contrast or plain", &[])),
         row(C::Palette, "palette", "command", "Type a command's name", &[Global]),
         row(C::Help, "help", "help", "Show the keys", &[Global]),
         row(C::Back, "back", "", "Close what is on top, or go back", &[Global]),
@@ -289,6 +316,12 @@ impl Command {
     /// Its row of the table. Every command has one; a test holds it to that.
     pub fn spec(self) -> Option<&'static Spec> {
         COMMANDS.iter().find(|spec| spec.command == self)
+    }
+
+    /// Whether other words than those that are known can stand behind it: a bucket that can't be
+    /// listed is opened by its name all the same.
+    pub fn takes_other_words(self) -> bool {
+        matches!(self, Self::Bucket | Self::Set | Self::Context)
     }
 
     /// The command of that name.

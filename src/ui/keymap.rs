@@ -16,7 +16,21 @@ pub struct Keymap {
     shown: HashMap<(Scope, Command), Vec<String>>,
 }
 
+/// One key of a user's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Binding<'a> {
+    /// The scope's name.
+    pub scope: &'a str,
+    /// The key.
+    pub key: &'a str,
+    /// The command's name, or `none`.
+    pub command: &'a str,
+}
+
 impl Keymap {
+    /// In place of a command's name: the key means nothing.
+    const NOTHING: &'static str = "none";
+
     /// The keys that come with the program.
     ///
     /// # Errors
@@ -48,6 +62,54 @@ impl Keymap {
         }
         keymap.check_reach()?;
         Ok(keymap)
+    }
+
+    /// The same with other keys. Each binding takes the place of what its key meant in its scope;
+    /// the command `none` leaves it without a meaning.
+    ///
+    /// # Errors
+    /// The number of the binding that is at fault, and why.
+    pub fn with(mut self, bindings: &[Binding<'_>]) -> Result<Self, (usize, KeymapError)> {
+        for (number, binding) in bindings.iter().enumerate() {
+            self.rebind(binding).map_err(|error| (number, error))?;
+        }
+        let checked = self.check_reach();
+        checked.map_err(|error| {
+            let KeymapError::Twice { key, .. } = &error else {
+                return (0, error);
+            };
+            let is_it =
+                |binding: &Binding<'_>| parse_key(binding.key).map(show_key).as_ref() == Some(key);
+            (bindings.iter().rposition(is_it).unwrap_or(0), error)
+        })?;
+        Ok(self)
+    }
+
+    fn rebind(&mut self, binding: &Binding<'_>) -> Result<(), KeymapError> {
+        let scope = Scope::ALL
+            .into_iter()
+            .find(|scope| scope.name() == binding.scope)
+            .ok_or_else(|| KeymapError::Scope {
+                scope: binding.scope.to_owned(),
+            })?;
+        let key = parse_key(binding.key).ok_or_else(|| KeymapError::Key {
+            key: binding.key.to_owned(),
+        })?;
+        if let Some(before) = self.bindings.remove(&(scope, key)) {
+            let shown = self.shown.entry((scope, before)).or_default();
+            shown.retain(|name| *name != show_key(key));
+        }
+        if binding.command == Self::NOTHING {
+            return Ok(());
+        }
+        self.bind(scope, binding.key, binding.command)?;
+        // The user's own key is the one to show first.
+        if let Some(command) = self.bindings.get(&(scope, key))
+            && let Some(shown) = self.shown.get_mut(&(scope, *command))
+        {
+            shown.rotate_right(1);
+        }
+        Ok(())
     }
 
     fn bind(&mut self, scope: Scope, key: &str, name: &str) -> Result<(), KeymapError> {
@@ -254,6 +316,53 @@ mod tests {
         }
         let shifted = KeyEvent::new(KeyCode::Char('?'), KeyModifiers::SHIFT);
         assert_eq!(keymap.command(&keys, shifted), Some(Command::Help));
+    }
+
+    #[test]
+    fn keys_of_ones_own_take_the_place_of_others() {
+        fn binding<'a>(scope: &'a str, key: &'a str, command: &'a str) -> Binding<'a> {
+            Binding {
+                scope,
+                key,
+                command,
+            }
+        }
+        let keymap = Keymap::built_in().unwrap();
+        let own = [
+            binding("global", "q", "help"),
+            binding("global", "space", "none"),
+            binding("keys", "space", "tree"),
+        ];
+        let keymap = keymap.with(&own).unwrap();
+        let keys = [Scope::Keys, Scope::Rows, Scope::Global];
+        assert_eq!(keymap.command(&keys, press("q")), Some(Command::Help));
+        assert_eq!(keymap.command(&keys, press("space")), Some(Command::Tree));
+        assert_eq!(keymap.keys(Scope::Keys, Command::Tree)[0], "Space");
+        assert_eq!(keymap.keys(Scope::Global, Command::Help)[0], "q");
+        for (own, at, fault) in [
+            (vec![binding("nowhere", "q", "quit")], 0, "no such scope"),
+            (
+                vec![
+                    binding("global", "x", "quit"),
+                    binding("global", "q", "qiut"),
+                ],
+                1,
+                "no such command",
+            ),
+            (vec![binding("global", "hyper", "quit")], 0, "no such key"),
+            (
+                vec![
+                    binding("global", "f5", "refresh"),
+                    binding("keys", "space", "tree"),
+                ],
+                1,
+                "same place",
+            ),
+        ] {
+            let (number, error) = Keymap::built_in().unwrap().with(&own).unwrap_err();
+            assert_eq!(number, at, "{error}");
+            assert!(error.to_string().contains(fault), "{error}");
+        }
     }
 
     #[test]

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use crossterm::event::Event;
 
+use super::overlays::bucket::{BucketDone, BucketTask};
+use super::theme::Paint;
 use super::value::Document;
 use crate::kv::backend::{BucketInfo, Capabilities, Connection, Consistency, Overview};
 use crate::kv::lock::breaking::{BreakError, Broken, Manner, Pulse, Reset, Sight};
@@ -77,6 +79,21 @@ pub enum Reply {
     Broken(Result<Broken, BreakError>),
     /// A record of a `shizuku` service was reset.
     Reset(Result<Reset, BreakError>),
+    /// All locks were written to a file.
+    Snapshot(Result<Written, Error>),
+    /// What came of a task on a whole bucket.
+    Bucket(Result<BucketDone, Error>),
+}
+
+/// What a snapshot of all locks was written to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The files.
+    pub files: Vec<PathBuf>,
+    /// How many locks it tells of.
+    pub locks: usize,
+    /// What could not be read for it, in words.
+    pub missing: Vec<String>,
 }
 
 /// A session at a lock, and what breaking it would do: as it was looked at by the worker, for that
@@ -140,6 +157,28 @@ pub struct Connected {
     pub address: String,
     /// What it can do.
     pub capabilities: Capabilities,
+    /// How it is to look, if the user said so.
+    pub brand: Option<Brand>,
+}
+
+/// What a user calls a place, so that production looks like production.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Brand {
+    /// Instead of the place's own name.
+    pub label: Option<String>,
+    /// Its colour.
+    pub paint: Option<Paint>,
+}
+
+/// Another choice of what is masked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MaskChange {
+    /// As the console began.
+    AsAtFirst,
+    /// These words too.
+    Also(Vec<String>),
+    /// These words and no others.
+    Only(Vec<String>),
 }
 
 /// A place that the console can go to.
@@ -184,6 +223,12 @@ pub enum Effect {
     Break(RequestId, Arc<BreakSight>, Manner),
     /// Reset the record of a `shizuku` service, on the revision that was seen.
     Reset(RequestId, BucketName, Key, Revision),
+    /// Write all locks to a file of this name, as a snapshot of the place that is called so.
+    Snapshot(RequestId, PathBuf, String),
+    /// Mask other parts of values from now on.
+    Masks(MaskChange),
+    /// Do something to a whole bucket.
+    Bucket(RequestId, BucketTask),
     /// Put a text on the user's clipboard.
     Copy(String),
     /// Give the terminal back to the shell until it is continued.

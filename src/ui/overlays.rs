@@ -1,14 +1,19 @@
 //! What lies over a screen: one stack, the topmost takes the keys.
 
 pub mod breaking;
+pub mod bucket;
+pub mod form;
 pub mod help;
 pub mod palette;
 pub mod prompt;
+pub mod tour;
 
 use breaking::Breaking;
+use bucket::Dialog;
 use help::Help;
 use palette::Palette;
 use prompt::Prompt;
+use tour::Tour;
 
 /// Something that lies over a screen.
 #[derive(Debug)]
@@ -21,4 +26,8 @@ pub enum Overlay {
     Prompt(Prompt),
     /// Breaking a lock. Large, and there is one at the most.
     Breaking(Box<Breaking>),
+    /// A few words for a newcomer.
+    Tour(Tour),
+    /// Something about a whole bucket.
+    Bucket(Box<Dialog>),
 }

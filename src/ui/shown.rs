@@ -79,6 +79,13 @@ pub fn clock(at: Millis) -> String {
     )
 }
 
+/// A moment with its date, in UTC: `2026-03-01 02:14:34`.
+pub fn date(at: Millis) -> String {
+    let time = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at) * 1_000_000);
+    let date = time.map_or_else(|_| "?".to_owned(), |time| time.date().to_string());
+    format!("{date} {}", clock(at))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

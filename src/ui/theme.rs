@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use ratatui::style::{Color, Modifier, Style};
 use serde::Deserialize;
+use serde::de::IntoDeserializer as _;
 
 /// What a piece of the screen means. A screen names a role, never a colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
@@ -93,7 +94,7 @@ pub struct Theme {
 
 impl Theme {
     /// The names of the themes that come with the program.
-    pub const BUILT_IN: [&str; 3] = ["dark", "light", "plain"];
+    pub const BUILT_IN: [&str; 4] = ["dark", "light", "contrast", "plain"];
 
     /// A theme that comes with the program, by its name.
     ///
@@ -103,6 +104,7 @@ impl Theme {
         let source = match name {
             "dark" => include_str!("../../assets/themes/dark.toml"),
             "light" => include_str!("../../assets/themes/light.toml"),
+            "contrast" => include_str!("../../assets/themes/contrast.toml"),
             "plain" => include_str!("../../assets/themes/plain.toml"),
             _ => {
                 return Err(ThemeError::Unknown {
@@ -128,10 +130,82 @@ impl Theme {
         Ok(Self { styles })
     }
 
+    /// Lets a role look otherwise. What is not named stays.
+    ///
+    /// # Errors
+    /// [`ThemeError::Role`], [`ThemeError::Color`] and [`ThemeError::Emphasis`], each with the name
+    /// that there is not.
+    pub fn recolor(
+        &mut self,
+        role: &str,
+        fg: Option<&str>,
+        bg: Option<&str>,
+        emphasis: Option<&[&str]>,
+    ) -> Result<(), ThemeError> {
+        let named: Result<Role, serde::de::value::Error> =
+            Role::deserialize(role.into_deserializer());
+        let role = named.map_err(|_| ThemeError::Role {
+            name: role.to_owned(),
+        })?;
+        let mut style = self.style(role);
+        if let Some(name) = fg {
+            style = style.fg(Paint::named(name)?.0);
+        }
+        if let Some(name) = bg {
+            style = style.bg(Paint::named(name)?.0);
+        }
+        if let Some(words) = emphasis {
+            style.add_modifier = Modifier::empty();
+            for word in words {
+                let named: Result<Emphasis, serde::de::value::Error> =
+                    Emphasis::deserialize((*word).into_deserializer());
+                let emphasis = named.map_err(|_| ThemeError::Emphasis {
+                    name: (*word).to_owned(),
+                })?;
+                style = style.add_modifier(emphasis.modifier());
+            }
+        }
+        if let Some(place) = self.styles.get_mut(role as usize) {
+            *place = style;
+        }
+        Ok(())
+    }
+
+    /// The style of a name that has a colour of its own, such as a context's. Where there are no
+    /// colours it stands out all the same.
+    pub fn painted(&self, paint: Option<Paint>) -> Style {
+        let has_colours = self
+            .styles
+            .iter()
+            .any(|style| style.fg.is_some() || style.bg.is_some());
+        let plain = Style::new().add_modifier(Modifier::BOLD | Modifier::REVERSED);
+        match paint {
+            Some(Paint(color)) if has_colours => plain.fg(color),
+            _ => plain,
+        }
+    }
+
     /// The style of a role.
     pub fn style(&self, role: Role) -> Style {
         // The order of the variants is the order of `ALL`; a test holds them to it.
         self.styles.get(role as usize).copied().unwrap_or_default()
+    }
+}
+
+/// A colour that a user chose for something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Paint(Color);
+
+impl Paint {
+    /// The colour of that name: one such as `lightred`, `#rrggbb`, or a number up to 255.
+    ///
+    /// # Errors
+    /// [`ThemeError::Color`].
+    pub fn named(name: &str) -> Result<Self, ThemeError> {
+        let color = Color::from_str(name).map_err(|_| ThemeError::Color {
+            name: name.to_owned(),
+        })?;
+        Ok(Self(color))
     }
 }
 
@@ -156,28 +230,29 @@ enum Emphasis {
     Reversed,
 }
 
+impl Emphasis {
+    fn modifier(self) -> Modifier {
+        match self {
+            Self::Bold => Modifier::BOLD,
+            Self::Dim => Modifier::DIM,
+            Self::Italic => Modifier::ITALIC,
+            Self::Underlined => Modifier::UNDERLINED,
+            Self::Reversed => Modifier::REVERSED,
+        }
+    }
+}
+
 impl Entry {
     fn style(&self) -> Result<Style, ThemeError> {
-        let color = |name: &str| {
-            Color::from_str(name).map_err(|_| ThemeError::Color {
-                name: name.to_owned(),
-            })
-        };
         let mut style = Style::new();
         if let Some(name) = &self.fg {
-            style = style.fg(color(name)?);
+            style = style.fg(Paint::named(name)?.0);
         }
         if let Some(name) = &self.bg {
-            style = style.bg(color(name)?);
+            style = style.bg(Paint::named(name)?.0);
         }
         for emphasis in &self.style {
-            style = style.add_modifier(match emphasis {
-                Emphasis::Bold => Modifier::BOLD,
-                Emphasis::Dim => Modifier::DIM,
-                Emphasis::Italic => Modifier::ITALIC,
-                Emphasis::Underlined => Modifier::UNDERLINED,
-                Emphasis::Reversed => Modifier::REVERSED,
-            });
+            style = style.add_modifier(emphasis.modifier());
         }
         Ok(style)
     }
@@ -195,6 +270,18 @@ pub enum ThemeError {
     /// The file is not a theme.
     #[error("the theme can't be read: {0}")]
     Format(#[from] toml::de::Error),
+    /// Nothing on the screen has that role.
+    #[error("there is no role {name:?}; docs/configuration.md lists them")]
+    Role {
+        /// The name that was tried.
+        name: String,
+    },
+    /// Text can't stand out like that.
+    #[error("{name:?} is none of bold, dim, italic, underlined, reversed")]
+    Emphasis {
+        /// The name that was tried.
+        name: String,
+    },
     /// A colour has no such name.
     #[error("{name:?} is no colour: use a name such as \"lightred\", \"#rrggbb\" or 0 to 255")]
     Color {
@@ -218,6 +305,10 @@ mod tests {
         for (name, source) in [
             ("dark", include_str!("../../assets/themes/dark.toml")),
             ("light", include_str!("../../assets/themes/light.toml")),
+            (
+                "contrast",
+                include_str!("../../assets/themes/contrast.toml"),
+            ),
             ("plain", include_str!("../../assets/themes/plain.toml")),
         ] {
             let table: HashMap<Role, Entry> = toml::from_str(source).unwrap();
@@ -234,6 +325,42 @@ mod tests {
             let style = theme.style(role);
             assert_eq!((style.fg, style.bg), (None, None), "{role:?}");
         }
+    }
+
+    #[test]
+    fn a_role_can_look_otherwise() {
+        let mut theme = Theme::built_in("dark").unwrap();
+        let before = theme.style(Role::Danger);
+        theme
+            .recolor("danger", Some("#00ff00"), None, Some(&["underlined"]))
+            .unwrap();
+        let after = theme.style(Role::Danger);
+        assert_ne!(before.fg, after.fg);
+        assert_eq!(after.add_modifier, Modifier::UNDERLINED);
+        let other = theme.style(Role::Good);
+        assert!(matches!(
+            theme.recolor("dangre", None, None, None),
+            Err(ThemeError::Role { .. })
+        ));
+        assert!(matches!(
+            theme.recolor("good", Some("rouge"), None, None),
+            Err(ThemeError::Color { .. })
+        ));
+        assert!(matches!(
+            theme.recolor("good", None, None, Some(&["loud"])),
+            Err(ThemeError::Emphasis { .. })
+        ));
+        assert_eq!(theme.style(Role::Good), other, "a fault changes nothing");
+    }
+
+    #[test]
+    fn a_name_stands_out_without_colours_too() {
+        let red = Paint::named("red").ok();
+        let plain = Theme::built_in("plain").unwrap().painted(red);
+        assert_eq!((plain.fg, plain.bg), (None, None));
+        assert!(plain.add_modifier.contains(Modifier::REVERSED));
+        let dark = Theme::built_in("dark").unwrap().painted(red);
+        assert!(dark.fg.is_some() && dark.add_modifier.contains(Modifier::REVERSED));
     }
 
     #[test]

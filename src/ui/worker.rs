@@ -4,8 +4,10 @@
 //! task of its own; those of a place that was left are aborted.
 
 mod breaking;
+mod buckets;
 mod locks;
 mod portions;
+mod snapshot;
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -18,7 +20,8 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use self::portions::Portions;
 use super::message::{
-    Connected, Effect, LockReport, Message, OpenEntry, Reply, RequestId, Target, WatchId,
+    Brand, Connected, Effect, LockReport, MaskChange, Message, OpenEntry, Reply, RequestId, Target,
+    WatchId,
 };
 use super::value::{Document, Masks};
 use crate::kv::backend::{Backend, Consistency};
@@ -43,6 +46,8 @@ pub struct Session {
     pub label: String,
     /// Where it is, without credentials.
     pub address: String,
+    /// How it is to look, if the user said so.
+    pub brand: Option<Brand>,
     /// Whatever must live as long as the session does, such as the demonstration's services.
     pub guard: Option<Guard>,
 }
@@ -105,6 +110,8 @@ pub struct Worker {
     connector: Arc<dyn Connector>,
     /// Which parts of values are secret.
     masks: Arc<Masks>,
+    /// Which were at the beginning.
+    first_masks: Arc<Masks>,
     session: Option<Session>,
     /// The tasks of the session.
     tasks: JoinSet<()>,
@@ -129,9 +136,11 @@ impl Worker {
         let (replies, replies_out) = mpsc::unbounded_channel();
         let (batches, batches_out) = mpsc::channel(Self::BATCHES);
         let (locks, locks_out) = watch::channel(None);
+        let masks = Arc::new(masks);
         let worker = Self {
             connector,
-            masks: Arc::new(masks),
+            first_masks: Arc::clone(&masks),
+            masks,
             session: None,
             tasks: JoinSet::new(),
             connecting: JoinSet::new(),
@@ -186,7 +195,9 @@ impl Worker {
                     task.abort();
                 }
             }
-            Effect::Locks(buckets) => self.ask_observer(locks::Ask::Buckets(buckets)),
+            Effect::Locks(buckets) => {
+                self.ask_observer(locks::Ask::Buckets(buckets));
+            }
             Effect::Timeline(id, bucket, key) => {
                 self.ask_observer(locks::Ask::Timeline(id, bucket, key));
             }
@@ -204,6 +215,24 @@ impl Worker {
                     Reply::Reset(breaking::reset(&*backend, &bucket, &key, seen).await)
                 });
             }
+            Effect::Snapshot(id, path, place) => {
+                if !self.ask_observer(locks::Ask::Snapshot(id, path, place)) {
+                    let answer = Reply::Snapshot(Err(Error::Closed));
+                    deliver(&self.replies, Message::Reply(id, answer));
+                }
+            }
+            Effect::Masks(change) => {
+                self.masks = match change {
+                    MaskChange::AsAtFirst => Arc::clone(&self.first_masks),
+                    MaskChange::Only(words) => Arc::new(Masks::new(words)),
+                    MaskChange::Also(words) => Arc::new(self.masks.and(words)),
+                };
+            }
+            Effect::Bucket(id, task) => {
+                self.ask(id, |backend| async move {
+                    Reply::Bucket(buckets::run(&*backend, task).await)
+                });
+            }
             Effect::Copy(_) | Effect::Suspend | Effect::Redraw | Effect::Quit => {}
         }
     }
@@ -219,6 +248,7 @@ impl Worker {
             label: session.label.clone(),
             address: session.address.clone(),
             capabilities: session.backend.capabilities(),
+            brand: session.brand.clone(),
         };
         self.follow_connection(&session);
         self.session = Some(session);
@@ -274,10 +304,11 @@ impl Worker {
         });
     }
 
-    /// Asks the task that observes locks, which begins with the first question.
-    fn ask_observer(&mut self, ask: locks::Ask) {
+    /// Asks the task that observes locks, which begins with the first question; says whether it
+    /// hears.
+    fn ask_observer(&mut self, ask: locks::Ask) -> bool {
         let Some(session) = &self.session else {
-            return;
+            return false;
         };
         let observer = self.observer.get_or_insert_with(|| {
             let (asks, asked) = mpsc::unbounded_channel();
@@ -287,7 +318,7 @@ impl Worker {
             asks
         });
         // It ended when the place was closed: there is nothing to observe.
-        let _ = observer.send(ask);
+        observer.send(ask).is_ok()
     }
 
     fn follow_connection(&mut self, session: &Session) {

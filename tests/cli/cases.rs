@@ -5,12 +5,17 @@ use std::io::Read as _;
 use serde_json::{Value, json};
 
 use crate::program::{Place, Watching, on_terminal};
-use crate::{examples, locking, locks};
+use crate::{buckets, examples, locking, locks};
 
 type Case = (&'static str, fn(&Place));
 
 const CASES: &[Case] = &[
-    ("buckets are made, listed, shown and removed", buckets),
+    (
+        "buckets are made, listed, shown and removed",
+        buckets_come_and_go,
+    ),
+    ("a bucket's settings are changed", buckets::editing),
+    ("a bucket is compacted", buckets::compacting),
     ("a value comes back as it went", values),
     ("values come from files and standard input", sources),
     ("keys are listed in order", listing),
@@ -52,7 +57,7 @@ pub(crate) fn run_all(place: &Place) {
     }
 }
 
-fn buckets(place: &Place) {
+fn buckets_come_and_go(place: &Place) {
     let made = place.run(&[
         "bucket",
         "add",

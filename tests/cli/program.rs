@@ -211,6 +211,11 @@ impl Watching {
 
 /// What the program shows on a terminal.
 pub(crate) fn on_terminal(place: &Place, words: &[&str]) -> String {
+    asked_on_terminal(place, words, "", 0)
+}
+
+/// What the program shows on a terminal where somebody types an answer, and its exit code.
+pub(crate) fn asked_on_terminal(place: &Place, words: &[&str], answer: &str, code: u32) -> String {
     let system = portable_pty::native_pty_system();
     let pair = system
         .openpty(portable_pty::PtySize::default())
@@ -225,13 +230,15 @@ pub(crate) fn on_terminal(place: &Place, words: &[&str]) -> String {
         .spawn_command(command)
         .expect("the program starts");
     drop(pair.slave);
-    let mut shown = Vec::new();
     let mut reader = pair.master.try_clone_reader().expect("a reader");
+    let mut writer = pair.master.take_writer().expect("a writer");
+    // The line waits in the terminal until it is asked for.
+    writer.write_all(answer.as_bytes()).expect("it is typed");
+    let mut shown = Vec::new();
     // On Linux, a terminal whose other side is closed is an error and not an end.
     let _ = reader.read_to_end(&mut shown);
-    assert!(
-        child.wait().expect("the program ends").success(),
-        "{words:?}"
-    );
-    String::from_utf8_lossy(&shown).into_owned()
+    let shown = String::from_utf8_lossy(&shown).into_owned();
+    let ended = child.wait().expect("the program ends");
+    assert_eq!(ended.exit_code(), code, "{words:?}: {shown}");
+    shown
 }

@@ -102,45 +102,35 @@ async fn what_was_begun_goes_on_when_the_dialog_is_left() {
 }
 
 #[tokio::test]
-async fn a_lock_that_has_moved_is_shown_as_it_is_now_and_not_broken() {
+async fn a_lock_that_has_changed_is_shown_as_it_is_now_and_not_broken() {
     let scene = scene().await;
     let mut console = asked(&scene).await;
     let third = Locks::new(&scene.store, Settings::default().label("third"));
-    let waiting = tokio::spawn(async move { third.read("billing.ledger").await.map(drop) });
-    console.shows("The lock has moved on").await;
+    let reading = tokio::spawn(async move { third.read("billing.ledger").await.map(drop) });
+    // One more behind who is next: what was said is so still.
+    console.shows("who is next are as shown").await;
+    assert!(console.screen().contains("Enter break"));
+    // Who was next has given up.
+    scene.waiting.abort();
+    console.shows("It has CHANGED since").await;
     assert!(console.screen().contains("Enter look again"));
     console.press("enter");
     console
         .until("looks again", |screen| screen.contains("Enter break"))
         .await;
-    assert!(
-        console.screen().contains("It moved from revision"),
-        "{}",
-        console.screen()
-    );
-    // Between the last report and the key it moves again: the engine refuses.
-    waiting.abort();
-    let before = scene
-        .store
-        .get("_lock.billing.ledger")
-        .await
-        .unwrap()
-        .unwrap()
-        .revision;
-    let moved = async {
-        while scene
-            .store
-            .get("_lock.billing.ledger")
-            .await
-            .unwrap()
-            .unwrap()
-            .revision
-            == before
-        {
-            tokio::task::yield_now().await;
-        }
+    let screen = console.screen();
+    assert!(screen.contains("It changed from revision"), "{screen}");
+    assert!(screen.contains("Next: reader third"), "{screen}");
+    // Between the last report and the key it changes again: the engine refuses.
+    let revision = async || {
+        let entry = scene.store.get("_lock.billing.ledger").await.unwrap();
+        entry.unwrap().revision
     };
-    moved.await;
+    let before = revision().await;
+    reading.abort();
+    while revision().await == before {
+        tokio::task::yield_now().await;
+    }
     console.press("enter");
     console.shows("nothing was done").await;
     assert!(
@@ -149,6 +139,28 @@ async fn a_lock_that_has_moved_is_shown_as_it_is_now_and_not_broken() {
         console.screen()
     );
     scene.guard.check().unwrap();
+}
+
+#[tokio::test]
+async fn a_lock_that_changes_a_hundred_times_a_second_is_broken() {
+    let scene = scene().await;
+    let locks = Locks::new(&scene.store, Settings::default().label("churn"));
+    let churning = tokio::spawn(async move {
+        loop {
+            // Two writes: one to queue, one to give up.
+            let wait = locks
+                .write("billing.ledger")
+                .within(Duration::from_millis(10));
+            assert!(wait.await.is_err());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    let mut console = asked(&scene).await;
+    console.shows("who is next are as shown").await;
+    console.press("enter");
+    console.shows("billing.ledger is free of it").await;
+    scene.waiting.await.unwrap().check().unwrap();
+    churning.abort();
 }
 
 #[tokio::test]

@@ -182,7 +182,7 @@ async fn help_lists_every_command() {
     console.press("? G");
     let last = console.pane("Esc closes").join(" ");
     let last = last.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(last.ends_with("dark, light or plain"), "{last}");
+    assert!(last.ends_with("dark, light, contrast or plain"), "{last}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -219,11 +219,9 @@ async fn the_palette_runs_commands_with_what_they_take_and_remembers() {
     console.press(":");
     console.type_text("bucket no/such");
     console.press("enter");
-    assert!(
-        console.area_of(" Command ").is_some(),
-        "only buckets that are there"
-    );
-    console.press("esc :");
+    let screen = console.screen();
+    assert!(screen.contains("no/such"), "it can't be a name: {screen}");
+    console.press(":");
     console.type_text("quit");
     console.press("enter");
     assert_eq!(console.asked, [Effect::Quit]);

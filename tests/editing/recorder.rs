@@ -129,6 +129,10 @@ impl BucketBackend for Recorder<dyn BucketBackend> {
         self.inner.history(key).await
     }
 
+    async fn forget(&self, key: &Key, marker: Revision) -> Result<bool, Error> {
+        self.inner.forget(key, marker).await
+    }
+
     async fn write(&self, write: Write) -> Result<Revision, WriteError> {
         let Change::Put(value) = write.change.clone() else {
             panic!("nobody deletes");

@@ -20,6 +20,16 @@ async fn each_node_of_a_cluster_in_turn() {
     let store = Store::new(backend.bucket(&config.name).await.unwrap());
     let watch = watch_all(&store).await;
     let mut picture = Picture::default();
+    let copies = async || store.info().await.ok().and_then(|info| info.copies);
+    eventually("a leader, and two followers that have it all", async || {
+        copies().await.is_some_and(|copies| {
+            let current = copies.followers.iter().filter(|node| node.is_current);
+            copies.cluster.as_deref() == Some("test")
+                && copies.leader.is_some()
+                && current.count() == 2
+        })
+    })
+    .await;
     for node in 0..cluster.nodes.len() {
         cluster.nodes[node].kill();
         // Whoever was the leader: two of three can go on.
@@ -33,6 +43,15 @@ async fn each_node_of_a_cluster_in_turn() {
                 picture.keys.contains_key(&key)
             })
             .await;
+        let gone = format!("node{node}");
+        eventually("the one that is gone is known to be", async || {
+            copies().await.is_some_and(|copies| {
+                let mut followers = copies.followers.iter();
+                copies.leader.as_ref() != Some(&gone)
+                    && followers.any(|node| node.name == gone && !node.is_current)
+            })
+        })
+        .await;
         cluster.nodes[node].restart();
         eventually("three nodes take a write", async || {
             store.put(format!("with{node}"), "1").await.is_ok()

@@ -177,8 +177,19 @@ async fn by_credentials_file() {
         .await
         .unwrap();
 
-    // The key of somebody else, and a user that the account never made.
+    let pair = |jwt: &str, seed: &str| Auth::Jwt {
+        jwt: Secret::new(jwt),
+        seed: Secret::new(seed),
+    };
+    try_out(with_auth(&server, pair(&right, &seed)))
+        .await
+        .unwrap();
     let wrong = stranger.seed().unwrap();
+    for auth in [pair(&right, &wrong), pair(&right, "")] {
+        assert_refused(try_out(with_auth(&server, auth)).await, &[&wrong, &right]);
+    }
+
+    // The key of somebody else, and a user that the account never made.
     let forged = jwt(&stranger, &user, "user", &of_user);
     for (jwt, seed) in [(&right, &wrong), (&forged, &seed)] {
         let path = file(&dir, "wrong.creds", &credentials(jwt, seed));
@@ -238,7 +249,11 @@ impl Authority {
 }
 
 /// What can be wrong with certificates, each by itself.
-fn wrong_ways(right: &Tls, dir: &TempDir, stranger: &Authority) -> Vec<(&'static str, Tls)> {
+fn wrong_ways(
+    right: &Tls,
+    dir: &TempDir,
+    stranger: &Authority,
+) -> Vec<(&'static str, Tls, &'static str)> {
     let (bad_cert, bad_key) = stranger.sign("client", dir, "stranger");
     vec![
         (
@@ -247,6 +262,7 @@ fn wrong_ways(right: &Tls, dir: &TempDir, stranger: &Authority) -> Vec<(&'static
                 ca: Some(stranger.write(&dir.path().join("other.crt"))),
                 ..right.clone()
             },
+            "the server's certificate: none of the authorities in",
         ),
         (
             "no certificate of our own",
@@ -255,6 +271,7 @@ fn wrong_ways(right: &Tls, dir: &TempDir, stranger: &Authority) -> Vec<(&'static
                 key: None,
                 ..right.clone()
             },
+            "the server wants a certificate of ours",
         ),
         (
             "a certificate that the server does not know",
@@ -263,6 +280,7 @@ fn wrong_ways(right: &Tls, dir: &TempDir, stranger: &Authority) -> Vec<(&'static
                 key: Some(bad_key.clone()),
                 ..right.clone()
             },
+            "stranger.crt",
         ),
         (
             "a certificate without its key",
@@ -270,6 +288,7 @@ fn wrong_ways(right: &Tls, dir: &TempDir, stranger: &Authority) -> Vec<(&'static
                 key: None,
                 ..right.clone()
             },
+            "a certificate needs its key",
         ),
         (
             "the key of another certificate",
@@ -277,6 +296,7 @@ fn wrong_ways(right: &Tls, dir: &TempDir, stranger: &Authority) -> Vec<(&'static
                 key: Some(bad_key),
                 ..right.clone()
             },
+            "key",
         ),
         (
             "a file that is not there",
@@ -284,6 +304,7 @@ fn wrong_ways(right: &Tls, dir: &TempDir, stranger: &Authority) -> Vec<(&'static
                 ca: Some(dir.path().join("missing")),
                 ..right.clone()
             },
+            "",
         ),
         (
             "a file that holds no certificate",
@@ -291,8 +312,42 @@ fn wrong_ways(right: &Tls, dir: &TempDir, stranger: &Authority) -> Vec<(&'static
                 ca: Some(file(dir, "empty.crt", "")),
                 ..right.clone()
             },
+            "",
         ),
     ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_with_a_servers_certificate_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let authority = Authority::new("ours");
+    let ca = authority.write(&dir.path().join("ca.crt"));
+    let elsewhere = authority.sign("elsewhere.example", &dir, "elsewhere");
+    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let old = params.signed_by(&key, &authority.issuer).unwrap();
+    let expired = (
+        file(&dir, "expired.crt", &old.pem()),
+        file(&dir, "expired.key", &key.serialize_pem()),
+    );
+    for ((cert, key), words) in [
+        (elsewhere, "it is made out to another name"),
+        (expired, "it has expired"),
+    ] {
+        let server =
+            NatsServer::with_config(&format!("tls {{ cert_file: {cert:?}, key_file: {key:?} }}"));
+        let mut options = options(server.url());
+        options.tls.ca = Some(ca.clone());
+        options.tls.required = true;
+        let error = try_out(options).await.unwrap_err();
+        assert!(matches!(error, Error::Tls { .. }), "{error:?}");
+        let text = error.to_string();
+        assert!(
+            text.contains("the server's certificate") && text.contains(words),
+            "{text}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -339,8 +394,9 @@ async fn by_certificates() {
     options.servers = vec![Secret::new(server.url().replace("nats://", "tls://"))];
     try_out(options).await.unwrap();
 
-    for (what, wrong) in wrong_ways(&right, &dir, &stranger) {
+    for (what, wrong, words) in wrong_ways(&right, &dir, &stranger) {
         let error = try_out(with_tls(&server, wrong)).await.expect_err(what);
+        assert!(error.to_string().contains(words), "{what}: {error}");
         assert!(
             matches!(error, Error::Tls { .. } | Error::File { .. }),
             "{what}: {error:?}"

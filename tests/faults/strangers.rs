@@ -117,3 +117,53 @@ async fn headers_that_can_not_be_read_stop_neither_reads_nor_watches() {
         })
         .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_change_does_not_speak_of_stays_as_another_program_set_it() {
+    use async_nats::jetstream::stream::{Config, Source};
+
+    let server = NatsServer::start();
+    let context = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
+    let elsewhere = Config {
+        name: "EVENTS".to_owned(),
+        subjects: vec!["events.>".to_owned()],
+        ..Config::default()
+    };
+    context.create_stream(elsewhere).await.unwrap();
+    let theirs = Config {
+        name: "KV_theirs".to_owned(),
+        subjects: vec!["$KV.theirs.>".to_owned()],
+        max_messages_per_subject: -1,
+        max_messages: 1000,
+        sources: Some(vec![Source {
+            name: "EVENTS".to_owned(),
+            filter_subject: Some("events.some.>".to_owned()),
+            ..Source::default()
+        }]),
+        ..Config::default()
+    };
+    context.create_stream(theirs).await.unwrap();
+    let stream = async || {
+        let stream = context.get_stream("KV_theirs").await.unwrap();
+        stream.cached_info().config.clone()
+    };
+    let before = stream().await;
+
+    let backend = connect(server.url()).await;
+    let info = backend.bucket(&name("theirs")).await.unwrap().info().await;
+    let seen = info.unwrap().config;
+    assert!(seen.sources.is_empty(), "a stream of events is no bucket");
+    let mut wanted = seen.clone();
+    wanted.description = "described".to_owned();
+    wanted
+        .metadata
+        .insert("team".to_owned(), "billing".to_owned());
+    let changed = backend.change_bucket(&wanted).await.unwrap();
+    assert_eq!(changed.config, wanted);
+
+    let mut after = stream().await;
+    assert_eq!(after.description.as_deref(), Some("described"));
+    after.description = before.description.clone();
+    after.metadata.remove("team");
+    assert_eq!(after, before);
+}

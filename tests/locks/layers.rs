@@ -84,6 +84,10 @@ impl BucketBackend for Mortal {
         self.call(self.inner.history(key)).await
     }
 
+    async fn forget(&self, key: &Key, marker: Revision) -> Result<bool, Error> {
+        self.call(self.inner.forget(key, marker)).await
+    }
+
     async fn write(&self, write: Write) -> Result<Revision, WriteError> {
         self.call(self.inner.write(write)).await
     }
@@ -196,6 +200,10 @@ impl<W: Witness> BucketBackend for WitnessedBucket<W> {
 
     async fn history(&self, key: &Key) -> Result<Vec<Entry>, Error> {
         self.inner.history(key).await
+    }
+
+    async fn forget(&self, key: &Key, marker: Revision) -> Result<bool, Error> {
+        self.inner.forget(key, marker).await
     }
 
     async fn write(&self, write: Write) -> Result<Revision, WriteError> {

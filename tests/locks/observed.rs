@@ -14,7 +14,11 @@ use kvscope::kv::{BucketName, Store};
 use crate::support::soon;
 
 /// Watches until a lock is as wanted; fails with what it was last.
-async fn until(observer: &mut Observer, resource: &str, is_so: impl Fn(&Lock) -> bool) -> Lock {
+async fn until(
+    observer: &mut Observer,
+    resource: &str,
+    is_so: impl Fn(&Lock) -> bool,
+) -> Arc<Lock> {
     let what = format!("{resource} as wanted");
     let seen = async {
         loop {
@@ -23,7 +27,7 @@ async fn until(observer: &mut Observer, resource: &str, is_so: impl Fn(&Lock) ->
                 .locks
                 .into_iter()
                 .find(|lock| lock.resource == resource);
-            if let Some(lock) = found.filter(&is_so) {
+            if let Some(lock) = found.filter(|lock| is_so(lock)) {
                 return lock;
             }
             assert!(observer.changed().await);

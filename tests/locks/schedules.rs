@@ -179,6 +179,7 @@ impl Schedule {
             late: odds(),
         };
         faults.at_random(self.random.u64(..), odds);
+        faults.lose_notices(self.random.u64(0..4));
         faults.delay(Duration::from_micros(self.random.u64(0..20_000)));
         let mut process = Process {
             number,

@@ -370,6 +370,10 @@ impl BucketBackend for Rigged {
         self.inner.history(key).await
     }
 
+    async fn forget(&self, key: &Key, marker: Revision) -> Result<bool, Error> {
+        self.inner.forget(key, marker).await
+    }
+
     async fn write(&self, write: Write) -> Result<Revision, WriteError> {
         self.writes.fetch_add(1, Ordering::SeqCst);
         let is_lock = resource_of(write.key.as_str()).is_some();

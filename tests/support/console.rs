@@ -13,9 +13,10 @@ use crossterm::event::{
 };
 use kvscope::kv::Error;
 use kvscope::kv::backend::Backend;
-use kvscope::ui::app::{App, Freshness, Settings};
+use kvscope::ui::app::{App, Freshness, Screen, Settings};
 use kvscope::ui::keymap::Keymap;
 use kvscope::ui::message::{Effect, Message, Target};
+use kvscope::ui::screens::browse::Looks;
 use kvscope::ui::theme::Theme;
 use kvscope::ui::value::Masks;
 use kvscope::ui::worker::{Connector, Deliveries, Delivery, Session, Worker};
@@ -59,6 +60,7 @@ impl Connector for Places {
             backend,
             label: "test".to_owned(),
             address: "memory".to_owned(),
+            brand: None,
             guard: None,
         })
     }
@@ -92,7 +94,7 @@ impl Console {
 
     /// A console with these places.
     pub(crate) fn with(
-        places: Places,
+        places: impl Connector + 'static,
         width: u16,
         height: u16,
         change: impl FnOnce(&mut Settings),
@@ -104,17 +106,21 @@ impl Console {
     /// A console at a time of the test's own.
     pub(crate) fn at(
         now: i64,
-        places: Places,
+        places: impl Connector + 'static,
         (width, height): (u16, u16),
         change: impl FnOnce(&mut Settings),
     ) -> Self {
         let (worker, deliveries) = Worker::new(Arc::new(places), Masks::default());
         let mut settings = Settings {
             given: "nats://127.0.0.1:4222".to_owned(),
+            contexts: std::collections::BTreeMap::new(),
             bucket: None,
             key: None,
             theme: Theme::built_in("plain").unwrap(),
             keymap: Keymap::built_in().unwrap(),
+            screen: Screen::Browse,
+            looks: Looks::default(),
+            tour: false,
         };
         change(&mut settings);
         let (app, effects) = App::new(settings, now);
@@ -243,6 +249,32 @@ impl Console {
         while let Ok(message) = tokio::time::timeout(quiet, self.next()).await {
             self.tell(message);
             self.draw();
+        }
+    }
+
+    /// Takes what comes from the worker for so long, by the clock of this machine.
+    #[allow(dead_code, reason = "each test binary uses a part of this")]
+    pub(crate) async fn run_for(&mut self, time: Duration) {
+        let end = tokio::time::sleep(time);
+        tokio::pin!(end);
+        loop {
+            let message = tokio::select! {
+                message = self.next() => Some(message),
+                () = &mut end => None,
+            };
+            let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as i64;
+            self.now = self.now.max(now);
+            let is_over = message.is_none();
+            let is_due = self.app.deadline().is_some_and(|at| at <= self.now);
+            match message {
+                Some(message) => self.tell(message),
+                None if is_due => self.tell(Message::Deadline),
+                None => {}
+            }
+            if is_over {
+                self.draw();
+                return;
+            }
         }
     }
 

@@ -207,6 +207,10 @@ impl BucketBackend for PlantedBucket {
         })
     }
 
+    async fn forget(&self, _: &Key, _: Revision) -> Result<bool, Error> {
+        Err(Error::Closed)
+    }
+
     async fn write(&self, _: Write) -> Result<Revision, WriteError> {
         Err(Error::Closed.into())
     }

@@ -96,6 +96,11 @@ impl NatsServer {
         self.signal("-STOP");
     }
 
+    /// Lets it announce that it will stop, as before maintenance.
+    pub(crate) fn announce_end(&self) {
+        self.signal("-USR2");
+    }
+
     /// Lets it run on after a pause.
     pub(crate) fn go_on(&self) {
         self.signal("-CONT");

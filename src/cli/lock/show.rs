@@ -1,10 +1,11 @@
 //! `lock show`: one lock with its queue as a tree, its clocks, and its past.
 
 use crate::kv::lock::diagnosis::span;
+use crate::kv::lock::listing::LockRecord;
 use crate::kv::lock::observer::{ClockOf, Content, Lock, LockMode, Party};
 use crate::kv::lock::record::Mode;
-use crate::kv::lock::timeline::{Timeline, percentile, timeline};
-use crate::kv::{BucketName, Error, Store};
+use crate::kv::lock::timeline::{Timeline, past, percentile};
+use crate::kv::{BucketName, Error};
 
 use super::super::args::LockShowArgs;
 use super::super::connection::Connection;
@@ -13,8 +14,7 @@ use super::super::output::Output;
 use super::super::record::timestamp;
 use super::super::table::{self, Align};
 use super::super::text::sentence;
-use super::record::LockRecord;
-use super::{lasted, look, tell_of_failures};
+use super::{lasted, look, report, tell_of_failures};
 
 /// How deep the tree goes before it goes on straight down.
 const DEPTH: usize = 8;
@@ -27,10 +27,11 @@ pub(super) async fn run(
     let bucket = BucketName::new(&args.bucket).map_err(Error::from)?;
     let backend = connection.backend().await?;
     let observer = look(connection, &backend, Some(&bucket), &args.look).await?;
-    let report = observer.report();
+    let report = report(&*backend, &observer).await?;
     tell_of_failures(&report, Some(&bucket))?;
     let is_it = |lock: &&Lock| lock.bucket == bucket && lock.resource == args.resource;
-    let locks: Vec<&Lock> = report.locks.iter().filter(is_it).collect();
+    let locks = report.locks.iter().map(|lock| &**lock);
+    let locks: Vec<&Lock> = locks.filter(is_it).collect();
     if locks.is_empty() {
         return Err(CliError::NoLock {
             bucket: args.bucket,
@@ -44,7 +45,7 @@ pub(super) async fn run(
         return Ok(());
     }
     let deaths = observer.picture().deaths(&bucket);
-    let store = Store::open(&*backend, &args.bucket).await?;
+    let handle = backend.bucket(&bucket).await?;
     for lock in locks {
         output.line(&sentence(&format!(
             "{} in {}, revision {}: {}, {}",
@@ -57,8 +58,7 @@ pub(super) async fn run(
         output.line(&sentence(&lock.reason))?;
         queue(lock, output)?;
         if lock.content == Content::Record {
-            let history = store.history(lock.key.as_str()).await?;
-            past(&timeline(&history, &deaths), output)?;
+            tell_past(&past(&*handle, &lock.key, &deaths).await?, output)?;
         }
     }
     Ok(())
@@ -131,7 +131,7 @@ fn row(place: &str, party: &Party) -> [String; 8] {
 }
 
 /// What is kept of the lock's past.
-fn past(timeline: &Timeline, output: &mut Output) -> Result<(), CliError> {
+fn tell_past(timeline: &Timeline, output: &mut Output) -> Result<(), CliError> {
     if timeline.events.is_empty() {
         return Ok(());
     }

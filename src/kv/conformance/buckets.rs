@@ -2,7 +2,10 @@
 
 use super::bench::keys;
 use super::{Bench, Failure, Outcome, equal, that};
-use crate::kv::backend::{BucketConfig, BucketInfo, Connection, Storage};
+use crate::kv::backend::{
+    Availability, BucketConfig, BucketInfo, Connection, Origin, Placement, Republish, Setting,
+    Storage,
+};
 use crate::kv::{BucketName, Error, Revision, Store, WriteError};
 
 fn no_such_bucket<T>(result: Result<T, Error>, call: &str) -> Outcome {
@@ -105,6 +108,142 @@ pub(super) async fn settings_come_back(bench: Bench) -> Outcome {
     equal(bucket.name(), &config.name, "the handle's name")?;
     equal(bucket.capabilities(), can, "the handle's capabilities")?;
     equal(&bucket.info().await?.config, &config, "settings afterwards")
+}
+
+/// A bucket that differs from others in one setting.
+fn with(setting: Setting, plain: BucketConfig, origin: &BucketName) -> BucketConfig {
+    let minute = std::time::Duration::from_secs(60);
+    let origin = || Origin {
+        bucket: origin.clone(),
+        domain: None,
+    };
+    match setting {
+        Setting::Description => BucketConfig {
+            description: "what for".to_owned(),
+            ..plain
+        },
+        Setting::History => BucketConfig {
+            history: 3,
+            ..plain
+        },
+        Setting::Ttl => BucketConfig {
+            ttl: Some(minute),
+            ..plain
+        },
+        Setting::MarkerTtl => BucketConfig {
+            marker_ttl: Some(minute),
+            ..plain
+        },
+        Setting::MaxBytes => BucketConfig {
+            max_bytes: Some(1 << 20),
+            ..plain
+        },
+        Setting::MaxValueSize => BucketConfig {
+            max_value_size: Some(1 << 10),
+            ..plain
+        },
+        Setting::Storage => BucketConfig {
+            storage: Storage::Memory,
+            ..plain
+        },
+        Setting::Replicas => BucketConfig {
+            replicas: if plain.replicas == 1 { 3 } else { 1 },
+            ..plain
+        },
+        Setting::Compression => BucketConfig {
+            compression: true,
+            ..plain
+        },
+        Setting::Placement => BucketConfig {
+            placement: Placement {
+                cluster: Some("test".to_owned()),
+                tags: Vec::new(),
+            },
+            ..plain
+        },
+        Setting::Republish => BucketConfig {
+            republish: Some(Republish {
+                source: format!("$KV.{}.>", plain.name),
+                destination: format!("told.{}.>", plain.name),
+                headers_only: true,
+            }),
+            ..plain
+        },
+        Setting::Mirror => BucketConfig {
+            mirror: Some(origin()),
+            ..plain
+        },
+        Setting::Sources => BucketConfig {
+            sources: vec![origin()],
+            ..plain
+        },
+        Setting::Metadata => BucketConfig {
+            metadata: [("team".to_owned(), "billing".to_owned())].into(),
+            ..plain
+        },
+    }
+}
+
+pub(super) async fn each_setting_is_kept_or_refused(bench: Bench) -> Outcome {
+    let origin = bench.config()?;
+    bench.make(&origin).await?;
+    let offered = bench.can().settings;
+    for setting in Setting::ALL {
+        let plain = bench.config()?;
+        let config = with(setting, plain.clone(), &origin.name);
+        that(
+            !setting.is_same(&plain, &config),
+            format_args!("{setting:?} is not tried"),
+        )?;
+        let made = bench.backend.create_bucket(&config).await;
+        match (offered.of(setting), made) {
+            (Availability::Missing(_), Err(Error::Unsupported { what, .. })) => {
+                equal(what, setting.name(), "what can't be had")?;
+                no_such_bucket(bench.backend.bucket(&config.name).await, "what was refused")?;
+            }
+            (Availability::Changeable | Availability::Fixed(_), Ok(info)) => {
+                equal(&info.config, &config, setting.name())?;
+                // Asked for again it is the same bucket, so it was understood as it was meant.
+                bench.backend.create_bucket(&config).await?;
+            }
+            (offered, made) => {
+                let found = format!("{setting:?} is {offered:?} and gave {made:?}");
+                return Err(Failure::new(found));
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn each_setting_is_changed_or_refused(bench: Bench) -> Outcome {
+    let origin = bench.config()?;
+    bench.make(&origin).await?;
+    let offered = bench.can().settings;
+    for setting in Setting::ALL {
+        let plain = bench.config()?;
+        let store = bench.make(&plain).await?;
+        store.put("a", "1").await?;
+        let wanted = with(setting, plain.clone(), &origin.name);
+        let changed = bench.backend.change_bucket(&wanted).await;
+        let after = store.info().await?;
+        match (offered.of(setting), changed) {
+            (Availability::Missing(_), Err(Error::Unsupported { .. }))
+            | (Availability::Fixed(_), Err(Error::BucketConfig { .. })) => {
+                equal(&after.config, &plain, "settings after a refusal")?;
+            }
+            (Availability::Changeable, Ok(_)) => {
+                equal(&after.config, &wanted, setting.name())?;
+                let back = bench.backend.change_bucket(&plain).await?;
+                equal(&back.config, &plain, "settings changed back")?;
+            }
+            (offered, changed) => {
+                let found = format!("{setting:?} is {offered:?} and gave {changed:?}");
+                return Err(Failure::new(found));
+            }
+        }
+        that(store.get("a").await?.is_some(), "the data went with it")?;
+    }
+    Ok(())
 }
 
 pub(super) async fn all_are_listed_by_name(bench: Bench) -> Outcome {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::bench::keys;
 use super::{Bench, Failure, Outcome, equal, that};
-use crate::kv::{Entry, Filter, Operation, Revision, Store};
+use crate::kv::{Entry, Filter, Key, Operation, Revision, Store};
 
 /// The newest entry of a key that has one.
 pub(super) async fn newest_of(store: &Store, key: &str) -> Outcome<Entry> {
@@ -100,6 +100,54 @@ pub(super) async fn delete_leaves_a_marker_and_the_history(bench: Bench) -> Outc
         [first, second, gone, again],
         "history after it was put again",
     )
+}
+
+pub(super) async fn forgetting_leaves_nothing_of_a_gone_key(bench: Bench) -> Outcome {
+    let store = bench.store(5).await?;
+    store.put("a", "one").await?;
+    store.put("b", "kept").await?;
+    let gone = store.delete("a", None).await?;
+    let key = Key::new("a")?;
+    that(
+        store.backend().forget(&key, gone).await?,
+        "the marker was not found",
+    )?;
+    equal(store.get("a").await?, None, "the key afterwards")?;
+    equal(store.history("a").await?, Vec::new(), "its history")?;
+    let info = store.info().await?;
+    equal((info.keys, info.entries), (1, 1), "counts afterwards")?;
+    equal(info.last_revision, gone, "last revision")?;
+    that(
+        !store.backend().forget(&key, gone).await?,
+        "it was forgotten twice",
+    )?;
+    let again = store.update("a", "two", Revision::ABSENT).await?;
+    that(again > gone, "revisions went back")
+}
+
+pub(super) async fn forgetting_spares_what_is_there(bench: Bench) -> Outcome {
+    let store = bench.store(5).await?;
+    let key = Key::new("a")?;
+    let first = store.put("a", "one").await?;
+    that(
+        !store.backend().forget(&key, first).await?,
+        "a value was taken for a marker",
+    )?;
+    equal(store.history("a").await?.len(), 1, "history of a value")?;
+    let gone = store.delete("a", None).await?;
+    let put = store.put("a", "two").await?;
+    let other = Key::new("b")?;
+    that(
+        !store.backend().forget(&other, gone).await?,
+        "the marker of another key",
+    )?;
+    // Somebody wrote since the marker was seen: what they wrote stays.
+    that(
+        store.backend().forget(&key, gone).await?,
+        "the marker was not found",
+    )?;
+    let history = store.history("a").await?;
+    equal(revisions(&history), [put], "what is left")
 }
 
 pub(super) async fn purge_leaves_a_marker_alone(bench: Bench) -> Outcome {

@@ -106,6 +106,7 @@ pub(super) async fn every_write_is_refused(bench: Bench) -> Outcome {
             }
         }
     }
+    refused(guarded.backend().forget(&key, before.last_revision).await)?;
     equal(store.info().await?, before, "the bucket afterwards")
 }
 

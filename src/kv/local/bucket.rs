@@ -9,6 +9,7 @@ use super::buckets::is_entry_ttl;
 use super::engine::Engine;
 use super::feed::Feed;
 use super::read;
+use super::write::forget_key;
 use crate::kv::backend::{BucketBackend, BucketInfo, Capabilities, Change, Consistency, Write};
 use crate::kv::{
     BucketName, Entry, Error, Key, Notices, Revision, Watch, WatchOptions, WriteError,
@@ -71,6 +72,15 @@ impl BucketBackend for LocalBucket {
         self.engine
             .read(format!("reading the history of {key}"), move |connection| {
                 read::history(connection, &name, &key)
+            })
+            .await
+    }
+
+    async fn forget(&self, key: &Key, marker: Revision) -> Result<bool, Error> {
+        let (name, key) = (self.name.clone(), key.clone());
+        self.engine
+            .change(format!("removing the marker of {key}"), move |connection| {
+                forget_key(connection, &name, key.as_str(), marker)
             })
             .await
     }

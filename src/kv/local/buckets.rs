@@ -9,8 +9,19 @@ use super::read::bucket;
 use super::schema::{BucketRow, now};
 use super::write::refit;
 use super::{MAX_HISTORY, MAX_VALUE_SIZE};
-use crate::kv::backend::{BucketConfig, BucketInfo, Storage};
+use crate::kv::backend::{BucketConfig, BucketInfo, Offered, Reason, Setting};
 use crate::kv::{BucketName, Error};
+
+/// What a bucket of a file can be set to.
+pub(super) const SETTINGS: Offered = Offered::ALL
+    .without(Setting::Storage, Reason::OnDisk)
+    .without(Setting::Replicas, Reason::OneFile)
+    .without(Setting::Placement, Reason::OneFile)
+    .without(Setting::Compression, Reason::NotPacked)
+    .without(Setting::Republish, Reason::TellsNobody)
+    .without(Setting::Mirror, Reason::CopiesNothing)
+    .without(Setting::Sources, Reason::CopiesNothing)
+    .without(Setting::Metadata, Reason::NotHere);
 
 /// The shortest time after which a bucket can drop its entries, as at NATS.
 const MIN_TTL: Duration = Duration::from_millis(100);
@@ -46,6 +57,9 @@ pub(super) fn change(
 ) -> Result<BucketInfo, Fault> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut row = bucket(&transaction, &config.name)?;
+    SETTINGS
+        .check_change(&row.info.config, config)
+        .map_err(Fault::Engine)?;
     let before = std::mem::replace(&mut row.info.config, config.clone());
     row.save_config(&transaction)?;
     if config.history < before.history || config.ttl != before.ttl {
@@ -67,6 +81,7 @@ pub(super) fn delete(connection: &mut Connection, name: &BucketName) -> Result<(
 
 /// Refuses settings that a file can't have.
 pub(super) fn check(config: &BucketConfig) -> Result<(), Error> {
+    SETTINGS.check_new(config)?;
     match fault_of(config) {
         None => Ok(()),
         Some(reason) => Err(Error::BucketConfig {
@@ -77,15 +92,6 @@ pub(super) fn check(config: &BucketConfig) -> Result<(), Error> {
 }
 
 fn fault_of(config: &BucketConfig) -> Option<String> {
-    if config.replicas != 1 {
-        return Some("a file keeps one copy, so replicas can only be 1".to_owned());
-    }
-    if config.storage == Storage::Memory {
-        return Some("a file keeps its buckets on disk, not in memory".to_owned());
-    }
-    if config.compression {
-        return Some("a file keeps its values uncompressed".to_owned());
-    }
     if !(1..=MAX_HISTORY).contains(&config.history) {
         return Some(format!("the history can be from 1 to {MAX_HISTORY}"));
     }

@@ -185,6 +185,43 @@ fn check(bucket: &BucketRow, write: &Write) -> Result<(), Error> {
     Ok(())
 }
 
+/// Removes the marker of a key at a revision, and what came before it.
+pub(super) fn forget_key(
+    connection: &mut Connection,
+    name: &BucketName,
+    key: &str,
+    marker: Revision,
+) -> Result<bool, Fault> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut bucket = bucket(&transaction, name)?;
+    let operation: Option<i64> = transaction
+        .prepare_cached(
+            "SELECT operation FROM entry WHERE bucket = ?1 AND revision = ?2 AND key = ?3",
+        )?
+        .query_row(params![bucket.id, stored(marker.0), key], |row| row.get(0))
+        .optional()?;
+    let operation = operation.map(operation_of).transpose()?;
+    if operation.is_none_or(Operation::is_put) {
+        return Ok(false);
+    }
+    {
+        let mut statement = transaction.prepare_cached(
+            "DELETE FROM entry INDEXED BY entry_by_key
+             WHERE bucket = ?1 AND key = ?2 AND revision <= ?3 RETURNING size",
+        )?;
+        let mut rows = statement.query(params![bucket.id, key, stored(marker.0)])?;
+        while let Some(row) = rows.next()? {
+            forget(&mut bucket, key, row.get(0)?);
+        }
+    }
+    if Head::find(&transaction, bucket.id, key)?.is_none() {
+        bucket.info.keys = bucket.info.keys.saturating_sub(1);
+    }
+    bucket.save_counts(&transaction)?;
+    transaction.commit()?;
+    Ok(true)
+}
+
 /// Drops what has expired by now, leaving markers where the bucket wants them. Answers whether
 /// it wrote, and whether there is more to drop.
 pub(super) fn reap(connection: &mut Connection) -> rusqlite::Result<Reaped> {

@@ -208,6 +208,20 @@ impl Bucket {
         Some(entry)
     }
 
+    /// Removes a marker and what came before it.
+    pub(super) fn forget(&mut self, key: &Key, marker: Revision) -> bool {
+        let is_marker = self
+            .at(marker)
+            .is_some_and(|entry| entry.key == *key && entry.is_marker());
+        while is_marker
+            && let Some(all) = self.by_key.get(key)
+            && let Some(oldest) = all.first().copied().filter(|oldest| *oldest <= marker)
+        {
+            self.remove(oldest);
+        }
+        is_marker
+    }
+
     /// Drops what has run out, and leaves markers where the bucket wants them.
     pub(super) fn expire(&mut self, now: OffsetDateTime) {
         while let Some(&(expires, revision)) = self.expiring.first()

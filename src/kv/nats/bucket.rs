@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_nats::jetstream::ErrorCode;
-use async_nats::jetstream::stream::{Config, Info, RawMessage};
+use async_nats::jetstream::stream::{Config, Info, PurgeRequest, PurgeResponse, RawMessage};
 use async_nats::{HeaderMap, Message, StatusCode};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -192,7 +192,7 @@ impl NatsBucket {
         .map_err(|error| protocol(&error.to_string()))?;
         let answer = match self.session.inquire(subject, body.into()).await {
             Ok(answer) => answer,
-            Err(Lost::NobodyListens | Lost::Denied) => return Err(None),
+            Err(Lost::NobodyListens | Lost::Denied(_)) => return Err(None),
             Err(lost) => return Err(Some(self.session.unanswered(&what, lost))),
         };
         match answer.status {
@@ -284,6 +284,29 @@ impl BucketBackend for NatsBucket {
         }
         entries.push(newest);
         Ok(entries)
+    }
+
+    /// The server removes all up to a sequence: what is written meanwhile stays.
+    async fn forget(&self, key: &Key, marker: Revision) -> Result<bool, Error> {
+        let what = format!("removing the marker of {key}");
+        let entry = self.get_revision(key, marker).await?;
+        if !entry.is_some_and(|entry| entry.is_marker()) {
+            return Ok(false);
+        }
+        let verb = format!("STREAM.PURGE.{}", self.stream());
+        let request = PurgeRequest {
+            sequence: Some(marker.0 + 1),
+            filter: Some(self.subject(key)),
+            keep: None,
+        };
+        match self
+            .session
+            .call::<PurgeResponse>(&what, &verb, &request)
+            .await
+        {
+            Ok(answer) => Ok(answer.purged > 0),
+            Err(error) => Err(self.explain(&what, error)),
+        }
     }
 
     async fn write(&self, write: Write) -> Result<Revision, WriteError> {

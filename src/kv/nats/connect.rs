@@ -1,7 +1,7 @@
 //! Making the connection: options to a client, and what can go wrong on the way in words.
 
 use std::error::Error as StdError;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, ServerA
 use percent_encoding::percent_decode_str;
 
 use super::link::Link;
-use super::options::{Auth, NatsOptions, Secret};
+use super::options::{Auth, NatsOptions, Secret, Tls};
 use crate::kv::Error;
 
 /// How often the client asks the server whether it is there. A cut connection that nobody closed
@@ -39,7 +39,7 @@ pub(super) async fn connect(options: &NatsOptions) -> Result<Connected, Error> {
     let connecting = client_options.connect(servers.addresses);
     let client = match tokio::time::timeout(options.timeout, connecting).await {
         Ok(Ok(client)) => client,
-        Ok(Err(error)) => return Err(explain(&place, &error)),
+        Ok(Err(error)) => return Err(explain(&place, &options.tls, &error)),
         Err(_) => {
             return Err(Error::Unreachable {
                 place,
@@ -114,6 +114,19 @@ async fn client_options(
         }
         Auth::Token(token) => Ok(client.token(token.expose().to_owned())),
         Auth::NKeyFile(path) => Ok(client.nkey(read_seed(path).await?)),
+        Auth::Jwt { jwt, seed } => {
+            let text = format!(
+                "-----BEGIN NATS USER JWT-----\n{}\n------END NATS USER JWT------\n\n\
+                 -----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
+                jwt.expose(),
+                seed.expose()
+            );
+            // What is wrong could quote them.
+            client.credentials(&text).map_err(|_| Error::Unauthorized {
+                place: servers.place.clone(),
+                reason: "the JWT and its seed are not a pair that can sign in".to_owned(),
+            })
+        }
         Auth::CredentialsFile(path) => client
             .credentials_file(path)
             .await
@@ -242,11 +255,12 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Error {
 }
 
 /// A failed attempt to connect, as an error that tells the cases apart.
-fn explain(place: &str, error: &ConnectError) -> Error {
+fn explain(place: &str, tls: &Tls, error: &ConnectError) -> Error {
     let place = place.to_owned();
-    let reason = innermost(error);
+    let reason = in_words(innermost(error));
     let says = |words: &str| reason.to_lowercase().contains(words);
-    if is_tls(error) {
+    if let Some(fault) = tls_fault(error) {
+        let reason = fault.map_or(reason, |fault| tls_words(fault, tls));
         return Error::Tls { place, reason };
     }
     match error.kind() {
@@ -276,23 +290,101 @@ fn innermost(error: &ConnectError) -> String {
     text.strip_prefix("nats: ").unwrap_or(&text).to_owned()
 }
 
-fn is_tls(error: &ConnectError) -> bool {
-    if error.kind() == ConnectErrorKind::Tls {
-        return true;
+/// What a system or a server says, in words that say what to look at.
+fn in_words(reason: String) -> String {
+    let says = |words: &str| reason.to_lowercase().contains(words);
+    if says("failed to lookup") || says("name or service not known") || says("no such host") {
+        return format!("its name leads to no address ({reason})");
     }
+    if says("connection refused") {
+        return format!("nothing listens there ({reason})");
+    }
+    if says("maximum") && says("exceeded") {
+        return format!("a limit of the server or the account: {reason}");
+    }
+    reason
+}
+
+/// What is wrong with TLS, if that is what failed.
+#[expect(
+    clippy::option_option,
+    reason = "that it is about TLS, and what exactly, are two answers"
+)]
+fn tls_fault(error: &ConnectError) -> Option<Option<&rustls::Error>> {
     let mut next = error.source();
     while let Some(error) = next {
         let inside_io = error
             .downcast_ref::<std::io::Error>()
             .and_then(std::io::Error::get_ref)
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
-            .is_some();
-        if inside_io || error.is::<rustls::Error>() {
-            return true;
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        if let Some(fault) = inside_io.or_else(|| error.downcast_ref::<rustls::Error>()) {
+            return Some(Some(fault));
         }
         next = error.source();
     }
-    false
+    (error.kind() == ConnectErrorKind::Tls).then_some(None)
+}
+
+/// Which certificate is at fault, and why.
+fn tls_words(fault: &rustls::Error, tls: &Tls) -> String {
+    use rustls::{AlertDescription as Alert, CertificateError as Certificate, Error as Fault};
+    let file = |path: &Option<PathBuf>| {
+        path.as_ref()
+            .map(|path| format!(" ({})", path.display()))
+            .unwrap_or_default()
+    };
+    match fault {
+        Fault::InvalidCertificate(why) => {
+            let why = match why {
+                Certificate::UnknownIssuer => {
+                    let trusted = match &tls.ca {
+                        Some(ca) => format!("none of the authorities in {}", ca.display()),
+                        None => "no authority that this system trusts".to_owned(),
+                    };
+                    format!("{trusted} vouches for it")
+                }
+                Certificate::Expired | Certificate::ExpiredContext { .. } => {
+                    "it has expired".to_owned()
+                }
+                Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => {
+                    "it is not valid yet; is a clock wrong?".to_owned()
+                }
+                Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
+                    format!("it is made out to another name ({why})")
+                }
+                Certificate::Revoked => "it was revoked".to_owned(),
+                other => other.to_string(),
+            };
+            format!("the server's certificate: {why}")
+        }
+        Fault::AlertReceived(alert) => match alert {
+            Alert::CertificateRequired => {
+                "the server wants a certificate of ours, and none was given".to_owned()
+            }
+            Alert::BadCertificate
+            | Alert::UnknownCA
+            | Alert::CertificateUnknown
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateExpired
+            | Alert::CertificateRevoked => match &tls.cert {
+                None => "the server wants a certificate of ours, and none was given".to_owned(),
+                Some(_) => format!(
+                    "the server refused our certificate{}: {alert:?}",
+                    file(&tls.cert)
+                ),
+            },
+            other => format!("the server broke it off: {other:?}"),
+        },
+        Fault::InvalidMessage(_) => {
+            "what answers there does not speak TLS, or not at this moment".to_owned()
+        }
+        Fault::InconsistentKeys(_) => format!(
+            "the key{} is not that of our certificate{}",
+            file(&tls.key),
+            file(&tls.cert)
+        ),
+        other => other.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -320,6 +412,21 @@ mod tests {
 
         let found = servers(&["nats://s3cr3t@a.example"]).unwrap();
         assert!(matches!(found.auth, Some(UrlAuth::Token(t)) if t.expose() == "s3cr3t"));
+    }
+
+    #[test]
+    fn what_a_system_says_is_put_into_words() {
+        for (says, words) in [
+            ("Connection refused (os error 111)", "nothing listens there"),
+            (
+                "failed to lookup address information: x",
+                "leads to no address",
+            ),
+            ("maximum connections exceeded", "a limit of the server"),
+            ("something else", "something else"),
+        ] {
+            assert!(in_words(says.to_owned()).contains(words), "{says}");
+        }
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(super) struct Link {
     /// The server does not let us send notices.
     refuses_notices: AtomicBool,
     last_error: watch::Sender<Option<String>>,
+    /// Whether the server has announced that it will stop.
+    leaving: AtomicBool,
 }
 
 /// The part of the state that tasks wait for.
@@ -64,6 +66,7 @@ impl Link {
             slow: AtomicU64::new(0),
             refuses_notices: AtomicBool::new(false),
             last_error: watch::Sender::new(None),
+            leaving: AtomicBool::new(false),
         }
     }
 
@@ -97,10 +100,16 @@ impl Link {
         self.last_error.borrow().clone()
     }
 
+    /// Whether the server has announced that it will stop, and still serves.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
     /// Takes in what the client tells.
     pub(super) fn on_event(&self, event: Event) {
         match event {
             Event::Connected => {
+                self.leaving.store(false, Ordering::Relaxed);
                 self.connection.send_replace(Connection::Connected);
                 self.state.send_modify(|state| {
                     state.established = true;
@@ -120,7 +129,16 @@ impl Link {
                 self.slow.fetch_add(1, Ordering::Relaxed);
             }
             Event::ServerError(error) => self.on_server_error(&error),
-            Event::LameDuckMode | Event::Draining | Event::ClientError(_) => {}
+            Event::LameDuckMode => {
+                self.leaving.store(true, Ordering::Relaxed);
+                let words = "the server announced that it stops (lame duck mode)";
+                self.last_error.send_replace(Some(words.to_owned()));
+            }
+            Event::Draining => {
+                let words = "the connection is being drained";
+                self.last_error.send_replace(Some(words.to_owned()));
+            }
+            Event::ClientError(_) => {}
         }
     }
 
@@ -138,7 +156,10 @@ impl Link {
             } = connection
             {
                 *attempts = attempts.saturating_add(1);
-                if let Some(failure) = failure {
+                // That it announced its end tells more than that it is refused now.
+                if let Some(failure) = failure
+                    && !self.is_leaving()
+                {
                     *reason = failure;
                 }
             }

@@ -17,6 +17,9 @@ pub struct NatsOptions {
     pub tls: Tls,
     /// The JetStream domain, where it is not the server's own.
     pub jetstream_domain: Option<String>,
+    /// What the subjects of JetStream's API begin with, where an account imports it under a name
+    /// of its own. It comes before the domain.
+    pub jetstream_api_prefix: Option<String>,
     /// The prefix of the subjects that answers come back on, where an account allows only some.
     pub inbox_prefix: Option<String>,
     /// How long to wait for an answer.
@@ -33,6 +36,7 @@ impl NatsOptions {
             auth: Auth::None,
             tls: Tls::default(),
             jetstream_domain: None,
+            jetstream_api_prefix: None,
             inbox_prefix: None,
             timeout: Duration::from_secs(5),
             connection_name: "kvscope".to_owned(),
@@ -59,6 +63,13 @@ pub enum Auth {
     NKeyFile(PathBuf),
     /// A file with a user's JWT and NKey seed, as `nsc` writes it.
     CredentialsFile(PathBuf),
+    /// A user's JWT and NKey seed themselves.
+    Jwt {
+        /// The JWT.
+        jwt: Secret,
+        /// The seed.
+        seed: Secret,
+    },
 }
 
 /// How a connection is encrypted, beyond what the server asks for.

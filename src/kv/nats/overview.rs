@@ -3,11 +3,59 @@
 use std::sync::atomic::Ordering;
 
 use async_nats::ServerInfo;
-use async_nats::jetstream::account::Account;
+use serde::Deserialize;
 
 use super::request::Session;
 use crate::kv::Error;
 use crate::kv::backend::{Connection, Fact, FactValue, Overview, Section};
+
+/// An account's use of JetStream, and its limits. Not the library's: servers before 2.10 leave out
+/// some of what that can't do without.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Account {
+    memory: u64,
+    storage: u64,
+    streams: u64,
+    consumers: u64,
+    domain: Option<String>,
+    limits: Limits,
+    #[serde(rename = "api")]
+    requests: Requests,
+}
+
+/// What an account may have at most; below zero where there is no limit.
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+struct Limits {
+    #[serde(rename = "max_memory")]
+    memory: i64,
+    #[serde(rename = "max_storage")]
+    storage: i64,
+    #[serde(rename = "max_streams")]
+    streams: i64,
+    #[serde(rename = "max_consumers")]
+    consumers: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: -1,
+            storage: -1,
+            streams: -1,
+            consumers: -1,
+        }
+    }
+}
+
+/// How often an account asked for something.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Requests {
+    total: u64,
+    errors: u64,
+}
 
 /// Asks for the account; the rest is known.
 pub(super) async fn overview(session: &Session) -> Result<Overview, Error> {
@@ -70,16 +118,12 @@ fn about_server(session: &Session, server: &ServerInfo) -> Section {
 
 fn about_account(account: &Account) -> Section {
     let limits = &account.limits;
-    let limit = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok());
+    let limit = |value: i64| u64::try_from(value).ok();
     let mut facts = vec![
-        count("Streams", account.streams as u64, limit(limits.max_streams)),
-        count(
-            "Consumers",
-            account.consumers as u64,
-            limit(limits.max_consumers),
-        ),
-        bytes("On disk", account.storage, limit(limits.max_storage)),
-        bytes("In memory", account.memory, limit(limits.max_memory)),
+        count("Streams", account.streams, limit(limits.streams)),
+        count("Consumers", account.consumers, limit(limits.consumers)),
+        bytes("On disk", account.storage, limit(limits.storage)),
+        bytes("In memory", account.memory, limit(limits.memory)),
         count("Requests", account.requests.total, None),
         count("Refused requests", account.requests.errors, None),
     ];
@@ -96,6 +140,9 @@ fn about_connection(session: &Session, server: &ServerInfo) -> Section {
     let statistics = session.client.statistics();
     let connects = statistics.connects.load(Ordering::Relaxed);
     let state = match &*session.link.connection().borrow() {
+        Connection::Connected if session.link.is_leaving() => {
+            "connected; the server says that it is about to stop".to_owned()
+        }
         Connection::Connected => "connected".to_owned(),
         Connection::Reconnecting { reason, .. } => format!("reconnecting: {reason}"),
         Connection::Closed { reason } => format!("closed: {reason}"),
@@ -156,5 +203,28 @@ fn bytes(name: &'static str, used: u64, limit: Option<u64>) -> Fact {
     Fact {
         name,
         value: FactValue::Bytes { used, limit },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_as_a_server_before_2_10_tells_it() {
+        let told = r#"{"type":"io.nats.jetstream.api.v1.account_info_response","memory":0,
+            "storage":80,"streams":2,"consumers":1,"limits":{"max_memory":-1,"max_storage":1024,
+            "max_streams":-1,"max_consumers":-1,"max_ack_pending":-1,"memory_max_stream_bytes":-1,
+            "storage_max_stream_bytes":-1,"max_bytes_required":false},
+            "api":{"total":1,"errors":0}}"#;
+        let account: Account = serde_json::from_str(told).unwrap();
+        assert_eq!((account.streams, account.storage), (2, 80));
+        let section = about_account(&account);
+        let on_disk = section.facts.iter().find(|fact| fact.name == "On disk");
+        let limited = FactValue::Bytes {
+            used: 80,
+            limit: Some(1024),
+        };
+        assert_eq!(on_disk.map(|fact| &fact.value), Some(&limited));
     }
 }

@@ -50,8 +50,8 @@ pub(super) enum Lost {
     NotConnected,
     /// The connection broke while waiting.
     Disconnected,
-    /// The server does not let us send there. Nothing came of it.
-    Denied,
+    /// The server does not let us send to this subject. Nothing came of it.
+    Denied(String),
     /// The server does not let us receive answers.
     Deaf(String),
     /// Nobody listens there. Nothing came of it.
@@ -203,7 +203,9 @@ impl Session {
         match lost {
             Lost::NotConnected => self.unreachable("the connection is down"),
             Lost::Disconnected => self.unreachable("the connection was lost"),
-            Lost::Denied => Error::Denied { what },
+            Lost::Denied(subject) => Error::Denied {
+                what: format!("{what}: publishing to {subject}"),
+            },
             Lost::Deaf(subject) => Error::Denied {
                 what: format!("receiving answers on {subject}"),
             },
@@ -250,7 +252,7 @@ async fn denial_of(mut denials: broadcast::Receiver<Denial>, subject: &str) -> L
                     return Lost::Deaf(denial.subject);
                 }
             }
-            Ok(denial) if denial.subject == subject => return Lost::Denied,
+            Ok(denial) if denial.subject == subject => return Lost::Denied(denial.subject),
             Ok(_) | Err(RecvError::Lagged(_)) => {}
             Err(RecvError::Closed) => std::future::pending().await,
         }

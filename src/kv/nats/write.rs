@@ -71,8 +71,8 @@ impl NatsBucket {
             Lost::NotConnected => {
                 WriteError::Failed(session.unreachable("the connection is down; nothing was sent"))
             }
-            Lost::Denied => WriteError::Failed(Error::Denied {
-                what: format!("writing {}", write.key),
+            Lost::Denied(subject) => WriteError::Failed(Error::Denied {
+                what: format!("writing {}: publishing to {subject}", write.key),
             }),
             Lost::NobodyListens => WriteError::Failed(self.why_nobody_listens().await),
             Lost::BadSubject => WriteError::Failed(Error::InvalidKey(InvalidKey {

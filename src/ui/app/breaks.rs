@@ -5,28 +5,32 @@ use crate::kv::lock::breaking::BreakError;
 use crate::ui::context::Context;
 use crate::ui::message::{Reply, RequestId};
 use crate::ui::overlays::Overlay;
-use crate::ui::overlays::breaking::{Breaking, Outcome, left_over, reset_words, results};
+use crate::ui::overlays::breaking::{Breaking, Outcome, Refusal, left_over, reset_words, results};
 use crate::ui::text::figures::span;
 
 impl App {
     /// Opens the dialog on what is selected.
     pub(super) fn ask_to_break(&mut self) {
-        let is_read_only = self.is_read_only();
+        let refusal = self.refusal();
         let mut ctx = context!(self);
         let Some((lock, at)) = self.locks.selected().zip(self.locks.reported_at()) else {
             return;
         };
         let party = self.locks.selected_party();
-        let dialog = Breaking::open(lock, party, at, is_read_only, &mut ctx);
+        let dialog = Breaking::open(lock, party, at, refusal, &mut ctx);
         match dialog {
             Some(dialog) => self.overlays.push(Overlay::Breaking(Box::new(dialog))),
             None => self.locks.ask_which(&mut ctx),
         }
     }
 
-    fn is_read_only(&self) -> bool {
-        let place = self.place.as_ref();
-        place.is_some_and(|place| place.capabilities.read_only)
+    /// Why nothing can be broken here, if it can't.
+    fn refusal(&self) -> Option<Refusal> {
+        let capabilities = self.place.as_ref()?.capabilities;
+        match self.taken() {
+            Some(taken) => Some(Refusal::Snapshot { taken }),
+            None => capabilities.read_only.then_some(Refusal::ReadOnly),
+        }
     }
 
     /// A key did something to the dialog.
@@ -121,6 +125,6 @@ impl App {
     pub(super) fn leave_deeds(&mut self) {
         self.deeds.clear();
         self.overlays
-            .retain(|overlay| !matches!(overlay, Overlay::Breaking(_)));
+            .retain(|overlay| !matches!(overlay, Overlay::Breaking(_) | Overlay::Bucket(_)));
     }
 }

@@ -76,6 +76,8 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, now: Millis) -> Notes {
             Overlay::Palette(palette) => palette.draw(&mut canvas, body),
             Overlay::Prompt(prompt) => prompt.draw(&mut canvas, body),
             Overlay::Breaking(dialog) => dialog.draw(&mut canvas, body),
+            Overlay::Tour(tour) => tour.draw(&mut canvas, body),
+            Overlay::Bucket(dialog) => dialog.draw(&mut canvas, body),
         }
     }
     canvas.notes
@@ -121,15 +123,29 @@ fn header(app: &App, canvas: &mut Canvas<'_, '_>, area: Rect) {
         Some(place) => (place.label.as_str(), place.address.as_str()),
         None => (app.given.as_str(), ""),
     };
-    let mut left = String::from(" kvscope");
-    if label != address {
+    let brand = app.place.as_ref().and_then(|place| place.brand.as_ref());
+    let (mut left, chip) = match brand {
+        // A name of the user's own comes first: where there is no room, the program's goes.
+        Some(brand) => {
+            let name = brand.label.as_deref().unwrap_or(label);
+            (String::new(), format!(" {name} "))
+        }
+        None => (String::from(" kvscope"), String::new()),
+    };
+    if brand.is_none() && label != address {
         left = format!("{left}  {label}");
     }
     let mut spans = vec![canvas.span(
         shown::fitted(&left, room.min(text::width(&left))),
         Role::Title,
     )];
-    let rest = room.saturating_sub(text::width(&left));
+    let mut rest = room.saturating_sub(text::width(&left));
+    if let Some(brand) = brand {
+        let style = app.theme.painted(brand.paint);
+        let chip = shown::short(&chip, rest);
+        rest = rest.saturating_sub(text::width(&chip));
+        spans.push(Span::styled(chip, style));
+    }
     if rest > 8 && !address.is_empty() {
         spans.push(canvas.span(shown::fitted(&format!(" ▏{address}"), rest), Role::Muted));
     } else {

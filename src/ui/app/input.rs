@@ -15,6 +15,7 @@ use crate::ui::overlays::Overlay;
 use crate::ui::overlays::help::Help;
 use crate::ui::overlays::palette::{self, Palette};
 use crate::ui::overlays::prompt::{self, Prompt, Question};
+use crate::ui::overlays::tour::{self, Tour};
 use crate::ui::screens::browse::Wish;
 use crate::ui::screens::connect::Choice;
 use crate::ui::screens::locks::{self, Which};
@@ -34,6 +35,18 @@ impl App {
 
     fn key(&mut self, key: KeyEvent) {
         self.notice = None;
+        if let Some(Overlay::Tour(tour)) = self.overlays.last_mut() {
+            match tour.key(key) {
+                tour::Outcome::On(screen) => return self.go_to(screen),
+                tour::Outcome::Closed => {
+                    self.overlays.pop();
+                    return;
+                }
+                tour::Outcome::Passed => {
+                    self.overlays.pop();
+                }
+            }
+        }
         if let Some(overlay) = self.overlays.last_mut() {
             match overlay {
                 Overlay::Palette(palette) => {
@@ -48,6 +61,13 @@ impl App {
                     let mut ctx = context!(self);
                     let outcome = dialog.key(key, &mut ctx);
                     self.breaking_did(&outcome);
+                }
+                // It had its turn.
+                Overlay::Tour(_) => {}
+                Overlay::Bucket(dialog) => {
+                    let mut ctx = context!(self);
+                    let outcome = dialog.key(key, &mut ctx);
+                    self.bucket_dialog_did(outcome);
                 }
                 Overlay::Help(help) => match self.keymap.command(&super::draw::HELP_SCOPES, key) {
                     Some(Command::Back | Command::Help | Command::Quit) => {
@@ -105,7 +125,8 @@ impl App {
             Some(Overlay::Palette(palette)) => palette.paste(text),
             Some(Overlay::Prompt(prompt)) => prompt.paste(text),
             Some(Overlay::Breaking(dialog)) => dialog.paste(text),
-            Some(Overlay::Help(_)) => {}
+            Some(Overlay::Bucket(dialog)) => dialog.paste(text),
+            Some(Overlay::Help(_) | Overlay::Tour(_)) => {}
             None if self.screen == Screen::Activity && self.activity.filter.is_typing() => {
                 self.activity.filter.paste(text);
                 self.activity.filter_changed();
@@ -176,7 +197,16 @@ impl App {
             Command::PreviousScreen => self.turn(Screen::NAMED.len() - 1),
             Command::Pause => self.paused = self.paused.xor(Some(self.now)),
             Command::Refresh => self.refresh(),
+            Command::Snapshot => self.take_snapshot(argument),
             Command::Theme => self.change_theme(argument),
+            Command::Set => self.set(argument.unwrap_or_default()),
+            Command::Context => self.go_to_context(argument),
+            Command::Tour => self.overlays.push(Overlay::Tour(Tour::default())),
+            Command::NewBucket
+            | Command::EditBucket
+            | Command::DeleteBucket
+            | Command::AboutBucket
+            | Command::Compact => self.open_bucket_dialog(command),
             Command::Bucket => self.open_named_bucket(argument),
             Command::Key => {
                 self.screen = Screen::Browse;
@@ -292,7 +322,7 @@ impl App {
         }
     }
 
-    fn change_theme(&mut self, name: Option<&str>) {
+    pub(super) fn change_theme(&mut self, name: Option<&str>) {
         let next = || {
             let themes = Theme::BUILT_IN.into_iter();
             let mut after = themes
@@ -399,6 +429,12 @@ impl App {
                 (Overlay::Palette(palette), Some(Hit::Row(Pane::Overlay, row))) => {
                     let outcome = palette.click(row);
                     self.palette_did(outcome);
+                }
+                // What is typed is not lost by a click beside it.
+                (Overlay::Bucket(dialog), hit) => {
+                    if let Some(Hit::Row(Pane::Overlay, row)) = hit {
+                        dialog.click(row);
+                    }
                 }
                 (_, Some(Hit::Row(Pane::Overlay, _) | Hit::Pane(Pane::Overlay))) => {}
                 _ => {

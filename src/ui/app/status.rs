@@ -19,6 +19,11 @@ pub enum Freshness {
         /// The last round trip that was measured.
         round_trip: Option<Duration>,
     },
+    /// The place is a snapshot: nothing in it goes on.
+    Snapshot {
+        /// When it was taken.
+        taken: Millis,
+    },
     /// The open bucket is still being read.
     Loading,
     /// The user holds the picture still.
@@ -57,6 +62,13 @@ impl Freshness {
             Self::Live {
                 round_trip: Some(time),
             } => (format!("● live {}", milliseconds(*time)), Role::Good),
+            Self::Snapshot { taken } if is_short => {
+                (format!("■ as of {}", shown::date(*taken)), Role::Warning)
+            }
+            Self::Snapshot { taken } => (
+                format!("■ snapshot, as of {} UTC", shown::date(*taken)),
+                Role::Warning,
+            ),
             Self::Loading => ("◌ loading".to_owned(), Role::Warning),
             Self::Paused { since } => (
                 format!("‖ paused since {}", shown::clock(*since)),
@@ -123,6 +135,9 @@ impl App {
                 };
             }
             Connection::Connected => {}
+        }
+        if let Some(taken) = self.taken() {
+            return Freshness::Snapshot { taken };
         }
         if let Some(since) = self.paused {
             return Freshness::Paused { since };

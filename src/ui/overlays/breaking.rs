@@ -10,8 +10,9 @@
 //! └─────────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
-//! It acts on what it shows: the look that the worker took, on its revision. Where the lock is
-//! another by then, nothing is done and the dialog shows it as it is now.
+//! It acts on what it shows: the look that the worker took. The lock may have been written since, as
+//! long as the claim and who comes next are those that are shown. Where they are others, nothing is
+//! done and the dialog shows the lock as it is now.
 
 mod draw;
 mod words;
@@ -24,9 +25,9 @@ use tui_input::Input;
 
 pub use self::words::{left_over, reset_words, results};
 use self::words::{state, title};
-use crate::kv::lock::breaking::{BreakError, Broken, Manner, Reset};
+use crate::kv::BucketName;
+use crate::kv::lock::breaking::{BreakError, Broken, Manner, Reset, Sight};
 use crate::kv::lock::observer::{Content, Lock, Party};
-use crate::kv::{BucketName, Revision};
 use crate::ui::context::Context;
 use crate::ui::filter::{Typed, paste, type_key};
 use crate::ui::message::{BreakSight, Effect, Millis, RequestId};
@@ -40,13 +41,25 @@ pub struct Breaking {
     party: Option<Party>,
     /// The time of what the screen had: ages go on from there.
     at: Millis,
-    /// Whether nothing can be written here.
-    is_read_only: bool,
-    /// The revision that the lock has by the latest report.
-    current: Revision,
+    /// Why nothing can be done here, if it can't.
+    refusal: Option<Refusal>,
+    /// The lock as the latest report has it.
+    latest: Option<Arc<Lock>>,
     stage: Stage,
     /// The resource's name, as it is being typed to evict at once or to reset a lock in use.
     typed: Option<Input>,
+}
+
+/// Why nothing can be done at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// It is open read-only.
+    ReadOnly,
+    /// It is a snapshot, taken then.
+    Snapshot {
+        /// When.
+        taken: Millis,
+    },
 }
 
 /// How far it is.
@@ -102,22 +115,22 @@ impl Breaking {
         lock: &Lock,
         party: Option<&Party>,
         at: Millis,
-        is_read_only: bool,
+        refusal: Option<Refusal>,
         ctx: &mut Context<'_>,
     ) -> Option<Self> {
         let mut dialog = Self {
-            current: lock.revision,
+            latest: None,
             lock: lock.clone(),
             party: party.cloned(),
             at,
-            is_read_only,
+            refusal,
             stage: Stage::Explaining,
             typed: None,
         };
         match (&lock.content, party) {
-            (Content::Shizuku(_), _) if !is_read_only => dialog.stage = Stage::AskingReset,
+            (Content::Shizuku(_), _) if refusal.is_none() => dialog.stage = Stage::AskingReset,
             (Content::Shizuku(_), _) => {}
-            (Content::Record, Some(_)) if is_read_only => {}
+            (Content::Record, Some(_)) if refusal.is_some() => {}
             (Content::Record, Some(_)) => dialog.look(ctx),
             _ => return None,
         }
@@ -136,11 +149,26 @@ impl Breaking {
     }
 
     /// The latest report, as far as it concerns this lock.
-    pub fn seen(&mut self, locks: &[Lock]) {
-        let is_it = |lock: &&Lock| lock.key == self.lock.key && lock.bucket == self.lock.bucket;
+    pub fn seen(&mut self, locks: &[Arc<Lock>]) {
+        let is_it =
+            |lock: &&Arc<Lock>| lock.key == self.lock.key && lock.bucket == self.lock.bucket;
         if let Some(lock) = locks.iter().find(is_it) {
-            self.current = self.current.max(lock.revision);
+            self.latest = Some(Arc::clone(lock));
         }
+    }
+
+    /// The lock as it is now, if it was written since the look.
+    fn moved(&self, sight: &Sight) -> Option<&Lock> {
+        let latest = self.latest.as_deref()?;
+        (latest.revision > sight.revision()).then_some(latest)
+    }
+
+    /// Whether it is another in what was shown: then nothing would be done.
+    fn has_changed(&self, sight: &Sight) -> bool {
+        self.moved(sight).is_some_and(|lock| {
+            let record = lock.record();
+            !record.is_some_and(|record| sight.is_as_shown(record))
+        })
     }
 
     /// The worker looked.
@@ -149,10 +177,7 @@ impl Breaking {
             return;
         }
         self.stage = match answer {
-            Ok(sight) => {
-                self.current = self.current.max(sight.sight.revision());
-                Stage::Asking(sight)
-            }
+            Ok(sight) => Stage::Asking(sight),
             Err(error) => not_done(&error),
         };
     }
@@ -244,7 +269,7 @@ impl Breaking {
 
     fn enter(&mut self, ctx: &mut Context<'_>) -> Outcome {
         match &self.stage {
-            Stage::Asking(sight) if self.current > sight.sight.revision() => self.look(ctx),
+            Stage::Asking(sight) if self.has_changed(&sight.sight) => self.look(ctx),
             Stage::Asking(_) => return self.act(false, ctx),
             // Somebody may be inside: as grave as evicting at once.
             Stage::AskingReset if !self.lock.verdict.is_fault() => {

@@ -208,7 +208,8 @@ impl Palette {
         let known: Vec<&str> = known.map_or(Vec::new(), |(_, words)| {
             words.iter().map(String::as_str).collect()
         });
-        let is_open = known.is_empty();
+        let is_known = known.contains(&rest);
+        let is_open = known.is_empty() || spec.command.takes_other_words();
         let mut matches: Vec<Match> = fuzzy(rest, &known, |word| word)
             .into_iter()
             .map(|word| Match {
@@ -216,7 +217,10 @@ impl Palette {
                 argument: Some(word.to_owned()),
             })
             .collect();
-        if is_open {
+        if is_known {
+            // What is spelt out is meant, however much like another it is.
+            matches.sort_by_key(|found| found.argument.as_deref() != Some(rest));
+        } else if is_open && (known.is_empty() || !rest.is_empty()) {
             matches.push(Match {
                 spec,
                 argument: (!rest.is_empty()).then(|| rest.to_owned()),
@@ -368,6 +372,21 @@ mod tests {
         assert_eq!(
             type_all(&mut needs_more, "a.b\n"),
             run(Command::Key, Some("a.b"), "key a.b")
+        );
+    }
+
+    #[test]
+    fn a_name_that_is_not_listed_can_be_typed() {
+        let mut palette = palette();
+        type_all(&mut palette, "bucket fla");
+        palette.key(KeyEvent::new(KeyCode::Down, KeyModifiers::NONE));
+        assert_eq!(
+            type_all(&mut palette, "\n"),
+            run(Command::Bucket, Some("fla"), "bucket fla")
+        );
+        assert_eq!(
+            type_all(&mut self::palette(), "bucket hidden\n"),
+            run(Command::Bucket, Some("hidden"), "bucket hidden")
         );
     }
 

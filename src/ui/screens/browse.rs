@@ -39,6 +39,17 @@ pub struct Browse {
     layout: Layout,
     /// What the command line asked to be opened first.
     first: First,
+    /// How keys are shown at first.
+    looks: Looks,
+}
+
+/// How keys are shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Looks {
+    /// As a tree on dots.
+    pub tree: bool,
+    /// Deleted ones too.
+    pub deleted: bool,
 }
 
 /// The pane that has the keyboard.
@@ -67,7 +78,7 @@ struct First {
 
 impl Browse {
     /// The screen, and what to open on it when there is a place.
-    pub fn new(bucket: Option<String>, key: Option<String>) -> Self {
+    pub fn new(bucket: Option<String>, key: Option<String>, looks: Looks) -> Self {
         Self {
             buckets: Buckets::default(),
             keys: None,
@@ -75,6 +86,7 @@ impl Browse {
             focus: Focus::Buckets,
             layout: Layout::default(),
             first: First { bucket, key },
+            looks,
         }
     }
 
@@ -152,8 +164,9 @@ impl Browse {
     /// Opens a bucket. Its watch is begun by the caller.
     pub fn open(&mut self, bucket: &BucketName, now: Millis) {
         let mut keys = Keys::new(bucket.clone(), now);
-        if let Some(before) = &self.keys {
-            keys.take_looks_of(before);
+        match &self.keys {
+            Some(before) => keys.take_looks_of(before),
+            None => keys.show_as(Some(self.looks.tree), Some(self.looks.deleted)),
         }
         if let Some(key) = self.first.key.take() {
             keys.wish_for(&key);
@@ -174,11 +187,41 @@ impl Browse {
         self.keys.as_ref().map(|keys| &keys.bucket)
     }
 
+    /// The bucket that is selected in the list, or without a list, the open one.
+    pub fn selected_bucket(&self) -> Option<BucketName> {
+        self.buckets
+            .selected()
+            .or_else(|| self.open_bucket().cloned())
+    }
+
+    /// A bucket is gone. If it was open, none is.
+    pub fn deleted(&mut self, bucket: &BucketName) {
+        if self.open_bucket() == Some(bucket) {
+            self.keys = None;
+            self.entry.close();
+            self.focus = Focus::Buckets;
+        }
+    }
+
     /// The bucket and key of the selected row.
     pub fn selected_key(&self) -> Option<(BucketName, Key)> {
         let keys = self.keys.as_ref()?;
         let (key, _) = keys.selected_entry()?;
         Some((keys.bucket.clone(), key))
+    }
+
+    /// Shows keys otherwise from now on, where something is said.
+    pub fn show_as(&mut self, tree: Option<bool>, deleted: Option<bool>) {
+        self.looks.tree = tree.unwrap_or(self.looks.tree);
+        self.looks.deleted = deleted.unwrap_or(self.looks.deleted);
+        if let Some(keys) = &mut self.keys {
+            keys.show_as(tree, deleted);
+        }
+    }
+
+    /// Reads the value again.
+    pub fn read_again(&mut self, ctx: &mut Context<'_>) {
+        self.entry.reload(ctx);
     }
 
     /// The open bucket is about to be told from the beginning.

@@ -1,5 +1,7 @@
 //! Where a place is chosen: at the start when the server is not there, and at any time on request.
 
+use std::collections::BTreeMap;
+
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
@@ -17,6 +19,8 @@ use crate::ui::widgets::{below, wrapped};
 pub struct Connect {
     /// The contexts that the nats CLI knows.
     contexts: Vec<Target>,
+    /// What is to be said of them, by name.
+    about: BTreeMap<String, String>,
     asked: Option<RequestId>,
     /// What is being tried, and by which number the answer comes.
     trying: Option<(RequestId, Target)>,
@@ -37,6 +41,14 @@ pub enum Choice {
 }
 
 impl Connect {
+    /// The screen, and what is to be said of contexts by their names.
+    pub fn new(about: BTreeMap<String, String>) -> Self {
+        Self {
+            about,
+            ..Self::default()
+        }
+    }
+
     /// Asks for the places to choose from.
     pub fn ask(&mut self, ctx: &mut Context<'_>) {
         self.asked = Some(ctx.request(Effect::Places));
@@ -85,6 +97,15 @@ impl Connect {
         if let Some((_, target)) = self.trying.take() {
             self.failed = Some((target, error.to_string()));
         }
+    }
+
+    /// The names of the contexts that are known.
+    pub fn context_names(&self) -> Vec<String> {
+        let names = self.contexts.iter().filter_map(|target| match target {
+            Target::Context(name) => Some(name.clone()),
+            _ => None,
+        });
+        names.collect()
     }
 
     /// What can be chosen.
@@ -150,7 +171,7 @@ impl Connect {
             if row == self.cursor {
                 canvas.lay(Role::Selection, line);
             }
-            let (name, what) = in_words(choice, given);
+            let (name, what) = in_words(choice, given, &self.about);
             let spans = vec![
                 canvas.span(format!(" {} ", shown::fitted(&name, 26)), Role::Text),
                 canvas.span(shown::plain(&what), Role::Muted),
@@ -191,10 +212,14 @@ fn name_of(target: &Target, given: &str) -> String {
 }
 
 /// What a choice is called, and what it is: not yet fit for the screen.
-fn in_words(choice: &Choice, given: &str) -> (String, String) {
+fn in_words(choice: &Choice, given: &str, about: &BTreeMap<String, String>) -> (String, String) {
     match choice {
         Choice::Go(Target::Given) => ("Try again".to_owned(), given.to_owned()),
-        Choice::Go(Target::Context(name)) => (name.clone(), "a context of the nats CLI".to_owned()),
+        Choice::Go(Target::Context(name)) => {
+            let about = about.get(name).filter(|words| !words.is_empty());
+            let words = about.map_or("a context of the nats CLI", String::as_str);
+            (name.clone(), words.to_owned())
+        }
         Choice::Go(Target::File(path)) => (path.display().to_string(), "a local file".to_owned()),
         Choice::Go(Target::Demo) => (
             "Demo".to_owned(),

@@ -60,6 +60,8 @@ pub struct Locks {
     /// Whether the rows are those of a report before.
     is_behind: bool,
     selected: Option<LockId>,
+    /// The selected lock, as of the report.
+    shown: Option<Arc<Lock>>,
     /// Whether the user chose it. Until then it is the first, as long as not all is there.
     is_chosen: bool,
     row: usize,
@@ -102,6 +104,7 @@ impl Default for Locks {
             rows: Rows::default(),
             is_behind: false,
             selected: None,
+            shown: None,
             is_chosen: false,
             row: 0,
             table: Viewport::default(),
@@ -184,7 +187,7 @@ impl Locks {
     /// The sessions that hold or wait, for the palette.
     pub fn sessions(&self) -> Vec<String> {
         let locks = self.seen.iter().flat_map(|seen| &seen.report.locks);
-        let parties = locks.flat_map(|lock| lock.holders.iter().chain(&lock.waiters));
+        let parties = locks.flat_map(|lock| rows::parties(lock));
         let mut sessions: Vec<String> = parties.map(|party| party.session.clone()).collect();
         sessions.sort_unstable();
         sessions.dedup();
@@ -221,7 +224,7 @@ impl Locks {
 
     /// The selected lock.
     pub fn selected(&self) -> Option<&Lock> {
-        self.rows.lock(self.seen.as_deref()?, self.row)
+        self.shown.as_deref()
     }
 
     /// When the report was made that is shown.
@@ -253,7 +256,8 @@ impl Locks {
             return;
         };
         let query = self.filter.query();
-        self.rows = Rows::arrange(seen, &self.which, &query, self.sort, self.is_reversed);
+        self.rows
+            .arrange(seen, &self.which, &query, self.sort, self.is_reversed);
         let is_loading = matches!(self.freshness(), Some(Freshness::Loading));
         if !self.is_chosen && (is_loading || self.selected.is_none()) {
             self.selected = None;
@@ -261,7 +265,7 @@ impl Locks {
         let place = self
             .selected
             .as_ref()
-            .and_then(|id| self.rows.place_of(seen, |lock| is(lock, id)));
+            .and_then(|id| self.rows.place_of(seen, id));
         // A lock that is gone leaves its place to the next one.
         let row = match (&self.selected, place) {
             (_, Some(place)) => place,
@@ -279,6 +283,9 @@ impl Locks {
     fn put(&mut self, row: usize) {
         let len = self.rows.len();
         self.row = row.min(len.saturating_sub(1));
+        let seen = self.seen.as_deref();
+        let lock = seen.and_then(|seen| self.rows.lock(seen, self.row));
+        self.shown = seen.zip(lock).map(|(seen, lock)| seen.report.of_now(lock));
         let before = self.selected.take();
         self.selected = self
             .selected()
@@ -293,11 +300,7 @@ impl Locks {
 
     /// Asks for the past of the selected lock, where it is not known.
     fn follow_selection(&mut self, ctx: &mut Context<'_>) {
-        let lock = self
-            .seen
-            .as_deref()
-            .and_then(|seen| self.rows.lock(seen, self.row));
-        self.past.follow(lock, ctx);
+        self.past.follow(self.shown.as_deref(), ctx);
     }
 
     /// The past of a lock was read.

@@ -5,6 +5,7 @@ use ratatui::text::Line;
 
 use crate::kv::Error;
 use crate::kv::backend::{BucketInfo, FactValue, Overview};
+use crate::ui::bucket::facts;
 use crate::ui::canvas::{Canvas, Hit, Pane};
 use crate::ui::context::Context;
 use crate::ui::message::{Effect, RequestId};
@@ -140,33 +141,33 @@ impl Server {
         lines.push(title(&format!("Buckets {}", buckets.len())));
         for bucket in buckets {
             lines.push(bucket_line(canvas, bucket, width));
+            // Who keeps it, and how far behind: a line each, under it.
+            lines.extend(facts::copies(bucket).into_iter().map(|(name, words)| {
+                let role = if facts::is_fault(&words) {
+                    Role::Danger
+                } else {
+                    Role::Muted
+                };
+                let words = format!("{:26}{name} {}", "", shown::plain(&words));
+                Line::from(canvas.span(shown::cut(&words, width), role))
+            }));
         }
         lines
     }
 }
 
 fn in_words(value: &FactValue) -> String {
-    let of = |used: String, limit: Option<String>, share: Option<f64>| match (limit, share) {
-        (Some(limit), Some(share)) => format!("{used} of {limit} ({:.0} %)", share * 100.0),
-        _ => used,
-    };
-    let share = |used: u64, limit: Option<u64>| {
-        limit
-            .filter(|limit| *limit > 0)
-            .map(|limit| used as f64 / limit as f64)
+    let of = |used: u64, limit: Option<u64>, words: fn(u64) -> String| match limit {
+        Some(limit) if limit > 0 => {
+            let bar = figures::bar(used, limit, facts::BAR);
+            format!("{} of {} {bar}", words(used), words(limit))
+        }
+        _ => words(used),
     };
     match value {
         FactValue::Text(words) => words.clone(),
-        FactValue::Count { used, limit } => of(
-            figures::count(*used),
-            limit.map(figures::count),
-            share(*used, *limit),
-        ),
-        FactValue::Bytes { used, limit } => of(
-            figures::size(*used),
-            limit.map(figures::size),
-            share(*used, *limit),
-        ),
+        FactValue::Count { used, limit } => of(*used, *limit, figures::count),
+        FactValue::Bytes { used, limit } => of(*used, *limit, figures::size),
     }
 }
 
@@ -178,7 +179,14 @@ fn bucket_line(canvas: &Canvas<'_, '_>, bucket: &BucketInfo, width: usize) -> Li
             1 => "1 key".to_owned(),
             keys => format!("{} keys", figures::count(keys)),
         },
-        figures::size(bucket.bytes),
+        match config.max_bytes {
+            Some(limit) => format!(
+                "{} of {}",
+                figures::size(bucket.bytes),
+                facts::limit(Some(limit), Some(bucket.bytes))
+            ),
+            None => figures::size(bucket.bytes),
+        },
         format!("history {}", config.history),
         match config.replicas {
             0 | 1 => config.storage.as_str().to_owned(),

@@ -47,6 +47,27 @@ pub fn size(bytes: u64) -> String {
     format!("{} B", count(bytes))
 }
 
+/// How much of a limit is used: `██████░░░░ 61 %`. More than all of it is told as it is.
+pub fn bar(used: u64, limit: u64, columns: usize) -> String {
+    let limit = u128::from(limit.max(1));
+    let used = u128::from(used);
+    let columns_wide = columns as u128;
+    let filled = ((used * columns_wide + limit / 2) / limit).min(columns_wide);
+    // What is used at all is seen, and so is what is left.
+    let filled = match filled {
+        0 if used > 0 => 1,
+        all if all == columns_wide && used < limit => columns_wide.saturating_sub(1),
+        filled => filled,
+    };
+    let filled = usize::try_from(filled).unwrap_or(columns).min(columns);
+    let percent = used * 100 / limit;
+    format!(
+        "{}{} {percent} %",
+        "█".repeat(filled),
+        "░".repeat(columns - filled)
+    )
+}
+
 /// An age for a narrow column, in its largest unit: `12 s`, `4 m`, `3 h`, `2 d`. At most six
 /// columns up to 9,999 days.
 pub fn age(age: Duration) -> String {
@@ -179,5 +200,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn bars_show_what_is_used_and_what_is_left() {
+        assert_eq!(bar(0, 100, 4), "░░░░ 0 %");
+        assert_eq!(bar(1, 1000, 4), "█░░░ 0 %");
+        assert_eq!(bar(50, 100, 4), "██░░ 50 %");
+        assert_eq!(bar(999, 1000, 4), "███░ 99 %");
+        assert_eq!(bar(100, 100, 4), "████ 100 %");
+        assert_eq!(bar(300, 100, 4), "████ 300 %");
+        assert_eq!(bar(1, 0, 2), "██ 100 %");
     }
 }

@@ -1,9 +1,11 @@
 //! The task that observes the locks of a place, and tells of them no more often than a screen can
 //! use.
 //!
-//! Making a report (sessions joined, circles of waiting looked for) is done here and so off the
-//! drawing path. What is not known here is what a report is for.
+//! Making a report (sessions joined, verdicts given) is done here and so off the drawing path;
+//! looking for circles of waiting in a large place is done beside it. What is not known here is what
+//! a report is for.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -11,11 +13,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, sleep_until};
 
-use super::{Delivery, deliver};
+use super::{Delivery, deliver, snapshot};
 use crate::kv::backend::Backend;
-use crate::kv::lock::timeline::timeline;
+use crate::kv::lock::snapshot::{BUCKET, Snapshot};
+use crate::kv::lock::timeline::past;
 use crate::kv::lock::{ObserveOptions, Observer, observe};
-use crate::kv::{BucketName, Entry, Error, Key};
+use crate::kv::{BucketName, Key};
 use crate::ui::message::{LockReport, Message, Reply, RequestId};
 use crate::ui::shown;
 
@@ -34,6 +37,8 @@ pub(super) enum Ask {
     Buckets(Vec<BucketName>),
     /// Read the past of a lock.
     Timeline(RequestId, BucketName, Key),
+    /// Write all locks to this file, as those of the place that is called so.
+    Snapshot(RequestId, PathBuf, String),
 }
 
 /// Where the latest report is laid down; what nobody looked at yet is replaced.
@@ -56,6 +61,17 @@ pub(super) async fn run(
     let Ok(mut observer) = observe(Arc::clone(&backend), options).await else {
         return;
     };
+    // In a copy nobody beats and nothing changes: what was found then is what there is to tell.
+    let copy = match (Snapshot::of(&*backend).await, backend.capabilities().as_of) {
+        (Ok(copy), _) => copy,
+        (Err(_), None) => None,
+        (Err(error), Some(taken)) => BucketName::new(BUCKET)
+            .ok()
+            .map(|bucket| Snapshot::unreadable(taken, bucket, error.to_string())),
+    };
+    if let Some(copy) = &copy {
+        slot.send_replace(Some(Arc::new(of_then(copy))));
+    }
     let mut readers = JoinSet::new();
     // Since when there is something to tell, and when it may be told.
     let (mut is_news, mut due) = (false, Instant::now());
@@ -65,29 +81,41 @@ pub(super) async fn run(
                 None => return,
                 Some(Ask::Buckets(buckets)) => {
                     follow(&*backend, &mut observer, &buckets).await;
-                    is_news = true;
+                    is_news = copy.is_none();
+                }
+                Some(Ask::Snapshot(id, path, place)) => {
+                    let (report, taken) = (observer.report(), observer.now().wall);
+                    let taken = Snapshot { taken, place, report };
+                    let (backend, replies) = (Arc::clone(&backend), replies.clone());
+                    readers.spawn(async move {
+                        let answer = snapshot::write(&*backend, &taken, &path).await;
+                        deliver(&replies, Message::Reply(id, Reply::Snapshot(answer)));
+                    });
                 }
                 Some(Ask::Timeline(id, bucket, key)) => {
                     while readers.try_join_next().is_some() {}
                     let deaths = observer.picture().deaths(&bucket);
                     let (backend, replies) = (Arc::clone(&backend), replies.clone());
                     readers.spawn(async move {
-                        let history = history(&*backend, &bucket, &key).await;
-                        let answer = history.map(|history| timeline(&history, &deaths));
+                        let answer = async {
+                            let bucket = backend.bucket(&bucket).await?;
+                            past(&*bucket, &key, &deaths).await
+                        };
+                        let answer = answer.await;
                         deliver(&replies, Message::Reply(id, Reply::Timeline(answer)));
                     });
                 }
             },
-            is_open = observer.changed() => {
-                if !is_open {
-                    slot.send_replace(Some(Arc::new(report(&observer))));
+            is_open = observer.changed(), if copy.is_none() || !observer.is_loaded() => {
+                if !is_open && copy.is_none() {
+                    slot.send_replace(Some(Arc::new(report(&mut observer))));
                     return;
                 }
-                is_news = true;
+                is_news = copy.is_none();
             }
             () = sleep_until(due), if is_news => {
                 let begun = std::time::Instant::now();
-                slot.send_replace(Some(Arc::new(report(&observer))));
+                slot.send_replace(Some(Arc::new(report(&mut observer))));
                 due = Instant::now() + (begun.elapsed() * REST).max(LEAST);
                 is_news = false;
             }
@@ -95,10 +123,18 @@ pub(super) async fn run(
     }
 }
 
-fn report(observer: &Observer) -> LockReport {
+fn of_then(copy: &Snapshot) -> LockReport {
+    LockReport {
+        report: copy.report.clone(),
+        at: shown::millis(copy.taken),
+        boot: copy.report.boot(),
+    }
+}
+
+fn report(observer: &mut Observer) -> LockReport {
     let now = observer.now();
     LockReport {
-        report: observer.picture().report(now),
+        report: observer.refresh(now),
         at: shown::millis(now.wall),
         boot: now.boot,
     }
@@ -133,14 +169,6 @@ async fn follow(backend: &dyn Backend, observer: &mut Observer, buckets: &[Bucke
 async fn is_small(backend: &dyn Backend, bucket: &BucketName) -> bool {
     let info = async { backend.bucket(bucket).await?.info().await };
     info.await.is_ok_and(|info| info.keys <= MOST_KEYS)
-}
-
-async fn history(
-    backend: &dyn Backend,
-    bucket: &BucketName,
-    key: &Key,
-) -> Result<Vec<Entry>, Error> {
-    backend.bucket(bucket).await?.history(key).await
 }
 
 #[cfg(test)]

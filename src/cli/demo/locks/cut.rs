@@ -75,6 +75,10 @@ impl BucketBackend for Cuttable {
         self.way().await.history(key).await
     }
 
+    async fn forget(&self, key: &Key, marker: Revision) -> Result<bool, Error> {
+        self.way().await.forget(key, marker).await
+    }
+
     async fn write(&self, write: Write) -> Result<Revision, WriteError> {
         self.way().await.write(write).await
     }

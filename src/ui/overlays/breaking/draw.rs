@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 use super::words::{claim_title, state, title};
-use super::{Breaking, Stage};
+use super::{Breaking, Refusal, Stage};
 use crate::kv::lock::breaking::Pulse;
 use crate::kv::lock::observer::{Content, Party, Standing};
 use crate::kv::lock::record::{Mode, State};
@@ -84,7 +84,7 @@ impl Breaking {
     fn keys(&self) -> &'static str {
         match (&self.stage, &self.typed) {
             (_, Some(_)) => "Enter when it is typed · Esc back",
-            (Stage::Asking(sight), None) if self.current > sight.sight.revision() => {
+            (Stage::Asking(sight), None) if self.has_changed(&sight.sight) => {
                 "Enter look again · Esc leave"
             }
             (Stage::Asking(_), None) => "Enter break · f evict at once … · Esc leave",
@@ -136,7 +136,7 @@ impl Breaking {
             (None, Content::Shizuku(record)) => self.about_shizuku(*record, &mut lines),
             _ => {}
         }
-        if self.is_read_only {
+        if let Some(refusal) = self.refusal {
             let command = match &self.party {
                 Some(party) => format!(
                     "kvscope lock break {} {} --session {}",
@@ -147,12 +147,16 @@ impl Breaking {
                     self.lock.bucket, self.lock.resource
                 ),
             };
-            lines.push((
-                format!(
+            let words = match refusal {
+                Refusal::ReadOnly => format!(
                     "This place is open read-only: nothing can be written from here. Open it without --read-only, or run: {command}"
                 ),
-                Role::Warning,
-            ));
+                Refusal::Snapshot { taken } => format!(
+                    "This is a snapshot, taken at {}: nothing in it can be changed, and nobody in it holds anything. Look at the place itself, and there run: {command}",
+                    shown::date(taken)
+                ),
+            };
+            lines.push((words, Role::Warning));
         }
         lines
     }
@@ -163,8 +167,12 @@ impl Breaking {
         lines: &mut Vec<(String, Role)>,
         canvas: &mut Canvas<'_, '_>,
     ) {
-        let gone_on = Duration::from_millis(u64::try_from(canvas.now - self.at).unwrap_or(0));
-        canvas.changes_in(Duration::from_secs(1));
+        let mut gone_on = Duration::from_millis(u64::try_from(canvas.now - self.at).unwrap_or(0));
+        if let Some(Refusal::Snapshot { .. }) = self.refusal {
+            gone_on = Duration::ZERO;
+        } else {
+            canvas.changes_in(Duration::from_secs(1));
+        }
         let place = match (party.pid, &party.host) {
             (Some(pid), Some(host)) => format!("pid {pid} on {host}"),
             _ => format!("session {}", party.session),
@@ -189,6 +197,9 @@ impl Breaking {
             (Some(Pulse::Missing), _) => ("its session has no record".to_owned(), Role::Text),
             (Some(Pulse::Unreadable(_)), _) => {
                 ("its session can't be read".to_owned(), Role::Danger)
+            }
+            (_, Standing::Live) if matches!(self.refusal, Some(Refusal::Snapshot { .. })) => {
+                ("it was alive".to_owned(), Role::Text)
             }
             (_, Standing::Live) => ("it is ALIVE".to_owned(), Role::Danger),
             (_, Standing::Silent(_)) => (
@@ -220,10 +231,11 @@ impl Breaking {
 
     fn about_sight(&self, sight: &BreakSight, lines: &mut Vec<(String, Role)>) {
         let seen = &sight.sight;
-        if seen.revision() != self.lock.revision {
+        let was_shown = self.lock.record();
+        if !was_shown.is_some_and(|record| seen.is_as_shown(record)) {
             lines.push((
                 format!(
-                    "It moved from revision {} to {} since it was on the screen. Now: {}",
+                    "It changed from revision {} to {} since it was on the screen. Now: {}",
                     self.lock.revision,
                     seen.revision(),
                     state(seen.record())
@@ -288,12 +300,23 @@ impl Breaking {
             format!("Acts on revision {}.", seen.revision()),
             Role::Muted,
         ));
-        if self.current > seen.revision() {
-            lines.push((
-                format!("The lock has moved on to revision {}.", self.current),
-                Role::Danger,
-            ));
-        }
+        let Some(now) = self.moved(seen) else {
+            return;
+        };
+        let state = now.record().map_or_else(String::new, state);
+        lines.push(if self.has_changed(seen) {
+            let words = format!(
+                "It has CHANGED since, at revision {}: {state}.",
+                now.revision
+            );
+            (words, Role::Danger)
+        } else {
+            let words = format!(
+                "It is at revision {} by now; this claim and who is next are as shown.",
+                now.revision
+            );
+            (words, Role::Muted)
+        });
     }
 
     fn about_shizuku(&self, record: Shizuku, lines: &mut Vec<(String, Role)>) {

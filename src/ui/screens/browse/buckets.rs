@@ -93,7 +93,7 @@ impl Buckets {
             Remote::Idle | Remote::Loading => ("asking for buckets …".to_owned(), Role::Muted),
             Remote::Failed(reason) => (shown::plain(reason), Role::Danger),
             Remote::Ready(list) | Remote::Stale(list) if list.is_empty() => {
-                let words = "no buckets here; `kvscope bucket add NAME` makes one";
+                let words = "no buckets here; n makes one";
                 (words.to_owned(), Role::Muted)
             }
             Remote::Ready(_) | Remote::Stale(_) => (String::new(), Role::Muted),

@@ -74,6 +74,17 @@ impl Keys {
         self.viewport.height = other.viewport.height;
     }
 
+    /// Shows its keys otherwise, where something is said.
+    pub(super) fn show_as(&mut self, tree: Option<bool>, deleted: Option<bool>) {
+        if let Some(tree) = tree {
+            self.index
+                .set_layout(if tree { Layout::Tree } else { Layout::Flat });
+        }
+        if let Some(deleted) = deleted {
+            self.index.show_markers(deleted);
+        }
+    }
+
     /// The watch begins anew: everything is told again.
     pub(super) fn reload(&mut self) {
         self.index

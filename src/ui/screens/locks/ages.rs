@@ -1,5 +1,7 @@
 //! Ages on this screen: counted on from the last report, all of them at the same moments.
 //!
+//! A lock in which nothing happened tells ages of before the report, which is made up for.
+//!
 //! Every age steps at whole seconds after the report that it came with, however many there are, so
 //! that one deadline serves them all.
 
@@ -19,6 +21,10 @@ pub(super) struct Ages {
     goes_on: bool,
     /// Whole seconds since then.
     seconds: u64,
+    /// The report's time since boot.
+    boot: Duration,
+    /// How long before the report the ages were counted.
+    behind: Duration,
 }
 
 impl Ages {
@@ -29,6 +35,8 @@ impl Ages {
             report_at: at,
             goes_on: true,
             seconds: u64::try_from((as_of - at) / 1000).unwrap_or(0),
+            boot: seen.map_or(Duration::ZERO, |seen| seen.boot),
+            behind: Duration::ZERO,
         }
     }
 
@@ -38,6 +46,7 @@ impl Ages {
         Self {
             seconds: if goes_on { self.seconds } else { 0 },
             goes_on,
+            behind: lock.ages_by(self.boot),
             ..self
         }
     }
@@ -53,7 +62,7 @@ impl Ages {
 
     /// How long it is now, of something that goes on.
     pub(super) fn now(self, then: Duration) -> Duration {
-        then + self.since()
+        then + self.behind + self.since()
     }
 
     /// A time that grows.
@@ -65,7 +74,7 @@ impl Ages {
 
     /// A time that runs out.
     pub(super) fn shrinking(self, canvas: &mut Canvas<'_, '_>, then: Duration) -> String {
-        let left = then.saturating_sub(self.since());
+        let left = then.saturating_sub(self.behind + self.since());
         if let Some(next) = next_countdown_change(left) {
             self.changes_in(canvas, next);
         }

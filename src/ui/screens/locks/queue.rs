@@ -128,31 +128,18 @@ mod tests {
     use time::OffsetDateTime;
 
     use super::*;
-    use crate::kv::lock::diagnosis::Verdict;
-    use crate::kv::lock::observer::{Content, Freshness};
+    use crate::kv::lock::observer::{Freshness, Judged};
     use crate::kv::lock::timeline::{Basis, Since};
-    use crate::kv::{BucketName, Key, Revision};
+    use crate::kv::{BucketName, Key};
 
     fn party(mode: Mode, standing: Standing) -> Party {
-        Party {
-            claim: String::new(),
-            session: "s".to_owned(),
-            owner: String::new(),
-            label: String::new(),
-            host: None,
-            pid: None,
-            mode,
-            fence: None,
-            position: None,
-            since: Since {
-                at: OffsetDateTime::UNIX_EPOCH,
-                basis: Basis::Write,
-            },
-            lasted: std::time::Duration::ZERO,
-            last_beat: None,
-            lease_left: None,
-            standing,
-        }
+        let since = Since {
+            at: OffsetDateTime::UNIX_EPOCH,
+            basis: Basis::Write,
+        };
+        let mut party = Party::blank("s", mode, since);
+        party.standing = standing;
+        party
     }
 
     /// `r` and `w` for those that live, capitals for those that do not.
@@ -175,21 +162,18 @@ mod tests {
             });
             parties.collect()
         };
-        Lock {
-            bucket: BucketName::new("b").unwrap(),
-            resource: "r".to_owned(),
-            key: Key::new("_lock.r").unwrap(),
-            revision: Revision(1),
-            created: OffsetDateTime::UNIX_EPOCH,
-            content: Content::Record,
-            holders: parties(holders),
-            waiters: parties(waiters),
-            turn: None,
-            writers_before_readers: None,
-            freshness: Freshness::Live,
-            verdict: Verdict::Idle,
-            reason: String::new(),
-        }
+        let mut lock = Lock::blank(
+            BucketName::new("b").unwrap(),
+            Key::new("_lock.r").unwrap(),
+            Freshness::Live,
+            Judged {
+                boot: std::time::Duration::ZERO,
+                store: OffsetDateTime::UNIX_EPOCH,
+            },
+        );
+        lock.holders = parties(holders);
+        lock.waiters = parties(waiters);
+        lock
     }
 
     /// Each row in short: its place or places, and its depth.

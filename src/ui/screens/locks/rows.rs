@@ -1,7 +1,9 @@
 //! Which locks are shown, and in which order. Knows nothing of what they look like.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 
+use super::LockId;
 use crate::kv::lock::observer::{Content, Lock, LockMode, Party};
 use crate::kv::lock::record::Mode;
 use crate::ui::index::Query;
@@ -86,57 +88,110 @@ impl Sort {
 #[derive(Debug, Default)]
 pub(super) struct Rows {
     places: Vec<usize>,
+    /// What the filter finds of each lock, in the order of the report: to be looked at again only
+    /// when they are others.
+    known: Vec<Known>,
+    /// The filter that this is of.
+    query: Option<Query>,
+}
+
+/// A lock, and what a filter looks at.
+#[derive(Debug)]
+struct Known {
+    lock: Arc<Lock>,
+    text: String,
+    passes: bool,
 }
 
 impl Rows {
-    /// Those of a report that are to be shown, in order.
+    /// Takes those of a report that are to be shown, in order.
     pub(super) fn arrange(
+        &mut self,
         seen: &LockReport,
         which: &Which,
         query: &Query,
         sort: Sort,
         is_reversed: bool,
-    ) -> Self {
+    ) {
         let process = match which {
             Which::Session(session) => Some(Process::of(seen, session)),
             _ => None,
         };
         let locks = &seen.report.locks;
-        let is_shown = |lock: &Lock| {
-            let is_it = match which {
-                Which::All => true,
-                Which::Stuck => lock.verdict.is_fault(),
-                Which::Waiters => is_waited_for(lock),
-                Which::Held => lock.mode().is_some_and(|mode| mode != LockMode::Idle),
-                Which::Session(_) => parties(lock)
-                    .any(|party| process.as_ref().is_some_and(|process| process.has(party))),
-            };
-            is_it && (query.is_all() || query.matches(&text(lock)))
+        let is_it = |lock: &Lock| match which {
+            Which::All => true,
+            Which::Stuck => lock.verdict.is_fault(),
+            Which::Waiters => is_waited_for(lock),
+            Which::Held => lock.mode().is_some_and(|mode| mode != LockMode::Idle),
+            Which::Session(_) => parties(lock)
+                .any(|party| process.as_ref().is_some_and(|process| process.has(party))),
         };
+        self.filter(locks, query);
         let all = locks.iter().enumerate();
-        let mut places: Vec<usize> = all
-            .filter(|(_, lock)| is_shown(lock))
-            .map(|(place, _)| place)
-            .collect();
+        let is_all = query.is_all();
+        let passes =
+            |place: usize| is_all || self.known.get(place).is_some_and(|known| known.passes);
+        let shown = all.filter(|(place, lock)| passes(*place) && is_it(lock));
+        let mut places: Vec<usize> = shown.map(|(place, _)| place).collect();
         let name = |place: &usize| (&locks[*place].resource, &locks[*place].bucket);
+        let lasted = |lock: &Lock, party: Option<&Party>| {
+            let behind = lock.ages_by(seen.boot);
+            Reverse(party.map(|party| party.lasted + behind))
+        };
+        // They come in the order of their keys, nearly that of their names.
         match sort {
             Sort::Fault => {
                 let group = |place: &usize| group(&locks[*place], seen.at);
                 places.sort_by(|a, b| group(a).cmp(&group(b)).then_with(|| name(a).cmp(&name(b))));
             }
             Sort::Resource => places.sort_by(|a, b| name(a).cmp(&name(b))),
-            Sort::Wait => places.sort_by_key(|place| {
-                Reverse(locks[*place].longest_waiter().map(|party| party.lasted))
-            }),
-            Sort::Held => places.sort_by_key(|place| {
-                Reverse(locks[*place].longest_holder().map(|party| party.lasted))
-            }),
+            Sort::Wait => places
+                .sort_by_cached_key(|place| lasted(&locks[*place], locks[*place].longest_waiter())),
+            Sort::Held => places
+                .sort_by_cached_key(|place| lasted(&locks[*place], locks[*place].longest_holder())),
             Sort::Waiters => places.sort_by_key(|place| Reverse(locks[*place].waiters.len())),
         }
         if is_reversed {
             places.reverse();
         }
-        Self { places }
+        self.places = places;
+    }
+
+    /// Finds out which locks pass the filter.
+    fn filter(&mut self, locks: &[Arc<Lock>], query: &Query) {
+        let is_other = self.query.as_ref() != Some(query);
+        if is_other {
+            self.query = Some(query.clone());
+        }
+        if query.is_all() {
+            self.known.clear();
+            return;
+        }
+        let before = std::mem::take(&mut self.known);
+        let mut before = before.into_iter().peekable();
+        let known = locks.iter().map(|lock| {
+            let is_earlier = |known: &Known| {
+                let id = (&known.lock.bucket, &known.lock.key);
+                id < (&lock.bucket, &lock.key)
+            };
+            while before.next_if(is_earlier).is_some() {}
+            match before.next_if(|known| Arc::ptr_eq(&known.lock, lock)) {
+                Some(known) if is_other => Known {
+                    passes: query.matches(&known.text),
+                    ..known
+                },
+                Some(known) => known,
+                None => {
+                    let text = text(lock);
+                    Known {
+                        lock: Arc::clone(lock),
+                        passes: query.matches(&text),
+                        text,
+                    }
+                }
+            }
+        });
+        self.known = known.collect();
     }
 
     pub(super) fn len(&self) -> usize {
@@ -144,18 +199,17 @@ impl Rows {
     }
 
     /// The lock in a row.
-    pub(super) fn lock<'a>(&self, seen: &'a LockReport, row: usize) -> Option<&'a Lock> {
+    pub(super) fn lock<'a>(&self, seen: &'a LockReport, row: usize) -> Option<&'a Arc<Lock>> {
         seen.report.locks.get(*self.places.get(row)?)
     }
 
     /// The row of a lock.
-    pub(super) fn place_of(
-        &self,
-        seen: &LockReport,
-        is_it: impl Fn(&Lock) -> bool,
-    ) -> Option<usize> {
+    pub(super) fn place_of(&self, seen: &LockReport, id: &LockId) -> Option<usize> {
         let mut rows = 0..self.len();
-        rows.find(|row| self.lock(seen, *row).is_some_and(&is_it))
+        rows.find(|row| {
+            self.lock(seen, *row)
+                .is_some_and(|lock| super::is(lock, id))
+        })
     }
 }
 
@@ -182,12 +236,16 @@ pub(super) fn parties(lock: &Lock) -> impl Iterator<Item = &Party> {
 
 /// What a filter looks at.
 fn text(lock: &Lock) -> String {
-    let mut text = format!("{} {} {}", lock.resource, lock.bucket, lock.verdict);
-    for party in parties(lock) {
+    let mut text = String::new();
+    for word in [&lock.resource, lock.bucket.as_str(), lock.verdict.as_str()] {
+        text.push_str(word);
         text.push(' ');
+    }
+    for party in parties(lock) {
         text.push_str(&party.name());
         text.push(' ');
         text.push_str(&party.session);
+        text.push(' ');
     }
     text
 }
@@ -227,7 +285,7 @@ impl Process {
     pub(super) fn of(seen: &LockReport, session: &str) -> Self {
         let all = || seen.report.locks.iter();
         let place = all()
-            .flat_map(parties)
+            .flat_map(|lock| parties(lock))
             .find(|party| party.session == session)
             .and_then(|party| Some((party.host.clone()?, party.pid?)));
         let mut process = Self {
