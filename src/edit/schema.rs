@@ -24,7 +24,7 @@ pub struct Schema {
 /// One way in which a value is not as its schema wants it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Where in the value, as [`Path`](super::Path) shows it.
+    /// Where in the value, as [`Path`] shows it.
     pub path: String,
     /// What is wrong there, without the value that stands there: it may be secret.
     pub what: String,
