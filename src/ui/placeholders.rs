@@ -1,0 +1,221 @@
+//! What stands for a secret in a text that is edited, and the way back.
+//!
+//! A masked secret is not in the text at all: `"token": "••••••••1•"` stands there, also in the
+//! file that an external editor gets and in a draft on disk. On the way to the store each
+//! placeholder becomes again what it stands for. It can be moved, copied, deleted or written over
+//! as a whole; one that was changed in part stands for nothing, and the text can't be saved.
+
+use std::fmt;
+use std::ops::Range;
+
+use super::value::{MASK, Masks};
+
+/// The secrets of a text, by the placeholders that stand for them.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Placeholders {
+    /// What every placeholder begins with; nothing else in the text does.
+    mark: String,
+    /// What tells the rest of a placeholder that was cut into.
+    rest: String,
+    secrets: Vec<Secret>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Secret {
+    text: String,
+    /// Whether its placeholder is a JSON string.
+    quoted: bool,
+}
+
+/// So many bullets in a row are the rest of a placeholder, where the text had no such row itself.
+const REST: &str = "•••";
+
+/// What ends a placeholder: a digit typed behind it must not make another one of it.
+const END: char = '•';
+
+/// A placeholder that stands for nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: a masked secret was changed in part; write it anew in whole, or undo that")]
+pub struct Broken {
+    /// The line, from 1.
+    pub line: usize,
+}
+
+impl Placeholders {
+    /// Puts placeholders in the place of the secrets of a text. With `whole_value_secret` (for an
+    /// entry whose key looks secret) one stands for all of it.
+    pub fn mask(text: &str, masks: &Masks, whole_value_secret: bool) -> (String, Self) {
+        let mut mark = MASK.to_owned();
+        while text.contains(&mark) {
+            mark.push(END);
+        }
+        let is_json = super::value::is_json(text);
+        let rest = if text.contains(REST) { &mark } else { REST };
+        let mut placeholders = Self {
+            rest: rest.to_owned(),
+            mark,
+            secrets: Vec::new(),
+        };
+        let mut masked = String::with_capacity(text.len());
+        let mut at = 0;
+        for range in masks.secrets_in(text, whole_value_secret) {
+            // A guess in text that is no JSON may cut through a letter.
+            let (Some(before), Some(secret)) = (text.get(at..range.start), text.get(range.clone()))
+            else {
+                continue;
+            };
+            masked.push_str(before);
+            placeholders.secrets.push(Secret {
+                text: secret.to_owned(),
+                quoted: is_json,
+            });
+            masked.push_str(&placeholders.placeholder(placeholders.secrets.len() - 1));
+            at = range.end;
+        }
+        masked.push_str(&text[at..]);
+        (masked, placeholders)
+    }
+
+    /// Whether nothing is masked.
+    pub fn is_empty(&self) -> bool {
+        self.secrets.is_empty()
+    }
+
+    fn placeholder(&self, secret: usize) -> String {
+        let quote = if self.secrets.get(secret).is_some_and(|secret| secret.quoted) {
+            "\""
+        } else {
+            ""
+        };
+        format!("{quote}{}{}{END}{quote}", self.mark, secret + 1)
+    }
+
+    /// Where in a line placeholders stand, in letters.
+    pub fn in_line(&self, line: &str) -> Vec<Range<usize>> {
+        let letters = |range: Range<usize>| {
+            let start = line[..range.start].chars().count();
+            start..start + line[range].chars().count()
+        };
+        self.whole(line).map(|(range, _)| letters(range)).collect()
+    }
+
+    /// The same in bytes.
+    pub fn bytes_in_line(&self, line: &str) -> Vec<Range<usize>> {
+        self.whole(line).map(|(range, _)| range).collect()
+    }
+
+    fn whole<'t>(&'t self, text: &'t str) -> impl Iterator<Item = (Range<usize>, &'t Secret)> {
+        let marks = (!self.is_empty()).then(|| text.match_indices(&self.mark));
+        let marks = marks.into_iter().flatten();
+        marks.filter_map(|(at, _)| self.placeholder_at(text, at))
+    }
+
+    fn placeholder_at(&self, text: &str, at: usize) -> Option<(Range<usize>, &Secret)> {
+        let rest = &text[at + self.mark.len()..];
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let number: usize = rest[..digits].parse().ok()?;
+        let secret = self.secrets.get(number.checked_sub(1)?)?;
+        let placeholder = self.placeholder(number - 1);
+        let start = at - usize::from(secret.quoted).min(at);
+        let end = start + placeholder.len();
+        (text.get(start..end)? == placeholder).then_some((start..end, secret))
+    }
+
+    /// The text with its secrets.
+    ///
+    /// # Errors
+    /// [`Broken`] where a placeholder was changed in part.
+    pub fn restore(&self, text: &str) -> Result<String, Broken> {
+        if self.is_empty() {
+            return Ok(text.to_owned());
+        }
+        let mut restored = String::with_capacity(text.len());
+        let mut at = 0;
+        let literal = |range: Range<usize>| match text[range.clone()].find(&self.rest) {
+            None => Ok(&text[range]),
+            Some(rest) => Err(Broken {
+                line: text[..range.start + rest].matches('\n').count() + 1,
+            }),
+        };
+        for (range, secret) in self.whole(text) {
+            restored.push_str(literal(at..range.start)?);
+            restored.push_str(&secret.text);
+            at = range.end;
+        }
+        restored.push_str(literal(at..text.len())?);
+        Ok(restored)
+    }
+}
+
+/// Says nothing of the secrets.
+impl fmt::Debug for Placeholders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Placeholders")
+            .field("secrets", &self.secrets.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn masked(text: &str) -> (String, Placeholders) {
+        Placeholders::mask(text, &Masks::default(), false)
+    }
+
+    #[test]
+    fn secrets_leave_the_text_and_come_back() {
+        let text = r#"{"user": "u", "password": "hunter2", "keys": {"token": [1, 2]}}"#;
+        let (shown, placeholders) = masked(text);
+        assert!(!shown.contains("hunter2") && !shown.contains("[1, 2]"), "{shown}");
+        assert!(super::super::value::is_json(&shown), "{shown}");
+        assert_eq!(placeholders.restore(&shown).unwrap(), text);
+        let moved = shown.replace("\"user\": \"u\", ", "");
+        assert!(placeholders.restore(&moved).unwrap().contains("hunter2"));
+        let anew = shown.replace(&placeholders.placeholder(0), "\"new\"");
+        assert!(placeholders.restore(&anew).unwrap().contains("\"password\": \"new\""));
+    }
+
+    #[test]
+    fn one_that_was_changed_in_part_stands_for_nothing() {
+        let (shown, placeholders) = masked("{\n\"password\": \"hunter2\"}");
+        for broken in [
+            shown.replace("1•", "2•"),
+            shown.replace("1•", "1"),
+            shown.replace("•\"", "•x\""),
+            shown.replace("•1", "1"),
+            shown.replace("\"••", "••"),
+            shown.replace("••••••••", "•••••••"),
+        ] {
+            let answer = placeholders.restore(&broken);
+            assert_eq!(answer, Err(Broken { line: 2 }), "{broken}");
+        }
+    }
+
+    #[test]
+    fn bullets_in_the_text_are_just_text() {
+        let text = format!(r#"{{"note": "{MASK}1•", "token": "t"}}"#);
+        let (shown, placeholders) = masked(&text);
+        assert_eq!(placeholders.restore(&shown).unwrap(), text);
+    }
+
+    #[test]
+    fn other_text_and_whole_values_are_masked_too() {
+        let (shown, placeholders) = masked("user: u\npassword: hunter2\n");
+        assert!(!shown.contains("hunter2"));
+        assert_eq!(placeholders.restore(&shown).unwrap(), "user: u\npassword: hunter2\n");
+        let (shown, placeholders) = Placeholders::mask("abc", &Masks::default(), true);
+        assert_eq!(placeholders.in_line(&shown).len(), 1);
+        assert_eq!(placeholders.restore(&shown).unwrap(), "abc");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_on_the_way(text in "([ -~•\n]|password|token|[:={}\"]){0,60}") {
+            let (shown, placeholders) = masked(&text);
+            prop_assert_eq!(placeholders.restore(&shown).unwrap(), text);
+        }
+    }
+}
