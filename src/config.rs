@@ -11,6 +11,6 @@ mod settings;
 
 pub use context::{Context, ContextMeta, Contexts};
 pub use error::ConfigError;
-pub use file::Config;
+pub use file::{Config, DraftsSetting, drafts_folder};
 pub use place::{LocalPlace, NatsPlace, Place, connect};
 pub use settings::{Environment, Settings};

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::config::{ConfigError, Place, connect};
+use crate::config::{ConfigError, DraftsSetting, Place, connect, drafts_folder};
+use crate::edit::draft::Policy;
 use crate::kv::Error;
 use crate::ui;
 use crate::ui::app::Settings;
@@ -14,7 +15,7 @@ use crate::ui::keymap::Keymap;
 use crate::ui::message::Target;
 use crate::ui::theme::Theme;
 use crate::ui::value::Masks;
-use crate::ui::worker::{Connector, Guard, Session};
+use crate::ui::worker::{Connector, Drafts, Guard, Session};
 
 use super::connection::Connection;
 use super::demo;
@@ -60,6 +61,7 @@ pub(super) async fn run(
         key,
         theme: Theme::built_in(theme)?,
         keymap: Keymap::built_in()?,
+        drafts: drafts(connection),
     };
     let masks = match &connection.config.masks {
         Some(words) => Masks::new(words),
@@ -71,6 +73,16 @@ pub(super) async fn run(
     };
     let ended = ui::run(Arc::new(places), settings, masks).await;
     ended.map_err(CliError::Terminal)
+}
+
+/// Where unsaved text is kept.
+fn drafts(connection: &Connection) -> Drafts {
+    let policy = match connection.config.drafts.unwrap_or_default() {
+        DraftsSetting::All => Policy::All,
+        DraftsSetting::NoSecrets => Policy::NoSecrets,
+        DraftsSetting::Off => Policy::Off,
+    };
+    drafts_folder().map_or_else(Drafts::default, |folder| Drafts::new(folder, policy))
 }
 
 /// The place as the console names it when it can't be reached.

@@ -18,6 +18,29 @@ pub struct Config {
     pub read_only: bool,
     /// The names of JSON members whose values are masked on screen, instead of the built-in list.
     pub masks: Option<Vec<String>>,
+    /// What is kept of unsaved text, on this machine and for this user alone.
+    pub drafts: Option<DraftsSetting>,
+}
+
+/// What is kept of unsaved text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DraftsSetting {
+    /// All of it, secrets included.
+    All,
+    /// Nothing that is secret.
+    #[default]
+    NoSecrets,
+    /// Nothing.
+    Off,
+}
+
+/// Where unsaved text is kept: `kvscope/drafts` in the system's place for state, or where there is
+/// none, for data.
+pub fn drafts_folder() -> Option<PathBuf> {
+    let dirs = directories::ProjectDirs::from("", "", "kvscope")?;
+    let state = dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir());
+    Some(state.join("drafts"))
 }
 
 impl Config {

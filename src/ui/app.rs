@@ -4,6 +4,7 @@
 
 mod breaks;
 mod draw;
+mod edits;
 mod input;
 mod status;
 
@@ -27,6 +28,8 @@ use super::screens::connect::Connect;
 use super::screens::locks::{Locks, Which};
 use super::screens::server::Server;
 use super::theme::Theme;
+use super::worker::Drafts;
+use crate::edit::Undoable;
 use crate::kv::backend::Connection;
 use crate::kv::{BucketName, Error, WatchEvent};
 
@@ -68,6 +71,8 @@ pub struct Settings {
     pub theme: Theme,
     /// The keys.
     pub keymap: Keymap,
+    /// Where unsaved text is kept.
+    pub drafts: Drafts,
 }
 
 /// The console.
@@ -95,6 +100,8 @@ pub struct App {
     overlays: Vec<Overlay>,
     /// What is being broken, whether or not its dialog is still open.
     deeds: Vec<Deed>,
+    /// Our own last write, to be undone.
+    undoable: Option<(BucketName, Undoable)>,
     /// Since when the picture is held still.
     paused: Option<Millis>,
     notice: Option<Notice>,
@@ -149,6 +156,7 @@ impl App {
             feeds: Feeds::default(),
             overlays: Vec::new(),
             deeds: Vec::new(),
+            undoable: None,
             paused: None,
             notice: None,
             history: VecDeque::new(),
@@ -185,7 +193,7 @@ impl App {
             Message::Connection(connection) => self.connection(connection),
             Message::Deadline => self.deadline_came(),
             Message::Resumed => self.effects.push(Effect::Redraw),
-            Message::Terminate => self.effects.push(Effect::Quit),
+            Message::Terminate => self.quit(),
         }
         std::mem::take(&mut self.effects)
     }
@@ -229,6 +237,7 @@ impl App {
             notice,
             expiry,
             locks,
+            self.edits_deadline(),
         ];
         timers.into_iter().flatten().min()
     }
@@ -256,6 +265,7 @@ impl App {
             help.viewport.height = rows;
             help.width = columns;
         }
+        self.edit_fit(notes);
     }
 
     fn reply(&mut self, id: RequestId, reply: Reply) {
@@ -279,6 +289,7 @@ impl App {
             Reply::Sight(_) | Reply::Killed(_) | Reply::Broken(_) | Reply::Reset(_) => {
                 self.breaking_went_on(id, reply);
             }
+            Reply::Edit(told) => self.told(id, *told),
             Reply::Ping(answer) => {
                 if self.ping == Some(id) {
                     self.ping = None;
@@ -309,6 +320,7 @@ impl App {
                 self.server = Server::default();
                 self.locks = Locks::default();
                 self.leave_deeds();
+                self.leave_edits();
                 let mut ctx = context!(self);
                 self.browse.arrived(&mut ctx);
                 if let Some(open) = self.browse.open_bucket() {
@@ -351,6 +363,7 @@ impl App {
         }
         let mut ctx = context!(self);
         self.browse.watched(&bucket, batch, &mut ctx);
+        self.edits_watched(&bucket, batch);
     }
 
     fn watch_failed(&mut self, id: WatchId, error: &Error) {
@@ -409,6 +422,7 @@ impl App {
             self.next_ping = None;
             self.measure();
         }
+        self.edits_deadline_came();
         if self.paused.is_some() {
             return;
         }

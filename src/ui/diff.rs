@@ -18,8 +18,7 @@ use super::text::{self, Align, Clip, Run, figures};
 use super::theme::Role;
 use super::viewport::{Step, Viewport};
 use crate::edit::diff::{self, Change, RowKind, What};
-use crate::edit::excerpt::Part;
-use crate::edit::{Diff, Excerpt, MASK};
+use crate::edit::{Diff, Excerpt, MASK, Part};
 
 /// From this width on the two values stand beside each other.
 const WIDE: u16 = 60;
@@ -99,7 +98,9 @@ impl DiffView {
     /// Whether anything in it is a secret.
     pub fn has_secrets(&self) -> bool {
         let changes = self.diff.by_path.iter().flatten();
-        let mut paths = changes.flat_map(|change| [&change.old, &change.new]).flatten();
+        let mut paths = changes
+            .flat_map(|change| [&change.old, &change.new])
+            .flatten();
         let rows = self.diff.by_line.rows().iter();
         let mut lines = rows.flat_map(|row| [&row.old, &row.new]).flatten();
         paths.any(Excerpt::has_secrets) || lines.any(|line| line.text.has_secrets())
@@ -112,6 +113,11 @@ impl DiffView {
             (true, true) => "by line",
             (true, false) => "by line (not JSON)",
         }
+    }
+
+    /// What the other way is called, for a key.
+    pub fn other_way(&self) -> &'static str {
+        if self.by_line { "by path" } else { "by line" }
     }
 
     /// Scrolls.
@@ -194,7 +200,8 @@ impl DiffView {
                     let change = self.diff.by_path.as_ref().and_then(|all| all.get(at));
                     if let Some(change) = change {
                         let runs = change_runs(change, self.is_revealed, self.path_width(area));
-                        let seen = text::clip(runs, self.column..self.column + usize::from(area.width));
+                        let seen =
+                            text::clip(runs, self.column..self.column + usize::from(area.width));
                         canvas.line(text::line(seen, canvas.theme), place);
                     }
                 }
@@ -210,7 +217,9 @@ impl DiffView {
     /// The width of the column of paths: as wide as the widest, but not more than half.
     fn path_width(&self, area: Rect) -> usize {
         let changes = self.diff.by_path.iter().flatten().take(1000);
-        let widest = changes.map(|change| text::width(&change.path.to_string())).max();
+        let widest = changes
+            .map(|change| text::width(&change.path.to_string()))
+            .max();
         widest.unwrap_or(0).min(usize::from(area.width) / 2).max(8)
     }
 
@@ -233,9 +242,20 @@ impl DiffView {
             return;
         }
         let half = (area.width - 1) / 2;
-        let left = Rect { width: half, ..area };
-        let bar = Rect { x: area.x + half, width: 1, ..area };
-        let right = Rect { x: bar.x + 1, width: area.width - half - 1, ..area };
+        let left = Rect {
+            width: half,
+            ..area
+        };
+        let bar = Rect {
+            x: area.x + half,
+            width: 1,
+            ..area
+        };
+        let right = Rect {
+            x: bar.x + 1,
+            width: area.width - half - 1,
+            ..area
+        };
         let (old_sign, new_sign) = match row.kind {
             RowKind::Same => (" ", " "),
             RowKind::Added => (" ", "+"),
@@ -247,7 +267,14 @@ impl DiffView {
         self.draw_side(canvas, new_sign, new, new_role, right);
     }
 
-    fn draw_side(&self, canvas: &mut Canvas<'_, '_>, sign: &str, line: Option<&diff::Line>, role: Role, area: Rect) {
+    fn draw_side(
+        &self,
+        canvas: &mut Canvas<'_, '_>,
+        sign: &str,
+        line: Option<&diff::Line>,
+        role: Role,
+        area: Rect,
+    ) {
         let Some(line) = line else {
             return;
         };
@@ -258,11 +285,27 @@ impl DiffView {
             canvas.span(sign.to_owned(), role),
             canvas.span(format!("{:>digits$} ", line.number), Role::Muted),
         ];
-        canvas.line(Line::from(head), Rect { width: gutter, ..area });
-        let room = Rect { x: area.x + gutter, width: area.width - gutter, ..area };
+        canvas.line(
+            Line::from(head),
+            Rect {
+                width: gutter,
+                ..area
+            },
+        );
+        let room = Rect {
+            x: area.x + gutter,
+            width: area.width - gutter,
+            ..area
+        };
         let window = self.column..self.column + usize::from(room.width);
         let mut clip = Clip::new(window);
-        push_excerpt(&mut clip, &line.text, &line.emphasis, role, self.is_revealed);
+        push_excerpt(
+            &mut clip,
+            &line.text,
+            &line.emphasis,
+            role,
+            self.is_revealed,
+        );
         canvas.line(text::line(differing(clip.finish()), canvas.theme), room);
     }
 }
@@ -270,12 +313,22 @@ impl DiffView {
 /// What a text's matches are lit by is, here, what differs.
 fn differing(runs: Vec<Run<'_>>) -> impl Iterator<Item = Run<'_>> {
     runs.into_iter().map(|run| Run {
-        role: if run.role == Role::Match { Role::Differs } else { run.role },
+        role: if run.role == Role::Match {
+            Role::Differs
+        } else {
+            run.role
+        },
         ..run
     })
 }
 
-fn push_excerpt<'a>(clip: &mut Clip<'a>, excerpt: &'a Excerpt, emphasis: &[Range<usize>], role: Role, is_revealed: bool) {
+fn push_excerpt<'a>(
+    clip: &mut Clip<'a>,
+    excerpt: &'a Excerpt,
+    emphasis: &[Range<usize>],
+    role: Role,
+    is_revealed: bool,
+) {
     let mut at = 0;
     for part in excerpt.parts() {
         let length = match part {
@@ -342,8 +395,15 @@ pub fn summary(diff: &Diff, width: usize) -> Vec<Run<'static>> {
     let mut runs: Vec<Run<'static>> = Vec::new();
     for (at, change) in changes.iter().enumerate() {
         let (sign, role) = sign(change.what);
-        let sign = if change.what == What::Changed { "" } else { sign };
-        let mut next = vec![Run::new(role, format!("{sign}{} ", text::visible(&change.path.to_string())))];
+        let sign = if change.what == What::Changed {
+            ""
+        } else {
+            sign
+        };
+        let mut next = vec![Run::new(
+            role,
+            format!("{sign}{} ", text::visible(&change.path.to_string())),
+        )];
         next.extend(values(change, false));
         if at > 0 {
             next.insert(0, Run::new(Role::Muted, ", "));
@@ -389,5 +449,6 @@ fn sign(what: What) -> (&'static str, Role) {
 }
 
 fn owned(runs: Vec<Run<'_>>) -> impl Iterator<Item = Run<'static>> {
-    runs.into_iter().map(|run| Run::new(run.role, run.text.into_owned()))
+    runs.into_iter()
+        .map(|run| Run::new(run.role, run.text.into_owned()))
 }

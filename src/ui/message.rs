@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crossterm::event::Event;
 
+use super::edits::{Ask, Told};
 use super::value::Document;
 use crate::kv::backend::{BucketInfo, Capabilities, Connection, Consistency, Overview};
 use crate::kv::lock::breaking::{BreakError, Broken, Manner, Pulse, Reset, Sight};
@@ -77,6 +78,8 @@ pub enum Reply {
     Broken(Result<Broken, BreakError>),
     /// A record of a `shizuku` service was reset.
     Reset(Result<Reset, BreakError>),
+    /// What editing asked for.
+    Edit(Box<Told>),
 }
 
 /// A session at a lock, and what breaking it would do: as it was looked at by the worker, for that
@@ -184,6 +187,10 @@ pub enum Effect {
     Break(RequestId, Arc<BreakSight>, Manner),
     /// Reset the record of a `shizuku` service, on the revision that was seen.
     Reset(RequestId, BucketName, Key, Revision),
+    /// Do something for editing.
+    Edit(RequestId, Box<Ask>),
+    /// Give the terminal to the user's own editor, with this text in a file whose name ends so.
+    Outside(RequestId, String, &'static str),
     /// Put a text on the user's clipboard.
     Copy(String),
     /// Give the terminal back to the shell until it is continued.

@@ -8,7 +8,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::value::{MASK, Masks};
+use crate::edit::{MASK, Masking};
 
 /// The secrets of a text, by the placeholders that stand for them.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -42,38 +42,59 @@ pub struct Broken {
 }
 
 impl Placeholders {
-    /// Puts placeholders in the place of the secrets of a text. With `whole_value_secret` (for an
-    /// entry whose key looks secret) one stands for all of it.
-    pub fn mask(text: &str, masks: &Masks, whole_value_secret: bool) -> (String, Self) {
+    /// Puts placeholders in the place of the secrets of a text that has none yet.
+    pub fn mask(text: &str, masking: &Masking) -> (String, Self) {
         let mut mark = MASK.to_owned();
         while text.contains(&mark) {
             mark.push(END);
         }
-        let is_json = super::value::is_json(text);
         let rest = if text.contains(REST) { &mark } else { REST };
         let mut placeholders = Self {
             rest: rest.to_owned(),
             mark,
             secrets: Vec::new(),
         };
+        let masked = placeholders.put(text, masking);
+        (masked, placeholders)
+    }
+
+    /// The same for a text of which these are the placeholders already: what stands for a secret
+    /// goes on to stand for it.
+    ///
+    /// # Errors
+    /// [`Broken`] where a placeholder was changed in part.
+    pub fn mask_again(&self, text: &str, masking: &Masking) -> Result<(String, Self), Broken> {
+        let text = self.restore(text)?;
+        let mut placeholders = self.clone();
+        let masked = placeholders.put(&text, masking);
+        Ok((masked, placeholders))
+    }
+
+    fn put(&mut self, text: &str, masking: &Masking) -> String {
+        let quoted = crate::edit::fault(text).is_none();
         let mut masked = String::with_capacity(text.len());
         let mut at = 0;
-        for range in masks.secrets_in(text, whole_value_secret) {
+        for range in masking.in_value(text.as_bytes()) {
             // A guess in text that is no JSON may cut through a letter.
             let (Some(before), Some(secret)) = (text.get(at..range.start), text.get(range.clone()))
             else {
                 continue;
             };
             masked.push_str(before);
-            placeholders.secrets.push(Secret {
+            let secret = Secret {
                 text: secret.to_owned(),
-                quoted: is_json,
+                quoted,
+            };
+            let known = self.secrets.iter().position(|known| *known == secret);
+            let number = known.unwrap_or_else(|| {
+                self.secrets.push(secret);
+                self.secrets.len() - 1
             });
-            masked.push_str(&placeholders.placeholder(placeholders.secrets.len() - 1));
+            masked.push_str(&self.placeholder(number));
             at = range.end;
         }
         masked.push_str(&text[at..]);
-        (masked, placeholders)
+        masked
     }
 
     /// Whether nothing is masked.
@@ -158,24 +179,35 @@ impl fmt::Debug for Placeholders {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::edit::Masks;
     use proptest::prelude::*;
 
     fn masked(text: &str) -> (String, Placeholders) {
-        Placeholders::mask(text, &Masks::default(), false)
+        Placeholders::mask(text, &Masking::default())
     }
 
     #[test]
     fn secrets_leave_the_text_and_come_back() {
         let text = r#"{"user": "u", "password": "hunter2", "keys": {"token": [1, 2]}}"#;
         let (shown, placeholders) = masked(text);
-        assert!(!shown.contains("hunter2") && !shown.contains("[1, 2]"), "{shown}");
-        assert!(super::super::value::is_json(&shown), "{shown}");
+        assert!(
+            !shown.contains("hunter2") && !shown.contains("[1, 2]"),
+            "{shown}"
+        );
+        assert!(crate::edit::fault(&shown).is_none(), "{shown}");
         assert_eq!(placeholders.restore(&shown).unwrap(), text);
         let moved = shown.replace("\"user\": \"u\", ", "");
         assert!(placeholders.restore(&moved).unwrap().contains("hunter2"));
         let anew = shown.replace(&placeholders.placeholder(0), "\"new\"");
-        assert!(placeholders.restore(&anew).unwrap().contains("\"password\": \"new\""));
+        assert!(
+            placeholders
+                .restore(&anew)
+                .unwrap()
+                .contains("\"password\": \"new\"")
+        );
     }
 
     #[test]
@@ -205,8 +237,12 @@ mod tests {
     fn other_text_and_whole_values_are_masked_too() {
         let (shown, placeholders) = masked("user: u\npassword: hunter2\n");
         assert!(!shown.contains("hunter2"));
-        assert_eq!(placeholders.restore(&shown).unwrap(), "user: u\npassword: hunter2\n");
-        let (shown, placeholders) = Placeholders::mask("abc", &Masks::default(), true);
+        assert_eq!(
+            placeholders.restore(&shown).unwrap(),
+            "user: u\npassword: hunter2\n"
+        );
+        let whole = Masking::new(&Arc::new(Masks::default()), "app.token");
+        let (shown, placeholders) = Placeholders::mask("abc", &whole);
         assert_eq!(placeholders.in_line(&shown).len(), 1);
         assert_eq!(placeholders.restore(&shown).unwrap(), "abc");
     }

@@ -4,6 +4,8 @@
 //! task of its own; those of a place that was left are aborted.
 
 mod breaking;
+mod drafts;
+mod editing;
 mod locks;
 mod portions;
 
@@ -11,12 +13,16 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
+pub use self::drafts::Drafts;
+use self::editing::Means;
 use self::portions::Portions;
+use super::edits::Ask;
 use super::message::{
     Connected, Effect, LockReport, Message, OpenEntry, Reply, RequestId, Target, WatchId,
 };
@@ -113,6 +119,10 @@ pub struct Worker {
     /// The tasks that find out where one can go.
     looking: JoinSet<()>,
     watches: HashMap<WatchId, AbortHandle>,
+    /// Where unsaved text is kept.
+    drafts: Drafts,
+    /// The tasks that keep it: they are not cut off when a place or the program is left.
+    keeping: JoinSet<()>,
     /// Where the task is asked that observes the locks of the session.
     observer: Option<mpsc::UnboundedSender<locks::Ask>>,
     locks: Arc<locks::Slot>,
@@ -121,6 +131,8 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// How long to wait at the end for unsaved text to be on disk.
+    const KEEPING: Duration = Duration::from_secs(5);
     /// How many batches of watches wait to be looked at.
     const BATCHES: usize = 2;
 
@@ -137,6 +149,8 @@ impl Worker {
             connecting: JoinSet::new(),
             looking: JoinSet::new(),
             watches: HashMap::new(),
+            drafts: Drafts::default(),
+            keeping: JoinSet::new(),
             observer: None,
             locks: Arc::new(locks),
             replies,
@@ -150,6 +164,11 @@ impl Worker {
                 locks: LockReports(locks_out),
             },
         )
+    }
+
+    /// Keeps unsaved text there from now on. Without this it is not kept.
+    pub fn keep_drafts(&mut self, drafts: Drafts) {
+        self.drafts = drafts;
     }
 
     /// Starts what an effect asks for. What concerns the terminal is not done here.
@@ -204,7 +223,12 @@ impl Worker {
                     Reply::Reset(breaking::reset(&*backend, &bucket, &key, seen).await)
                 });
             }
-            Effect::Copy(_) | Effect::Suspend | Effect::Redraw | Effect::Quit => {}
+            Effect::Edit(id, ask) => self.edit(id, *ask),
+            Effect::Outside(..)
+            | Effect::Copy(_)
+            | Effect::Suspend
+            | Effect::Redraw
+            | Effect::Quit => {}
         }
     }
 
@@ -225,8 +249,34 @@ impl Worker {
         Message::Reply(id, Reply::Connected(Ok(connected)))
     }
 
+    /// Does something for editing.
+    fn edit(&mut self, id: RequestId, ask: Ask) {
+        let Some(session) = &self.session else {
+            return;
+        };
+        let means = Means {
+            backend: Arc::clone(&session.backend),
+            place: session.address.clone(),
+            masks: Arc::clone(&self.masks),
+            drafts: self.drafts.clone(),
+        };
+        let tasks = match ask {
+            Ask::Keep(..) | Ask::Drop(_) => &mut self.keeping,
+            _ => &mut self.tasks,
+        };
+        while tasks.try_join_next().is_some() {}
+        let replies = self.replies.clone();
+        tasks.spawn(async move {
+            let told = means.answer(ask).await;
+            deliver(&replies, Message::Reply(id, Reply::Edit(Box::new(told))));
+        });
+    }
+
     /// Ends all watches and the session. Waits for the store to hear of it, but not for long.
     pub async fn shut_down(mut self) {
+        let kept = async { while self.keeping.join_next().await.is_some() {} };
+        // A disk that does not answer must not keep the program.
+        let _ = tokio::time::timeout(Self::KEEPING, kept).await;
         self.tasks.shutdown().await;
         self.connecting.shutdown().await;
         self.looking.shutdown().await;

@@ -18,7 +18,7 @@ use kvscope::ui::keymap::Keymap;
 use kvscope::ui::message::{Effect, Message, Target};
 use kvscope::ui::theme::Theme;
 use kvscope::ui::value::Masks;
-use kvscope::ui::worker::{Connector, Deliveries, Delivery, Session, Worker};
+use kvscope::ui::worker::{Connector, Deliveries, Delivery, Drafts, Session, Worker};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -108,15 +108,17 @@ impl Console {
         (width, height): (u16, u16),
         change: impl FnOnce(&mut Settings),
     ) -> Self {
-        let (worker, deliveries) = Worker::new(Arc::new(places), Masks::default());
+        let (mut worker, deliveries) = Worker::new(Arc::new(places), Masks::default());
         let mut settings = Settings {
             given: "nats://127.0.0.1:4222".to_owned(),
             bucket: None,
             key: None,
             theme: Theme::built_in("plain").unwrap(),
             keymap: Keymap::built_in().unwrap(),
+            drafts: Drafts::default(),
         };
         change(&mut settings);
+        worker.keep_drafts(settings.drafts.clone());
         let (app, effects) = App::new(settings, now);
         let terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         let mut console = Self {
@@ -135,7 +137,11 @@ impl Console {
     fn perform(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Quit | Effect::Suspend | Effect::Redraw | Effect::Copy(_) => {
+                Effect::Quit
+                | Effect::Suspend
+                | Effect::Redraw
+                | Effect::Copy(_)
+                | Effect::Outside(..) => {
                     self.asked.push(effect);
                 }
                 effect => self.worker.run(effect),

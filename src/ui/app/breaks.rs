@@ -24,7 +24,7 @@ impl App {
         }
     }
 
-    fn is_read_only(&self) -> bool {
+    pub(super) fn is_read_only(&self) -> bool {
         let place = self.place.as_ref();
         place.is_some_and(|place| place.capabilities.read_only)
     }

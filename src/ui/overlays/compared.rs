@@ -55,9 +55,14 @@ impl Compared {
     pub fn draw(&self, canvas: &mut Canvas<'_, '_>, screen: Rect) {
         canvas.clear(screen);
         let way = self.view.way();
-        let room = usize::from(screen.width).saturating_sub(way.len() + 10).max(8);
+        let room = usize::from(screen.width)
+            .saturating_sub(way.len() + 10)
+            .max(8);
         let title = vec![
-            canvas.span(format!(" {} ", shown::short(&self.title, room)), Role::Title),
+            canvas.span(
+                format!(" {} ", shown::short(&self.title, room)),
+                Role::Title,
+            ),
             canvas.span(format!("· {way} "), Role::Muted),
         ];
         let inner = canvas.pane(Line::from(title), true, screen);

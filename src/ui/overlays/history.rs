@@ -17,7 +17,7 @@ mod draw;
 use std::sync::Arc;
 
 use crate::edit::Diff;
-use crate::kv::{Entry, Error, Revision};
+use crate::kv::{BucketName, Entry, Error, Revision, WatchEvent};
 use crate::ui::command::Command;
 use crate::ui::context::{Context, copy};
 use crate::ui::edits::{Ask, Place, Told};
@@ -37,6 +37,8 @@ pub struct History {
     row: usize,
     viewport: Viewport,
     comparing: Option<Comparing>,
+    /// Whether what the newest changed is to be shown as soon as it is there.
+    shows_diff: bool,
 }
 
 #[derive(Debug, PartialEq)]
@@ -69,6 +71,8 @@ pub enum Outcome {
     Look(Box<Entry>),
     /// Make the value of one entry the value again, over another, which is the newest.
     Revert {
+        /// The key.
+        place: Place,
         /// What to go back to.
         to: Box<Entry>,
         /// What is there now.
@@ -78,7 +82,7 @@ pub enum Outcome {
 
 impl History {
     /// The history of a key. With `shows_diff` what its newest revision changed is shown at once.
-    pub fn open(place: Place, ctx: &mut Context<'_>) -> Self {
+    pub fn open(place: Place, shows_diff: bool, ctx: &mut Context<'_>) -> Self {
         let mut history = Self {
             place,
             asked: None,
@@ -87,9 +91,24 @@ impl History {
             row: 0,
             viewport: Viewport::default(),
             comparing: None,
+            shows_diff,
         };
         history.reload(ctx);
         history
+    }
+
+    /// What a watch told: if somebody wrote the key, it is read again.
+    pub fn seen(&mut self, bucket: &BucketName, batch: &[WatchEvent], ctx: &mut Context<'_>) {
+        let newest = self.rows().first().map(|row| row.entry.revision);
+        let is_news = |event: &WatchEvent| match event {
+            WatchEvent::Entry(entry) => {
+                entry.key == self.place.key && newest.is_none_or(|newest| entry.revision > newest)
+            }
+            _ => false,
+        };
+        if *bucket == self.place.bucket && batch.iter().any(is_news) {
+            self.reload(ctx);
+        }
     }
 
     /// The key.
@@ -101,16 +120,27 @@ impl History {
     pub fn reload(&mut self, ctx: &mut Context<'_>) {
         self.rows.ask();
         let place = self.place.clone();
-        self.asked = Some(ctx.request(|id| Effect::Edit(id, Ask::History(place))));
+        self.asked = Some(ctx.request(|id| Effect::Edit(id, Box::new(Ask::History(place)))));
     }
 
     /// Takes an answer; says what comes of it.
-    pub fn answer(&mut self, id: RequestId, told: &mut Option<Told>, ctx: &mut Context<'_>) -> Outcome {
-        let awaited = self.comparing.as_ref().is_some_and(|comparing| comparing.id == id);
+    pub fn answer(
+        &mut self,
+        id: RequestId,
+        told: &mut Option<Told>,
+        ctx: &mut Context<'_>,
+    ) -> Outcome {
+        let awaited = self
+            .comparing
+            .as_ref()
+            .is_some_and(|comparing| comparing.id == id);
         match told.take() {
             Some(Told::History(answer)) if self.asked == Some(id) => {
                 self.asked = None;
                 self.take(answer);
+                if std::mem::take(&mut self.shows_diff) {
+                    return self.diff(ctx);
+                }
                 self.compare_next(ctx);
             }
             Some(Told::Compared(diff)) if awaited => return self.compared(diff, ctx),
@@ -129,7 +159,11 @@ impl History {
             Err(error) if before.is_empty() => Remote::Failed(error.to_string()),
             Err(_) => Remote::Stale(before),
             Ok(entries) => {
-                let known = |entry: &Entry| before.iter().find(|row| row.entry.revision == entry.revision);
+                let known = |entry: &Entry| {
+                    before
+                        .iter()
+                        .find(|row| row.entry.revision == entry.revision)
+                };
                 let rows = entries.into_iter().rev().map(|entry| Row {
                     change: known(&entry).and_then(|row| row.change.clone()),
                     entry,
@@ -140,7 +174,8 @@ impl History {
         let rows = self.rows();
         let kept = |revision: &Revision| rows.iter().any(|row| row.entry.revision == *revision);
         let marked: Vec<_> = self.marked.iter().copied().filter(kept).collect();
-        let row = selected.and_then(|selected| rows.iter().position(|row| row.entry.revision == selected));
+        let row = selected
+            .and_then(|selected| rows.iter().position(|row| row.entry.revision == selected));
         self.marked = marked;
         self.select(row.unwrap_or(self.row));
     }
@@ -210,7 +245,10 @@ impl History {
     fn look(&mut self, ctx: &mut Context<'_>) -> Outcome {
         match self.entry() {
             Some(entry) if entry.is_marker() => {
-                ctx.tell(format!("revision {} has no value: it is a {}", entry.revision, entry.operation));
+                ctx.tell(format!(
+                    "revision {} has no value: it is a {}",
+                    entry.revision, entry.operation
+                ));
                 Outcome::Open
             }
             Some(entry) => Outcome::Look(Box::new(entry.clone())),
@@ -243,13 +281,25 @@ impl History {
     }
 
     fn before(&self, revision: Revision) -> Option<Revision> {
-        let mut older = self.rows().iter().skip_while(|row| row.entry.revision >= revision);
+        let mut older = self
+            .rows()
+            .iter()
+            .skip_while(|row| row.entry.revision >= revision);
         older.next().map(|row| row.entry.revision)
     }
 
-    fn compare(&mut self, older: Option<Revision>, newer: Revision, is_shown: bool, ctx: &mut Context<'_>) {
+    fn compare(
+        &mut self,
+        older: Option<Revision>,
+        newer: Revision,
+        is_shown: bool,
+        ctx: &mut Context<'_>,
+    ) {
         let value = |revision: Revision| {
-            let row = self.rows().iter().find(|row| row.entry.revision == revision);
+            let row = self
+                .rows()
+                .iter()
+                .find(|row| row.entry.revision == revision);
             row.and_then(|row| row.entry.live_value().cloned())
         };
         let ask = Ask::Compare {
@@ -257,7 +307,7 @@ impl History {
             older: older.and_then(value),
             newer: value(newer),
         };
-        let id = ctx.request(|id| Effect::Edit(id, ask));
+        let id = ctx.request(|id| Effect::Edit(id, Box::new(ask)));
         self.comparing = Some(Comparing {
             id,
             older,
@@ -272,9 +322,16 @@ impl History {
             return;
         }
         let len = self.rows().len();
-        let in_sight = if self.viewport.height == 0 { 0..len } else { self.viewport.rows(len) };
+        let in_sight = if self.viewport.height == 0 {
+            0..len
+        } else {
+            self.viewport.rows(len)
+        };
         let rows = self.rows().get(in_sight).unwrap_or_default();
-        let next = rows.iter().find(|row| row.change.is_none()).map(|row| row.entry.revision);
+        let next = rows
+            .iter()
+            .find(|row| row.change.is_none())
+            .map(|row| row.entry.revision);
         if let Some(next) = next {
             self.compare(self.before(next), next, false, ctx);
         }
@@ -314,6 +371,7 @@ impl History {
             return Outcome::Open;
         }
         Outcome::Revert {
+            place: self.place.clone(),
             to: Box::new(to.clone()),
             over: Box::new(over.clone()),
         }

@@ -35,7 +35,7 @@ impl Look {
             value: entry.value.clone().unwrap_or_default(),
         };
         Self {
-            asked: ctx.request(|id| Effect::Edit(id, ask)),
+            asked: ctx.request(|id| Effect::Edit(id, Box::new(ask))),
             entry,
             document: None,
             viewport: Viewport::default(),
@@ -64,13 +64,17 @@ impl Look {
             return true;
         };
         match (command, Step::of(command)) {
-            (_, Some(step)) => document.set_cursor(step.from(document.cursor(), self.viewport, document.len())),
+            (_, Some(step)) => {
+                document.set_cursor(step.from(document.cursor(), self.viewport, document.len()))
+            }
             (Command::Open, _) => document.toggle_fold(),
             (Command::ExpandAll, _) => document.unfold_all(),
             (Command::CollapseAll, _) => document.fold_all(),
             (Command::Reveal, _) => document.reveal(!document.is_revealed()),
             (Command::Wrap, _) => document.set_wrap(!document.wraps()),
-            (Command::Left, _) => self.column = self.column.saturating_sub((self.columns / 2).max(1)),
+            (Command::Left, _) => {
+                self.column = self.column.saturating_sub((self.columns / 2).max(1))
+            }
             (Command::Right, _) if self.column + self.columns < document.max_width() => {
                 self.column += (self.columns / 2).max(1);
             }
@@ -121,10 +125,15 @@ impl Look {
         canvas.clear(screen);
         let size = figures::size(self.entry.size);
         let rest = format!(" at revision {} · {size} ", self.entry.revision);
-        let room = usize::from(screen.width).saturating_sub(rest.len() + 4).max(8);
+        let room = usize::from(screen.width)
+            .saturating_sub(rest.len() + 4)
+            .max(8);
         let key = text::truncate_middle(text::runs(self.entry.key.as_str(), Role::Title), room);
         let mut title = vec![canvas.span(" ", Role::Title)];
-        title.extend(key.into_iter().map(|run| canvas.span(run.text.into_owned(), run.role)));
+        title.extend(
+            key.into_iter()
+                .map(|run| canvas.span(run.text.into_owned(), run.role)),
+        );
         title.push(canvas.span(rest, Role::Muted));
         let inner = canvas.pane(Line::from(title), true, screen);
         canvas.hit(screen, Hit::Pane(Pane::Overlay));
@@ -148,7 +157,10 @@ impl Look {
             if row == document.cursor() {
                 canvas.lay(Role::Selection, place);
             }
-            canvas.line(text::line(document.line(row, columns.clone()), canvas.theme), place);
+            canvas.line(
+                text::line(document.line(row, columns.clone()), canvas.theme),
+                place,
+            );
         }
     }
 }

@@ -37,6 +37,14 @@ impl Buffer {
         Self { area, version: 0 }
     }
 
+    /// Begins with another text, and forgets what could be undone.
+    pub(super) fn begin_anew(&mut self, text: &str) {
+        *self = Self {
+            version: self.version + 1,
+            ..Self::new(text)
+        };
+    }
+
     pub(super) fn lines(&self) -> &[String] {
         self.area.lines()
     }
@@ -270,10 +278,11 @@ impl Buffer {
             let at = found.partition_point(|range| range.end < column);
             let near = at.saturating_sub(GUARDED)..(at + GUARDED).min(found.len());
             let near = found.get(near).unwrap_or_default();
-            ranges.extend(
-                near.iter()
-                    .map(|range| AtomicRange::new(row, range.start, range.end)),
-            );
+            ranges.extend(near.iter().map(|range| AtomicRange {
+                row,
+                start_col: range.start,
+                end_col: range.end,
+            }));
         }
         ranges.sort_by_key(|range| (range.row, range.start_col));
         ranges.dedup();

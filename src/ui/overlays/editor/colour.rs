@@ -48,9 +48,11 @@ pub(super) fn stretches(line: &str) -> impl Iterator<Item = Stretch> {
                 }
             }
             _ => {
-                at = end_of(bytes, start, |b| {
-                    !matches!(b, b'"' | b'{' | b'}' | b'[' | b']' | b',' | b':' | b'-' | b'0'..=b'9' | b'a'..=b'z')
-                });
+                at = end_of(
+                    bytes,
+                    start,
+                    |b| !matches!(b, b'"' | b'{' | b'}' | b'[' | b']' | b',' | b':' | b'-' | b'0'..=b'9' | b'a'..=b'z'),
+                );
                 Role::Text
             }
         };

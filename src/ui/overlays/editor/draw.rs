@@ -64,10 +64,15 @@ impl Editor {
         let state = if self.is_changed() { " · changed" } else { "" };
         let verb = if self.is_new() { "New" } else { "Edit" };
         let rest = format!(" ─ {base}{state} ");
-        let room = width.saturating_sub(text::width(&rest) + verb.len() + 6).max(8);
-        let key = text::truncate_middle(text::runs(self.key().as_str(), Role::Title), room);
+        let room = width
+            .saturating_sub(text::width(&rest) + verb.len() + 6)
+            .max(8);
+        let key = text::truncate_middle(text::runs(self.key_name().as_str(), Role::Title), room);
         let mut spans = vec![canvas.span(format!(" {verb} "), Role::Title)];
-        spans.extend(key.into_iter().map(|run| canvas.span(run.text.into_owned(), run.role)));
+        spans.extend(
+            key.into_iter()
+                .map(|run| canvas.span(run.text.into_owned(), run.role)),
+        );
         spans.push(canvas.span(rest, Role::Muted));
         Line::from(spans)
     }
@@ -96,7 +101,8 @@ impl Editor {
             let rows = wrapped(&format!(" {}", shown::plain(&words)), width);
             rows.into_iter().map(move |row| (row, role))
         });
-        rows.map(|(row, role)| Line::from(canvas.span(row, role))).collect()
+        rows.map(|(row, role)| Line::from(canvas.span(row, role)))
+            .collect()
     }
 
     fn draw_text(&self, canvas: &mut Canvas<'_, '_>, area: Rect) {
@@ -115,7 +121,11 @@ impl Editor {
             ..self.viewport
         };
         let pair = colour::pair(lines, self.buffer.cursor()).filter(|_| self.is_json());
-        let brackets: Vec<_> = pair.iter().flat_map(|(at, other)| [Some(*at), *other]).flatten().collect();
+        let brackets: Vec<_> = pair
+            .iter()
+            .flat_map(|(at, other)| [Some(*at), *other])
+            .flatten()
+            .collect();
         let columns = self.column..self.column + usize::from(text_area.width);
         for (y, row) in (area.y..).zip(viewport.rows(lines.len())) {
             let Some(line) = lines.get(row) else { break };
@@ -126,11 +136,32 @@ impl Editor {
             };
             let number = vec![
                 canvas.span(mark, role),
-                canvas.span(format!("{:>digits$} ", row + 1), if fault.is_some() { Role::Danger } else { Role::Muted }),
+                canvas.span(
+                    format!("{:>digits$} ", row + 1),
+                    if fault.is_some() {
+                        Role::Danger
+                    } else {
+                        Role::Muted
+                    },
+                ),
             ];
-            let at = Rect { y, height: 1, ..area };
-            canvas.line(Line::from(number), Rect { width: gutter, ..at });
-            let at = Rect { y, height: 1, ..text_area };
+            let at = Rect {
+                y,
+                height: 1,
+                ..area
+            };
+            canvas.line(
+                Line::from(number),
+                Rect {
+                    width: gutter,
+                    ..at
+                },
+            );
+            let at = Rect {
+                y,
+                height: 1,
+                ..text_area
+            };
             canvas.hit(at, Hit::Row(Pane::Overlay, row));
             let here = brackets.iter().filter(|(line, _)| *line == row);
             let mut lit: Vec<Range<usize>> = here.map(|(_, byte)| *byte..*byte + 1).collect();
@@ -139,28 +170,49 @@ impl Editor {
             canvas.line(self.line(canvas, line, &lit, columns.clone()), at);
             if let Some(fault) = fault {
                 let byte = byte_of(line, fault.column.saturating_sub(1));
-                let end = line[byte..].chars().next().map_or(byte, |c| byte + c.len_utf8());
-                lay_over(canvas, Role::Danger, line, byte..end.max(byte), &columns, at);
+                let end = line[byte..]
+                    .chars()
+                    .next()
+                    .map_or(byte, |c| byte + c.len_utf8());
+                lay_over(
+                    canvas,
+                    Role::Danger,
+                    line,
+                    byte..end.max(byte),
+                    &columns,
+                    at,
+                );
             }
             if let Some(range) = self.selected_in(row, line) {
                 lay_over(canvas, Role::Selection, line, range, &columns, at);
             }
             if row == self.buffer.cursor().0 && self.find.is_none() {
                 let column = column_of(line, self.buffer.cursor().1).saturating_sub(columns.start);
-                let x = at.x + u16::try_from(column).unwrap_or(u16::MAX).min(at.width.saturating_sub(1));
+                let x = at.x
+                    + u16::try_from(column)
+                        .unwrap_or(u16::MAX)
+                        .min(at.width.saturating_sub(1));
                 canvas.frame.set_cursor_position(Position { x, y });
             }
         }
     }
 
     /// A line of the text, in its colours, as far as it is in sight.
-    fn line<'l>(&self, canvas: &Canvas<'_, '_>, line: &'l str, lit: &[Range<usize>], columns: Range<usize>) -> Line<'l> {
+    fn line<'l>(
+        &self,
+        canvas: &Canvas<'_, '_>,
+        line: &'l str,
+        lit: &[Range<usize>],
+        columns: Range<usize>,
+    ) -> Line<'l> {
         let masked = self.placeholders.bytes_in_line(line);
         let mut clip = Clip::new(columns);
         let mut push = |range: Range<usize>, role: Role| {
             let mut at = range.start;
             while at < range.end && !clip.is_full() {
-                let mask = masked.iter().find(|mask| mask.end > at && mask.start < range.end);
+                let mask = masked
+                    .iter()
+                    .find(|mask| mask.end > at && mask.start < range.end);
                 let (end, role) = match mask {
                     Some(mask) if mask.start <= at => (mask.end.min(range.end), Role::Secret),
                     Some(mask) => (mask.start, role),
@@ -176,7 +228,11 @@ impl Editor {
         } else {
             push(0..line.len(), Role::Text);
         }
-        let spans: Vec<Span<'_>> = clip.finish().into_iter().map(|run| run.into_span(canvas.theme)).collect();
+        let spans: Vec<Span<'_>> = clip
+            .finish()
+            .into_iter()
+            .map(|run| run.into_span(canvas.theme))
+            .collect();
         Line::from(spans)
     }
 
@@ -187,21 +243,38 @@ impl Editor {
         if row < from.0 || row > to.0 {
             return None;
         }
-        let start = if row == from.0 { byte_of(line, from.1) } else { 0 };
-        let end = if row == to.0 { byte_of(line, to.1) } else { line.len() + 1 };
+        let start = if row == from.0 {
+            byte_of(line, from.1)
+        } else {
+            0
+        };
+        let end = if row == to.0 {
+            byte_of(line, to.1)
+        } else {
+            line.len() + 1
+        };
         Some(start..end)
     }
 }
 
 /// Lays a style over some bytes of a line, as far as they are in sight. A byte past the end of the
 /// line is a blank.
-fn lay_over(canvas: &mut Canvas<'_, '_>, role: Role, line: &str, bytes: Range<usize>, columns: &Range<usize>, area: Rect) {
+fn lay_over(
+    canvas: &mut Canvas<'_, '_>,
+    role: Role,
+    line: &str,
+    bytes: Range<usize>,
+    columns: &Range<usize>,
+    area: Rect,
+) {
     let column = |byte: usize| {
         let inside = line.get(..byte.min(line.len())).map_or(0, text::width);
         inside + byte.saturating_sub(line.len())
     };
     let from = column(bytes.start).max(columns.start);
-    let to = column(bytes.end).max(column(bytes.start) + 1).min(columns.end);
+    let to = column(bytes.end)
+        .max(column(bytes.start) + 1)
+        .min(columns.end);
     if from < to {
         let offset = |at: usize| u16::try_from(at - columns.start).unwrap_or(u16::MAX);
         let part = Rect {
@@ -215,7 +288,9 @@ fn lay_over(canvas: &mut Canvas<'_, '_>, role: Role, line: &str, bytes: Range<us
 
 /// The byte where a letter of a line begins; its length for one past the end.
 pub(super) fn byte_of(line: &str, letter: usize) -> usize {
-    line.char_indices().nth(letter).map_or(line.len(), |(at, _)| at)
+    line.char_indices()
+        .nth(letter)
+        .map_or(line.len(), |(at, _)| at)
 }
 
 /// The column where a letter of a line is shown.

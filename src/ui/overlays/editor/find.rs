@@ -80,14 +80,24 @@ pub(super) fn in_line<'l>(line: &'l str, needle: &'l str) -> impl Iterator<Item 
 
 /// The next place of a text from this one on, or with `backwards` the last before it; around the
 /// ends. Where it begins and ends, in letters of its line.
-pub(super) fn next(lines: &[String], needle: &str, (row, column): Place, backwards: bool) -> Option<(Place, Place)> {
+pub(super) fn next(
+    lines: &[String],
+    needle: &str,
+    (row, column): Place,
+    backwards: bool,
+) -> Option<(Place, Place)> {
     let count = lines.len();
     let letters = |line: &str, byte: usize| line[..byte].chars().count();
     for step in 0..=count {
-        let at = if backwards { (row + count - step % count) % count } else { (row + step) % count };
+        let at = if backwards {
+            (row + count - step % count) % count
+        } else {
+            (row + step) % count
+        };
         let line = lines.get(at)?;
         let places = in_line(line, needle).filter(|range| {
-            let is_boundary = line.is_char_boundary(range.start) && line.is_char_boundary(range.end);
+            let is_boundary =
+                line.is_char_boundary(range.start) && line.is_char_boundary(range.end);
             is_boundary
                 && match (step, backwards) {
                     (0, false) => letters(line, range.start) >= column,
@@ -95,9 +105,16 @@ pub(super) fn next(lines: &[String], needle: &str, (row, column): Place, backwar
                     _ => true,
                 }
         });
-        let found = if backwards { places.last() } else { { places }.next() };
+        let found = if backwards {
+            places.last()
+        } else {
+            { places }.next()
+        };
         if let Some(range) = found {
-            return Some(((at, letters(line, range.start)), (at, letters(line, range.end))));
+            return Some((
+                (at, letters(line, range.start)),
+                (at, letters(line, range.end)),
+            ));
         }
     }
     None

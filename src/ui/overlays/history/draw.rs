@@ -27,10 +27,15 @@ impl History {
             Remote::Stale(_) => format!("{count} kept, reading again …"),
             Remote::Ready(_) => format!("{count} kept, the newest on top"),
         };
-        let room = usize::from(screen.width).saturating_sub(text::width(&words) + 18).max(8);
+        let room = usize::from(screen.width)
+            .saturating_sub(text::width(&words) + 18)
+            .max(8);
         let key = text::truncate_middle(text::runs(self.place.key.as_str(), Role::Title), room);
         let mut title = vec![canvas.span(" History of ", Role::Title)];
-        title.extend(key.into_iter().map(|run| canvas.span(run.text.into_owned(), run.role)));
+        title.extend(
+            key.into_iter()
+                .map(|run| canvas.span(run.text.into_owned(), run.role)),
+        );
         title.push(canvas.span(format!(" ─ {words} "), Role::Muted));
         let mut inner = canvas.pane(Line::from(title), true, screen);
         canvas.hit(screen, Hit::Pane(Pane::Overlay));
@@ -58,7 +63,9 @@ impl History {
             if row == self.row {
                 canvas.lay(Role::Selection, place);
             }
-            let Some(found) = self.rows().get(row) else { break };
+            let Some(found) = self.rows().get(row) else {
+                break;
+            };
             let is_marked = self.marked.contains(&found.entry.revision);
             let line = columns.row(canvas, found, is_marked);
             canvas.line(line, place);
@@ -102,7 +109,11 @@ impl Columns {
             size,
             ..
         } = self;
-        let size = if size > 0 { format!("{:>size$}", "size") } else { String::new() };
+        let size = if size > 0 {
+            format!("{:>size$}", "size")
+        } else {
+            String::new()
+        };
         let words = format!(
             " {:>revision$} {:<operation$}{:>age$}{size}  what changed",
             "rev", "did", "age"
@@ -127,13 +138,24 @@ impl Columns {
             size,
             change,
         } = self;
-        let bytes = if entry.is_marker() { String::new() } else { figures::size(entry.size) };
-        let bytes = if size > 0 { format!("{bytes:>size$}") } else { String::new() };
+        let bytes = if entry.is_marker() {
+            String::new()
+        } else {
+            figures::size(entry.size)
+        };
+        let bytes = if size > 0 {
+            format!("{bytes:>size$}")
+        } else {
+            String::new()
+        };
         let mut spans = vec![
             canvas.span(if is_marked { "▪" } else { " " }, Role::KeyHint),
             canvas.span(format!("{:>revision$} ", entry.revision.0), Role::Text),
             canvas.span(format!("{:<operation$}", entry.operation.as_str()), role),
-            canvas.span(format!("{:>age$}{bytes}  ", figures::age(since)), Role::Muted),
+            canvas.span(
+                format!("{:>age$}{bytes}  ", figures::age(since)),
+                Role::Muted,
+            ),
         ];
         let runs = match &row.change {
             _ if entry.is_marker() => Vec::new(),
