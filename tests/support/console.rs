@@ -14,8 +14,9 @@ use crossterm::event::{
 use kvscope::kv::Error;
 use kvscope::kv::backend::Backend;
 use kvscope::ui::app::{App, Freshness, Settings};
+use kvscope::ui::edits::Told;
 use kvscope::ui::keymap::Keymap;
-use kvscope::ui::message::{Effect, Message, Target};
+use kvscope::ui::message::{Effect, Message, Reply, RequestId, Target};
 use kvscope::ui::theme::Theme;
 use kvscope::ui::value::Masks;
 use kvscope::ui::worker::{Connector, Deliveries, Delivery, Drafts, Session, Worker};
@@ -191,6 +192,13 @@ impl Console {
             let event = KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE);
             self.tell(Message::Input(Event::Key(event)));
         }
+        self.draw();
+    }
+
+    /// The user's own editor has ended.
+    pub(crate) fn came_back(&mut self, id: RequestId, answer: Result<String, String>) {
+        let told = Box::new(Told::Outside(answer));
+        self.tell(Message::Reply(id, Reply::Edit(told)));
         self.draw();
     }
 

@@ -7,6 +7,9 @@ use crate::ui::context::Context;
 use crate::ui::edits::{Opening, Resumed, Told};
 use crate::ui::message::RequestId;
 
+/// What is told where saving would change nothing.
+pub(super) const UNCHANGED: &str = "nothing to save: the text is as it was opened";
+
 impl Editor {
     /// Takes an answer; says what comes of it.
     pub fn answer(
@@ -68,6 +71,11 @@ impl Editor {
                 Outcome::Open
             }
             (Wish::Propose, Some(Told::Proposed(Ok(proposed)))) => {
+                let is_same = self.save.base().value.as_ref() == Some(proposed.proposal.bytes());
+                if is_same && !self.save.is_in_doubt() {
+                    ctx.tell(UNCHANGED);
+                    return Outcome::Open;
+                }
                 Outcome::Review(Arc::from(proposed))
             }
             (Wish::Propose, Some(Told::Proposed(Err(words)))) => {

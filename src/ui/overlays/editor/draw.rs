@@ -25,7 +25,7 @@ use crate::ui::widgets::{input_line, wrapped};
 
 impl Editor {
     /// Draws it over the screen.
-    pub(crate) fn draw(&self, canvas: &mut Canvas<'_, '_>, screen: Rect) {
+    pub fn draw(&self, canvas: &mut Canvas<'_, '_>, screen: Rect) {
         canvas.clear(screen);
         let title = self.title(canvas, usize::from(screen.width));
         let inner = canvas.pane(title, true, screen);

@@ -110,7 +110,7 @@ impl Editor {
     pub(super) fn propose(&mut self, ctx: &mut Context<'_>) {
         // After a write that may have landed, the same text is something to save.
         if !self.is_changed() && !self.save.is_in_doubt() && !self.is_new() {
-            return ctx.tell("nothing to save: the text is as it was opened");
+            return ctx.tell(super::answers::UNCHANGED);
         }
         let (typed, save) = (self.typed(), Box::new(self.save.clone()));
         self.ask(Wish::Propose, Ask::Propose(typed, save), ctx);
