@@ -12,6 +12,7 @@
 //!    seen and ends in exactly one [`Ending`].
 //! 5. After a conflict a [`Merge`] joins both sides; its result is proposed and saved like any other.
 
+mod align;
 pub mod bulk;
 pub mod command;
 pub mod diff;
@@ -27,6 +28,8 @@ mod proposal;
 pub mod save;
 pub mod schema;
 mod secrets;
+#[cfg(test)]
+mod testing;
 mod tree;
 pub mod undo;
 

@@ -2,7 +2,7 @@
 
 use crate::kv::{Key, Revision};
 
-use super::save::{Base, Ending, Save, Step};
+use super::save::{Ending, Save, Step};
 
 /// What becomes of the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,15 +58,7 @@ impl Bulk {
     /// plan's [`Bulk::items`] are what a dry run counts.
     pub fn plan(removal: Removal, keys: impl IntoIterator<Item = (Key, Revision)>) -> Self {
         let item = |(key, revision)| Item {
-            save: Save::new(
-                key,
-                Base {
-                    revision,
-                    // Not looked at: it is there, or the write ends in a conflict.
-                    value: Some(bytes::Bytes::new()),
-                    ttl: None,
-                },
-            ),
+            save: Save::blind(key, revision),
             state: State::Waiting,
         };
         Self {
@@ -105,9 +97,10 @@ impl Bulk {
     /// Begins the next key: its number, and a save with its first step to carry out. Several may be
     /// under way at once. `None` when all were begun.
     pub fn begin(&mut self) -> Option<(usize, Save, Step)> {
-        let at = self.next;
-        let item = self.items.get_mut(at)?;
-        self.next += 1;
+        let waits = |item: &Item| matches!(item.state, State::Waiting);
+        let at = self.next + self.items[self.next..].iter().position(waits)?;
+        self.next = at + 1;
+        let item = &mut self.items[at];
         item.state = State::UnderWay;
         let step = match self.removal {
             Removal::Delete => item.save.delete(),
@@ -129,25 +122,21 @@ impl Bulk {
     /// Takes it up again: what was begun without coming to an end, is not known or has failed is
     /// begun once more, on the same revision. What was removed or has moved stays so.
     pub fn resume(&mut self) {
-        let (over, mut open): (Vec<Item>, Vec<Item>) = std::mem::take(&mut self.items)
-            .into_iter()
-            .partition(|item| {
-                matches!(
-                    item.state,
-                    State::Ended(
-                        Ending::Saved { .. }
-                            | Ending::Unchanged
-                            | Ending::Conflict { .. }
-                            | Ending::Overwritten { .. }
-                    )
+        self.next = 0;
+        for item in &mut self.items {
+            let is_over = matches!(
+                item.state,
+                State::Ended(
+                    Ending::Saved { .. }
+                        | Ending::Unchanged
+                        | Ending::Conflict { .. }
+                        | Ending::Overwritten { .. }
                 )
-            });
-        self.next = over.len();
-        self.items = over;
-        for item in &mut open {
-            item.state = State::Waiting;
+            );
+            if !is_over {
+                item.state = State::Waiting;
+            }
         }
-        self.items.append(&mut open);
     }
 }
 
@@ -165,5 +154,62 @@ impl Item {
     /// How far it is.
     pub fn state(&self) -> &State {
         &self.state
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edit::save::{Base, Proof};
+    use crate::kv::Error;
+
+    fn plan() -> Bulk {
+        let keys = (1..=4).map(|at| (Key::from_stored(format!("k{at}")), Revision(at)));
+        Bulk::plan(Removal::Delete, keys)
+    }
+
+    fn saved() -> Ending {
+        Ending::Saved {
+            revision: Revision(9),
+            proof: Proof::Acknowledged,
+        }
+    }
+
+    #[test]
+    fn each_key_is_guarded_by_the_revision_that_was_seen() {
+        let mut bulk = plan();
+        assert_eq!(bulk.counts().open, 4);
+        while let Some((at, save, step)) = bulk.begin() {
+            let Step::Write(write) = step else {
+                panic!("{step:?}")
+            };
+            assert_eq!(write.expected, Some(Revision(at as u64 + 1)));
+            bulk.ended(at, save, saved());
+        }
+        assert_eq!((bulk.counts().removed, bulk.counts().open), (4, 0));
+    }
+
+    #[test]
+    fn it_can_be_stopped_and_taken_up_again() {
+        let mut bulk = plan();
+        let (first, save, _) = bulk.begin().unwrap();
+        bulk.ended(first, save, saved());
+        let (second, save, _) = bulk.begin().unwrap();
+        bulk.ended(second, save, Ending::Failed(Error::Closed));
+        let (third, save, _) = bulk.begin().unwrap();
+        let newest = Base::default();
+        bulk.ended(third, save, Ending::Conflict { newest });
+        bulk.begin().unwrap();
+        assert!(bulk.begin().is_none());
+        let counts = Counts {
+            open: 1,
+            removed: 1,
+            moved: 1,
+            failed: 1,
+        };
+        assert_eq!(bulk.counts(), counts);
+        bulk.resume();
+        let again: Vec<_> = std::iter::from_fn(|| bulk.begin().map(|(at, ..)| at)).collect();
+        assert_eq!(again, [second, 3]);
     }
 }

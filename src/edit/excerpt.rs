@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
+use super::path::Path;
 use super::secrets::{MASK, Masking};
 
 /// A piece of a value, as stored and so not yet fit for a screen, with the places of the secrets
@@ -53,9 +54,30 @@ impl Excerpt {
         }
     }
 
-    /// A text with its secrets, which are in order and apart.
-    pub(super) fn with_secrets(text: String, secrets: Vec<Range<usize>>) -> Self {
-        Self { text, secrets }
+    /// The JSON text of what stands at a path: a secret if the path leads through a secret name.
+    pub(super) fn at(path: &Path, text: String, masking: &Masking) -> Self {
+        if path.is_secret(masking.masks()) {
+            Self::secret(text)
+        } else {
+            Self::new(text, masking)
+        }
+    }
+
+    /// A part of it.
+    pub(super) fn slice(&self, bytes: Range<usize>) -> Self {
+        let first = self
+            .secrets
+            .partition_point(|secret| secret.end <= bytes.start);
+        let inside = self.secrets[first..]
+            .iter()
+            .take_while(|secret| secret.start < bytes.end)
+            .map(|secret| {
+                secret.start.max(bytes.start) - bytes.start..secret.end.min(bytes.end) - bytes.start
+            });
+        Self {
+            secrets: inside.collect(),
+            text: self.text[bytes].to_owned(),
+        }
     }
 
     /// The text with everything that is secret in it.

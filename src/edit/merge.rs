@@ -1,24 +1,48 @@
 //! Joining two changes of one value: base, mine and theirs.
 //!
-//! JSON is joined by path, other text and arrays by line, bytes not at all. What only one side
-//! changed is taken from it and listed for approval; what both changed to the same is taken; what
-//! both changed otherwise is a conflict, and needs a [`Choice`]. The result has the white space of
-//! mine. A key that is gone on one side is a conflict over the whole value.
+//! JSON is joined by path, arrays by element, other text by line, bytes not at all. What only one
+//! side changed is taken from it and listed for approval; what both changed to the same is taken;
+//! what both changed otherwise is a conflict and needs a [`Choice`]. Unless mine did not change at
+//! all, the result has the white space of mine. A key that is gone on one side, or was made by both,
+//! is a conflict over the whole value.
+
+mod by_line;
+mod by_path;
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
 
 use bytes::Bytes;
 
 use super::excerpt::Excerpt;
+use super::hex;
+use super::json::{Fault, fault};
+use super::layout::{self, transfer};
 use super::path::Path;
 use super::secrets::Masking;
 
+use rows::{Rows, Sides};
+
 /// Two changes of one value, being joined.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Merge {
-    base: Option<Bytes>,
-    mine: Option<Bytes>,
-    theirs: Option<Bytes>,
+    sides: Sides<Option<Bytes>>,
     masking: Masking,
+    by: By,
     rows: Vec<Row>,
+}
+
+/// How the sides are joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Path,
+    Line,
+    /// Not at all. The texts are hexadecimal where one of the sides is no text.
+    Value {
+        hex: bool,
+    },
 }
 
 /// One place where the sides differ.
@@ -43,6 +67,15 @@ pub struct Row {
 pub enum Place {
     /// At a path of a JSON value.
     Path(Path),
+    /// At some elements of an array of mine: the first, from 0, and how many. None: before that one.
+    Elements {
+        /// The array.
+        array: Path,
+        /// The first element, from 0.
+        first: usize,
+        /// How many.
+        count: usize,
+    },
     /// At some lines of mine: the first, from 1, and how many. None: before that line.
     Lines {
         /// The first line, from 1.
@@ -74,7 +107,8 @@ pub enum Choice {
     Mine,
     /// What stands in theirs; nothing, if there is nothing.
     Theirs,
-    /// This text instead. At a path it must be JSON.
+    /// This text instead: JSON at a path, elements with commas between them for elements of an
+    /// array, whole lines for lines; for a whole value in the form that the row shows.
     Text(String),
 }
 
@@ -93,9 +127,9 @@ pub enum MergeError {
     /// So many rows need a choice first.
     #[error("{0} to choose")]
     Unresolved(usize),
-    /// The text for a path is not JSON.
+    /// The text can't stand there.
     #[error("line {}, column {}: {}", .0.line, .0.column, .0.what)]
-    NotJson(super::Fault),
+    Text(Fault),
     /// There is no such row.
     #[error("there is no such row")]
     NoRow,
@@ -110,13 +144,32 @@ impl Merge {
         theirs: Option<Bytes>,
         masking: Masking,
     ) -> Self {
-        Self {
-            base,
-            mine,
-            theirs,
+        let sides = Sides { base, mine, theirs };
+        let texts = sides.each(|side| {
+            side.as_ref()
+                .and_then(|side| std::str::from_utf8(side).ok())
+        });
+        let by = if !texts.all(Option::is_some) {
+            By::Value {
+                hex: !sides.all(|side| {
+                    side.as_ref()
+                        .is_none_or(|side| std::str::from_utf8(side).is_ok())
+                }),
+            }
+        } else if texts.all(|text| text.is_some_and(|text| fault(text).is_none())) {
+            By::Path
+        } else {
+            By::Line
+        };
+        let mut merge = Self {
+            sides,
             masking,
+            by,
             rows: Vec::new(),
-        }
+        };
+        let (_, rows) = merge.join();
+        merge.rows = rows;
+        merge
     }
 
     /// The places where the sides differ, in the order of the result.
@@ -132,18 +185,39 @@ impl Merge {
     /// Takes a choice for a row, be it a conflict or not.
     ///
     /// # Errors
-    /// [`MergeError::NotJson`] for a text that can't stand at a path, [`MergeError::NoRow`].
+    /// [`MergeError::Text`] for a text that can't stand there, [`MergeError::NoRow`].
     pub fn choose(&mut self, row: usize, choice: Choice) -> Result<(), MergeError> {
-        self.rows.get_mut(row).ok_or(MergeError::NoRow)?.choice = Some(choice);
+        let row = self.rows.get_mut(row).ok_or(MergeError::NoRow)?;
+        if let Choice::Text(text) = &choice {
+            let wrong = match &row.place {
+                Place::Path(_) => fault(text),
+                Place::Elements { .. } => fault(&format!("[{text}]")),
+                Place::Whole if self.by == (By::Value { hex: true }) => hex::parse(text).err(),
+                Place::Whole | Place::Lines { .. } => None,
+            };
+            if let Some(wrong) = wrong {
+                return Err(MergeError::Text(wrong));
+            }
+        }
+        row.choice = Some(choice);
         Ok(())
     }
 
-    /// The text that [`Choice::Text`] may begin with: mine at that row, or else theirs, laid out over
-    /// several lines if it is long.
+    /// The text that [`Choice::Text`] may begin with: what was chosen, or mine at that row, or else
+    /// theirs, laid out where it is JSON. It holds secrets in clear.
     pub fn draft_of(&self, row: usize) -> Option<String> {
         let row = self.rows.get(row)?;
-        let side = row.mine.as_ref().or(row.theirs.as_ref());
-        Some(side.map_or_else(String::new, |text| text.revealed().to_owned()))
+        let side = match &row.choice {
+            Some(Choice::Text(text)) => return Some(text.clone()),
+            Some(Choice::Theirs) => &row.theirs,
+            Some(Choice::Mine) | None => &row.mine,
+        };
+        let side = side.as_ref().or(row.mine.as_ref()).or(row.theirs.as_ref());
+        let text = side.map_or("", Excerpt::revealed);
+        Some(match row.place {
+            Place::Path(_) => layout::pretty(text).unwrap_or_else(|_| text.to_owned()),
+            _ => text.to_owned(),
+        })
     }
 
     /// What comes of it.
@@ -152,8 +226,71 @@ impl Merge {
     /// [`MergeError::Unresolved`].
     pub fn result(&self) -> Result<Merged, MergeError> {
         match self.unresolved() {
-            0 => Ok(self.mine.clone().map_or(Merged::Gone, Merged::Value)),
+            0 => Ok(self.join().0.map_or(Merged::Gone, Merged::Value)),
             open => Err(MergeError::Unresolved(open)),
         }
+    }
+
+    /// Joins the sides by the choices that are there.
+    fn join(&self) -> (Option<Bytes>, Vec<Row>) {
+        let mut rows = Rows::new(&self.rows, &self.masking);
+        let texts = self.sides.each(|side| {
+            let side = side.as_deref().unwrap_or_default();
+            std::str::from_utf8(side).unwrap_or_default()
+        });
+        let joined = match self.by {
+            By::Path => by_path::join(texts, &mut rows)
+                .and_then(|joined| transfer(texts.mine, &joined))
+                .map(Bytes::from),
+            By::Line => Some(by_line::join(texts, &mut rows).into()),
+            By::Value { hex } => rows.whole(&self.sides, hex),
+        };
+        let rows = rows.into_all();
+        // The other side to the byte, its white space too.
+        let only_theirs = self.sides.mine == self.sides.base
+            && rows.iter().all(|row| row.choice == Some(Choice::Theirs));
+        if only_theirs {
+            return (self.sides.theirs.clone(), rows);
+        }
+        (joined, rows)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => path.fmt(f),
+            Self::Elements {
+                array,
+                first,
+                count,
+            } => {
+                if !array.steps().is_empty() {
+                    array.fmt(f)?;
+                }
+                match count {
+                    0 => write!(f, "[before {first}]"),
+                    1 => write!(f, "[{first}]"),
+                    _ => write!(f, "[{first}..={}]", first + count - 1),
+                }
+            }
+            Self::Lines { first, count } => match count {
+                0 => write!(f, "before line {first}"),
+                1 => write!(f, "line {first}"),
+                _ => write!(f, "lines {first} to {}", first + count - 1),
+            },
+            Self::Whole => f.write_str("the whole value"),
+        }
+    }
+}
+
+/// Says nothing of the values: they may be secret.
+impl fmt::Debug for Merge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Merge")
+            .field("by", &self.by)
+            .field("rows", &self.rows.len())
+            .field("unresolved", &self.unresolved())
+            .finish_non_exhaustive()
     }
 }

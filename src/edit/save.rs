@@ -10,6 +10,7 @@
 
 mod drive;
 mod ending;
+mod settle;
 #[cfg(test)]
 mod tests;
 
@@ -18,13 +19,15 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::kv::backend::{Change, Write};
-use crate::kv::{Entry, Error, Key, Operation, Revision, WriteError};
+use crate::kv::{Entry, Error, Key, Revision, WriteError};
 
 use super::proposal::{Approved, Warning};
 use super::undo::Undoable;
 
 pub use drive::{Patience, carry_out};
 pub use ending::{Ending, Proof};
+
+use settle::{Verdict, is_made_by};
 
 /// What a key holds at some moment: what an edit starts from.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -77,6 +80,8 @@ impl std::fmt::Debug for Base {
 pub struct Save {
     key: Key,
     base: Base,
+    /// Whether the value of the base was never read.
+    is_blind: bool,
     /// Writes on the base's revision that may have landed or may still land.
     doubts: Vec<Change>,
     under_way: Option<UnderWay>,
@@ -123,9 +128,22 @@ impl Save {
         Self {
             key,
             base,
+            is_blind: false,
             doubts: Vec::new(),
             under_way: None,
             undoable: None,
+        }
+    }
+
+    /// Opens a key that was seen at a revision, without its value. What is saved can't be undone.
+    pub fn blind(key: Key, revision: Revision) -> Self {
+        let base = Base {
+            revision,
+            ..Base::default()
+        };
+        Self {
+            is_blind: true,
+            ..Self::new(key, base)
         }
     }
 
@@ -166,7 +184,7 @@ impl Save {
 
     /// Deletes the key at the base. What is gone already is not deleted.
     pub fn delete(&mut self) -> Step {
-        if self.base.value.is_none() && self.doubts.is_empty() {
+        if self.base.value.is_none() && self.doubts.is_empty() && !self.is_blind {
             return Step::Ended(Ending::Unchanged);
         }
         self.begin(Change::Delete, None)
@@ -187,6 +205,7 @@ impl Save {
             self.doubts.clear();
         }
         self.base = newest;
+        self.is_blind = false;
     }
 
     /// Takes up again what ended in [`Ending::Unknown`] or [`Ending::NotLanded`], to find out.
@@ -222,8 +241,78 @@ impl Save {
     }
 
     /// What was read, or why nothing was.
-    pub fn read(&mut self, _look: Result<Look, Error>) -> Step {
-        Step::Ended(Ending::Unchanged)
+    pub fn read(&mut self, look: Result<Look, Error>) -> Step {
+        let Some(under_way) = self.under_way.clone() else {
+            return Step::Ended(Ending::Unchanged);
+        };
+        let reason = match under_way.ended.clone() {
+            Some(Ended::Unknown(reason)) => Some(reason),
+            Some(Ended::Conflict) => None,
+            // It has not ended: whether it is there can't be said yet.
+            None => return Step::Ended(Ending::Unchanged),
+        };
+        let look = match (look, reason.clone()) {
+            (Ok(look), _) => look,
+            (Err(error), Some(reason)) => return Step::Ended(Ending::Unknown { reason, error }),
+            (Err(error), None) => return Step::Ended(Ending::Failed(error)),
+        };
+        match settle::judge(self.base.revision, &self.doubts, &look) {
+            Verdict::Untouched => Step::Ended(match reason {
+                Some(reason) => Ending::NotLanded { reason },
+                None => Ending::Conflict {
+                    newest: self.base.clone(),
+                },
+            }),
+            Verdict::Refused(newest) => {
+                self.doubts.clear();
+                Step::Ended(Ending::Conflict { newest })
+            }
+            Verdict::Unclear(newest) => Step::Ended(match reason {
+                Some(reason) => Ending::Unclear { reason, newest },
+                None => Ending::Conflict { newest },
+            }),
+            Verdict::HoldsTheSame { which, newest } => {
+                self.holds(under_way, which, newest, Proof::SameValue)
+            }
+            Verdict::Landed {
+                which,
+                revision,
+                newest,
+            } if newest.revision == revision => {
+                self.holds(under_way, which, newest, Proof::ReadBack)
+            }
+            Verdict::Landed {
+                which,
+                revision,
+                newest,
+            } => {
+                let is_this = self.doubts[which] == under_way.change;
+                self.base = Base {
+                    revision,
+                    value: value_of(&self.doubts[which]),
+                    ttl: under_way.ttl,
+                };
+                self.doubts.clear();
+                Step::Ended(if is_this {
+                    Ending::Overwritten {
+                        landed: revision,
+                        newest,
+                    }
+                } else {
+                    Ending::Conflict { newest }
+                })
+            }
+        }
+    }
+
+    /// The key holds what one of our writes made of it. If that was an earlier one, whose
+    /// acknowledgement was lost, the one that was asked for now is made on top of it.
+    fn holds(&mut self, under_way: UnderWay, which: usize, newest: Base, proof: Proof) -> Step {
+        if self.doubts[which] == under_way.change {
+            return self.landed(under_way, newest.revision, proof);
+        }
+        self.rebase(newest);
+        self.begin(under_way.change, under_way.ttl)
     }
 
     fn begin(&mut self, change: Change, ttl: Option<Duration>) -> Step {
@@ -244,23 +333,20 @@ impl Save {
         let after = Base {
             revision,
             ttl: under_way.ttl,
-            value: match under_way.change {
-                Change::Put(value) => Some(value),
-                Change::Delete | Change::Purge => None,
-            },
+            value: value_of(&under_way.change),
         };
         let before = std::mem::replace(&mut self.base, after.clone());
         self.doubts.clear();
-        self.undoable = Some(Undoable::new(self.key.clone(), before, after));
+        let was_read = !std::mem::take(&mut self.is_blind);
+        self.undoable = was_read.then(|| Undoable::new(self.key.clone(), before, after));
         Step::Ended(Ending::Saved { revision, proof })
     }
 }
 
-/// Whether an entry is what a change makes of its key.
-fn is_made_by(entry: &Entry, change: &Change) -> bool {
+/// The value that a change leaves.
+fn value_of(change: &Change) -> Option<Bytes> {
     match change {
-        Change::Put(value) => entry.live_value() == Some(value),
-        Change::Delete => entry.operation == Operation::Delete,
-        Change::Purge => entry.operation == Operation::Purge,
+        Change::Put(value) => Some(value.clone()),
+        Change::Delete | Change::Purge => None,
     }
 }
