@@ -17,8 +17,12 @@ mod awkward;
 mod breaking;
 #[path = "console/browse.rs"]
 mod browse;
+#[path = "console/conflict.rs"]
+mod conflict;
 #[path = "console/connect.rs"]
 mod connect;
+#[path = "console/drafts.rs"]
+mod drafts;
 #[path = "console/editing.rs"]
 mod editing;
 #[path = "console/freshness.rs"]

@@ -151,6 +151,9 @@ impl DiffView {
     fn lay_out(&mut self) {
         self.viewport.top = 0;
         self.rows.clear();
+        if self.diff.is_empty() {
+            return;
+        }
         if !self.by_line {
             let count = self.diff.by_path.as_ref().map_or(0, Vec::len);
             self.rows.extend((0..count).map(Row::Change));
@@ -375,6 +378,9 @@ fn values(change: &Change, is_revealed: bool) -> Vec<Run<'static>> {
         runs.push(Run::new(Role::Muted, "in another order"));
         return runs;
     }
+    if change.what == What::Renamed {
+        runs.push(Run::new(Role::Muted, "spelled "));
+    }
     if let Some(old) = &change.old {
         runs.extend(owned(excerpt_runs(old, Role::Removed, is_revealed)));
     }
@@ -444,6 +450,7 @@ fn sign(what: What) -> (&'static str, Role) {
         What::Added => ("+", Role::Added),
         What::Removed => ("-", Role::Removed),
         What::Changed => ("~", Role::Text),
+        What::Renamed => ("~", Role::Text),
         What::Reordered => ("↕", Role::Text),
     }
 }

@@ -6,7 +6,7 @@ use tokio::process::Command;
 
 /// Why another editor made nothing of a text.
 #[derive(Debug, thiserror::Error)]
-pub enum OutsideError {
+pub(super) enum OutsideError {
     /// The file could not be written or read.
     #[error("the text can't be handed out: {0}")]
     File(#[from] io::Error),
@@ -42,7 +42,7 @@ pub enum OutsideError {
 ///
 /// # Errors
 /// See [`OutsideError`]; the text is then as it was.
-pub async fn edit(text: &str, suffix: &str) -> Result<String, OutsideError> {
+pub(super) async fn edit(text: &str, suffix: &str) -> Result<String, OutsideError> {
     let editor = ["VISUAL", "EDITOR"]
         .into_iter()
         .find_map(|name| {

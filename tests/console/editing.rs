@@ -11,7 +11,7 @@ use super::{opened, store};
 const LIMITS: &str = "{\n  \"currency\": \"EUR\",\n  \"max_per_day\": 25000,\n  \"provider\": {\n    \"url\": \"https://pay.example/v2\",\n    \"token\": \"abc123\"\n  }\n}\n";
 
 /// A console with the editor open on the selected key.
-async fn editing(entries: &[(&str, &str)]) -> (Console, kvscope::kv::Store) {
+pub(super) async fn editing(entries: &[(&str, &str)]) -> (Console, kvscope::kv::Store) {
     let (mut console, config) = opened(entries).await;
     console.press("e");
     console.settle().await;
@@ -28,7 +28,7 @@ fn row(console: &Console, number: usize) -> String {
 }
 
 /// The value of a key as the store has it, and its revision.
-async fn stored(config: &kvscope::kv::Store, key: &str) -> (String, Revision) {
+pub(super) async fn stored(config: &kvscope::kv::Store, key: &str) -> (String, Revision) {
     let entry = config.get(key).await.unwrap().unwrap();
     let value = entry.value.unwrap().to_vec();
     (String::from_utf8(value).unwrap(), entry.revision)
@@ -229,7 +229,7 @@ async fn secrets_are_not_in_the_text_until_revealed() {
     console.settle().await;
     let line = row(&console, 6);
     assert!(!line.contains("•x") && !line.contains("x•"), "{line}");
-    console.press("ctrl-u backspace");
+    console.press("ctrl-u delete");
     console.settle().await;
     let line = row(&console, 6);
     assert!(!line.contains('•'), "deleted as a whole: {line}");
@@ -295,7 +295,7 @@ async fn text_is_formatted_searched_selected_and_pasted() {
         "{}",
         console.screen()
     );
-    console.press("ctrl-w");
+    console.press("ctrl-home ctrl-w");
     console.type_text("port");
     assert!(
         console.screen().contains("find (2 found): port"),

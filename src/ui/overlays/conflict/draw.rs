@@ -230,6 +230,15 @@ impl Columns {
             Place::Lines { first, count: 0 } => format!("before line {first}"),
             Place::Lines { first, count: 1 } => format!("line {first}"),
             Place::Lines { first, count } => format!("lines {first}–{}", first + count - 1),
+            Place::Elements {
+                array,
+                first,
+                count,
+            } => match count {
+                0 => format!("{array}, before [{first}]"),
+                1 => format!("{array}[{first}]"),
+                count => format!("{array}[{first}–{}]", first + count - 1),
+            },
             Place::Whole => "the whole value".to_owned(),
         };
         let role = if row.choice.is_none() {
