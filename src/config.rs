@@ -4,13 +4,15 @@
 //! No arguments are parsed here, and nothing is shown.
 
 mod context;
+mod drafts;
 mod error;
 mod file;
 mod place;
 mod settings;
 
 pub use context::{Context, ContextMeta, Contexts};
+pub use drafts::{Drafts, Keeping, state_folder};
 pub use error::ConfigError;
-pub use file::{Config, DraftsSetting, drafts_folder};
+pub use file::Config;
 pub use place::{LocalPlace, NatsPlace, Place, connect};
 pub use settings::{Environment, Settings};

@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::config::{ConfigError, DraftsSetting, Place, connect, drafts_folder};
-use crate::edit::draft::Policy;
+use crate::config::{self, ConfigError, Place, connect};
 use crate::kv::Error;
 use crate::ui;
 use crate::ui::app::Settings;
@@ -61,7 +60,8 @@ pub(super) async fn run(
         key,
         theme: Theme::built_in(theme)?,
         keymap: Keymap::built_in()?,
-        drafts: drafts(connection),
+        drafts: Drafts::new(config::Drafts::of_user(&connection.config)),
+        config: connection.config.clone(),
     };
     let masks = match &connection.config.masks {
         Some(words) => Masks::new(words),
@@ -73,16 +73,6 @@ pub(super) async fn run(
     };
     let ended = ui::run(Arc::new(places), settings, masks).await;
     ended.map_err(CliError::Terminal)
-}
-
-/// Where unsaved text is kept.
-fn drafts(connection: &Connection) -> Drafts {
-    let policy = match connection.config.drafts.unwrap_or_default() {
-        DraftsSetting::All => Policy::All,
-        DraftsSetting::NoSecrets => Policy::NoSecrets,
-        DraftsSetting::Off => Policy::Off,
-    };
-    drafts_folder().map_or_else(Drafts::default, |folder| Drafts::new(folder, policy))
 }
 
 /// The place as the console names it when it can't be reached.

@@ -1,10 +1,13 @@
 //! kvscope's own configuration file, `kvscope.toml`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use super::ConfigError;
+use crate::edit::draft::Policy;
+use crate::kv::{Filter, Key};
 
 /// What the user set once for all times.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -18,29 +21,13 @@ pub struct Config {
     pub read_only: bool,
     /// The names of JSON members whose values are masked on screen, instead of the built-in list.
     pub masks: Option<Vec<String>>,
-    /// What is kept of unsaved text, on this machine and for this user alone.
-    pub drafts: Option<DraftsSetting>,
-}
-
-/// What is kept of unsaved text.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DraftsSetting {
-    /// All of it, secrets included.
-    All,
-    /// Nothing that is secret.
-    #[default]
-    NoSecrets,
-    /// Nothing.
-    Off,
-}
-
-/// Where unsaved text is kept: `kvscope/drafts` in the system's place for state, or where there is
-/// none, for data.
-pub fn drafts_folder() -> Option<PathBuf> {
-    let dirs = directories::ProjectDirs::from("", "", "kvscope")?;
-    let state = dirs.state_dir().unwrap_or_else(|| dirs.data_local_dir());
-    Some(state.join("drafts"))
+    /// What is kept of unsaved text: `all`, `no-secrets` or `off`.
+    #[serde(default)]
+    pub drafts: Policy,
+    /// JSON Schemas to check values against: the file for each `bucket/pattern`, where the pattern
+    /// is one for keys. A file that is no whole path is looked for beside this file.
+    #[serde(default)]
+    pub schemas: BTreeMap<String, PathBuf>,
 }
 
 impl Config {
@@ -53,7 +40,14 @@ impl Config {
             return Ok(Self::default());
         };
         match std::fs::read_to_string(&path) {
-            Ok(source) => Self::parse(&source, &path),
+            Ok(source) => {
+                let mut config = Self::parse(&source, &path)?;
+                let beside = path.parent().unwrap_or(Path::new(""));
+                for file in config.schemas.values_mut() {
+                    *file = beside.join(&*file);
+                }
+                Ok(config)
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => {
                 Ok(Self::default())
             }
@@ -66,6 +60,19 @@ impl Config {
     pub fn usual_path() -> Option<PathBuf> {
         let dirs = directories::ProjectDirs::from("", "", "kvscope")?;
         Some(dirs.config_dir().join("kvscope.toml"))
+    }
+
+    /// The file with the schema for a key: that of the longest pattern which matches.
+    pub fn schema_for(&self, bucket: &str, key: &Key) -> Option<&Path> {
+        let matches = |place: &str| {
+            place.split_once('/').is_some_and(|(of, pattern)| {
+                of == bucket
+                    && Filter::new(pattern).is_ok_and(|filter| filter.matches(key.as_str()))
+            })
+        };
+        let found = self.schemas.iter().filter(|(place, _)| matches(place));
+        let longest = found.max_by_key(|(place, _)| place.len());
+        longest.map(|(_, file)| file.as_path())
     }
 
     fn parse(source: &str, path: &Path) -> Result<Self, ConfigError> {
@@ -98,6 +105,29 @@ mod tests {
         assert_eq!(config.theme.as_deref(), Some("light"));
         assert!(config.read_only);
         assert_eq!(config.masks, Some(vec!["pin".to_owned()]));
+    }
+
+    #[test]
+    fn the_longest_pattern_names_the_schema() {
+        let config = "[schemas]\n'c/app.>' = 'app.json'\n'c/app.*.limits' = '/x/limits.json'\n";
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("kvscope.toml");
+        std::fs::write(&path, config).unwrap();
+        let config = Config::load(Some(&path)).unwrap();
+        let file = |bucket, key: &str| config.schema_for(bucket, &Key::from_stored(key));
+        assert_eq!(file("c", "app.a.limits"), Some(Path::new("/x/limits.json")));
+        assert_eq!(
+            file("c", "app.a"),
+            Some(dir.path().join("app.json").as_path())
+        );
+        assert_eq!((file("c", "other"), file("d", "app.a")), (None, None));
+        assert_eq!(config.drafts, Policy::NoSecrets);
+        assert_eq!(parse("drafts = \"all\"").unwrap().drafts, Policy::All);
+        assert!(
+            parse("drafts = \"some\"")
+                .unwrap_err()
+                .contains("no-secrets")
+        );
     }
 
     #[test]

@@ -54,6 +54,11 @@ impl Excerpt {
         }
     }
 
+    /// A text with its secrets, which are in order and apart.
+    pub(super) fn with_secrets(text: String, secrets: Vec<Range<usize>>) -> Self {
+        Self { text, secrets }
+    }
+
     /// The JSON text of what stands at a path: a secret if the path leads through a secret name.
     pub(super) fn at(path: &Path, text: String, masking: &Masking) -> Self {
         if path.is_secret(masking.masks()) {

@@ -29,6 +29,7 @@ use super::screens::locks::{Locks, Which};
 use super::screens::server::Server;
 use super::theme::Theme;
 use super::worker::Drafts;
+use crate::config::Config;
 use crate::edit::Undoable;
 use crate::kv::backend::Connection;
 use crate::kv::{BucketName, Error, WatchEvent};
@@ -73,6 +74,8 @@ pub struct Settings {
     pub keymap: Keymap,
     /// Where unsaved text is kept.
     pub drafts: Drafts,
+    /// What the user set: it may name schemas.
+    pub config: Config,
 }
 
 /// The console.

@@ -55,6 +55,10 @@ impl Placeholders {
             secrets: Vec::new(),
         };
         let masked = placeholders.put(text, masking);
+        if placeholders.is_empty() {
+            // Then bullets are just bullets.
+            return (masked, Self::default());
+        }
         (masked, placeholders)
     }
 
@@ -65,6 +69,9 @@ impl Placeholders {
     /// [`Broken`] where a placeholder was changed in part.
     pub fn mask_again(&self, text: &str, masking: &Masking) -> Result<(String, Self), Broken> {
         let text = self.restore(text)?;
+        if self.is_empty() {
+            return Ok(Self::mask(&text, masking));
+        }
         let mut placeholders = self.clone();
         let masked = placeholders.put(&text, masking);
         Ok((masked, placeholders))
@@ -95,6 +102,33 @@ impl Placeholders {
         }
         masked.push_str(&text[at..]);
         masked
+    }
+
+    /// For a text with placeholders whose secrets are lost: none of them can be saved.
+    pub fn lost() -> Self {
+        Self {
+            mark: MASK.to_owned(),
+            rest: REST.to_owned(),
+            secrets: Vec::new(),
+        }
+    }
+
+    /// Whether a piece of text is placeholders and punctuation, and so no secret is in it.
+    pub fn cover(&self, piece: &str) -> bool {
+        let mut at = 0;
+        let mut is_blank = true;
+        let blank = |text: &str| !text.chars().any(char::is_alphanumeric);
+        for (range, _) in self.whole(piece) {
+            is_blank &= piece.get(at..range.start).is_some_and(blank);
+            at = range.end;
+        }
+        // A guess in text that is no JSON leaves out the quotes around a string.
+        is_blank
+            && (blank(&piece[at..])
+                || self
+                    .whole(&format!("\"{piece}\""))
+                    .next()
+                    .is_some_and(|(range, _)| range.len() == piece.len() + 2))
     }
 
     /// Whether nothing is masked.
@@ -147,7 +181,7 @@ impl Placeholders {
     /// # Errors
     /// [`Broken`] where a placeholder was changed in part.
     pub fn restore(&self, text: &str) -> Result<String, Broken> {
-        if self.is_empty() {
+        if self.rest.is_empty() {
             return Ok(text.to_owned());
         }
         let mut restored = String::with_capacity(text.len());

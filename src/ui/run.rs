@@ -40,6 +40,7 @@ pub async fn run(
     let terminal = Terminal::take()?;
     let (mut worker, deliveries) = Worker::new(connector, masks);
     worker.keep_drafts(settings.drafts.clone());
+    worker.take_schemas(settings.config.clone());
     let (app, effects) = App::new(settings, now());
     let mut console = Console {
         app,

@@ -27,6 +27,7 @@ use super::message::{
     Connected, Effect, LockReport, Message, OpenEntry, Reply, RequestId, Target, WatchId,
 };
 use super::value::{Document, Masks};
+use crate::config::Config;
 use crate::kv::backend::{Backend, Consistency};
 use crate::kv::{BucketName, Error, Filter, Key, WatchFrom, WatchOptions};
 
@@ -121,6 +122,8 @@ pub struct Worker {
     watches: HashMap<WatchId, AbortHandle>,
     /// Where unsaved text is kept.
     drafts: Drafts,
+    /// Which files hold schemas.
+    config: Arc<Config>,
     /// The tasks that keep it: they are not cut off when a place or the program is left.
     keeping: JoinSet<()>,
     /// Where the task is asked that observes the locks of the session.
@@ -150,6 +153,7 @@ impl Worker {
             looking: JoinSet::new(),
             watches: HashMap::new(),
             drafts: Drafts::default(),
+            config: Arc::default(),
             keeping: JoinSet::new(),
             observer: None,
             locks: Arc::new(locks),
@@ -169,6 +173,11 @@ impl Worker {
     /// Keeps unsaved text there from now on. Without this it is not kept.
     pub fn keep_drafts(&mut self, drafts: Drafts) {
         self.drafts = drafts;
+    }
+
+    /// Checks values against the schemas that the user's configuration names from now on.
+    pub fn take_schemas(&mut self, config: Config) {
+        self.config = Arc::new(config);
     }
 
     /// Starts what an effect asks for. What concerns the terminal is not done here.
@@ -259,6 +268,7 @@ impl Worker {
             place: session.address.clone(),
             masks: Arc::clone(&self.masks),
             drafts: self.drafts.clone(),
+            config: Arc::clone(&self.config),
         };
         let tasks = match ask {
             Ask::Keep(..) | Ask::Drop(_) => &mut self.keeping,

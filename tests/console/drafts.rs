@@ -21,7 +21,7 @@ async fn keeping(memory: &Arc<Memory>, folder: &Path, policy: Policy) -> Console
     };
     let folder = folder.join("drafts");
     let mut console = Console::with(places, 120, 30, |settings| {
-        settings.drafts = Drafts::new(folder, policy);
+        settings.drafts = Drafts::new(kvscope::config::Drafts::at(folder, policy));
     });
     console.is_live().await;
     console.settle().await;
@@ -195,4 +195,72 @@ async fn what_is_dropped_is_gone() {
         "{}",
         console.screen()
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn secrets_are_not_written_in_clear_and_are_found_again() {
+    let value = "{\n  \"max\": 1,\n  \"token\": \"s3cret\"\n}";
+    let dir = tempfile::tempdir().unwrap();
+    let (memory, config) = store(&[("limits", value)]).await;
+    let mut console = keeping(&memory, dir.path(), Policy::NoSecrets).await;
+    typed(&mut console).await;
+    let kept = std::fs::read_to_string(&files(dir.path())[0]).unwrap();
+    assert!(kept.contains("17") && !kept.contains("s3cret"), "{kept}");
+    drop(console);
+    config
+        .put("limits", value.replace("s3cret", "other"))
+        .await
+        .unwrap();
+    let mut console = keeping(&memory, dir.path(), Policy::NoSecrets).await;
+    console.press("e");
+    console.settle().await;
+    console.press("t ctrl-t");
+    console.settle().await;
+    let screen = console.screen();
+    assert!(
+        screen.contains("\"max\": 17") && screen.contains("s3cret"),
+        "{screen}"
+    );
+    // In clear, it is not kept any more.
+    console.press("ctrl-home x");
+    console.pass(2_000);
+    console.settle().await;
+    assert!(
+        console
+            .screen()
+            .contains("no draft is kept: secrets stand in it"),
+        "{}",
+        console.screen()
+    );
+    assert!(files(dir.path()).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_secrets_are_not_taken_for_bullets() {
+    let value = "{\n  \"max\": 1,\n  \"token\": \"s3cret\"\n}";
+    let dir = tempfile::tempdir().unwrap();
+    let (memory, config) = store(&[("limits", value)]).await;
+    let mut console = keeping(&memory, dir.path(), Policy::NoSecrets).await;
+    typed(&mut console).await;
+    drop(console);
+    // What it was begun with is not in the history any more.
+    for n in 0..6 {
+        config
+            .put("limits", format!("{{\"max\": {n}}}"))
+            .await
+            .unwrap();
+    }
+    let mut console = keeping(&memory, dir.path(), Policy::NoSecrets).await;
+    console.press("e");
+    console.settle().await;
+    console.press("t");
+    console.settle().await;
+    console.press("ctrl-s");
+    console.settle().await;
+    let screen = console.screen();
+    assert!(
+        screen.contains("a masked secret was changed in part"),
+        "{screen}"
+    );
+    assert!(!screen.contains("Enter save"), "{screen}");
 }

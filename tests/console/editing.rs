@@ -443,3 +443,60 @@ async fn it_fits_every_size() {
         console.settle().await;
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_schema_is_held_against_the_text_and_saving_against_it_must_be_said() {
+    let schema = r#"{"properties": {"max_per_day": {"maximum": 30000}}}"#;
+    let (mut console, config) = editing(&[("limits", LIMITS), ("_schema.limits", schema)]).await;
+    // The schema comes first in the list: the editor is on it.
+    console.press("esc G e");
+    console.settle().await;
+    assert!(
+        console.screen().contains("as _schema.limits wants it"),
+        "{}",
+        console.screen()
+    );
+    console.press("down down end left 0");
+    console.settle().await;
+    assert!(
+        console
+            .screen()
+            .contains("against the schema: .max_per_day"),
+        "{}",
+        console.screen()
+    );
+    console.press("ctrl-s");
+    console.settle().await;
+    let screen = console.screen();
+    assert!(
+        screen.contains("against the schema: .max_per_day"),
+        "{screen}"
+    );
+    console.press("enter");
+    console.settle().await;
+    assert_eq!(stored(&config, "limits").await.1, Revision(1));
+    console.press("a");
+    console.settle().await;
+    assert_eq!(stored(&config, "limits").await.1, Revision(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_are_edited_in_hexadecimal() {
+    let (memory, config) = store(&[]).await;
+    config.put("blob", vec![0xff, 0x00, 0x41]).await.unwrap();
+    let mut console = Console::on(memory, 120, 30);
+    console.is_live().await;
+    console.settle().await;
+    console.press("enter e");
+    console.settle().await;
+    assert!(
+        console.screen().contains("bytes in hexadecimal"),
+        "{}",
+        console.screen()
+    );
+    console.press("ctrl-end backspace backspace 2");
+    console.settle().await;
+    save(&mut console).await;
+    let entry = config.get("blob").await.unwrap().unwrap();
+    assert_eq!(entry.value.unwrap().as_ref(), [0xff, 0x00, 0x42]);
+}

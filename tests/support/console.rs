@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use crossterm::event::{
     Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
 };
+use kvscope::config::Config;
 use kvscope::kv::Error;
 use kvscope::kv::backend::Backend;
 use kvscope::ui::app::{App, Freshness, Settings};
@@ -117,9 +118,11 @@ impl Console {
             theme: Theme::built_in("plain").unwrap(),
             keymap: Keymap::built_in().unwrap(),
             drafts: Drafts::default(),
+            config: Config::default(),
         };
         change(&mut settings);
         worker.keep_drafts(settings.drafts.clone());
+        worker.take_schemas(settings.config.clone());
         let (app, effects) = App::new(settings, now);
         let terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         let mut console = Self {

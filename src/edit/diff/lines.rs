@@ -145,7 +145,7 @@ fn shown(old: &[u8], new: &[u8], masking: &Masking) -> (Excerpt, Excerpt) {
     };
     let in_one_line = |text: &str| !text.trim().contains('\n');
     if in_one_line(old_text) || in_one_line(new_text) {
-        let or_none = |text: &str| match text.trim() {
+        let or_none = |text: &str| match text {
             "" => Ok(String::new()),
             _ => layout::pretty(text),
         };

@@ -1,132 +1,123 @@
-//! Drafts on disk: readable by the user alone, one file for each key, written whole or not at all.
+//! Drafts of the console: written and read one after the other, in the order in which that was
+//! asked for.
 //!
-//! They are written and read one after the other, in the order in which that was asked for.
+//! A value with secrets has a draft too: its text has placeholders for them, and the value that it
+//! was opened at is left out. Where the history still has that, they are found there again.
 
-use std::fs;
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
 use std::sync::Arc;
 
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 
-use crate::edit::Draft;
-use crate::edit::Form;
-use crate::edit::draft::{Kept, Policy, Subject};
+use crate::config::{self, Keeping};
+use crate::edit::draft::{Policy, Subject};
 use crate::edit::save::Base;
+use crate::edit::{Draft, Form};
 use crate::ui::edits::{DraftState, Place, Typed};
 
 /// Where drafts are kept, if they are.
 #[derive(Debug, Clone, Default)]
 pub struct Drafts {
-    folder: Option<PathBuf>,
-    policy: Policy,
+    files: Option<config::Drafts>,
     /// Whoever writes or reads holds it.
     turn: Arc<Mutex<()>>,
 }
 
 impl Drafts {
-    /// Drafts in this folder, which need not be there yet.
-    pub fn new(folder: PathBuf, policy: Policy) -> Self {
+    /// Drafts in these files.
+    pub fn new(files: config::Drafts) -> Self {
         Self {
-            folder: Some(folder),
-            policy,
+            files: Some(files),
             turn: Arc::default(),
         }
     }
 
-    fn path(&self, place: &str, of: &Place) -> Option<(PathBuf, Subject)> {
-        let subject = Subject {
-            place: place.to_owned(),
-            bucket: of.bucket.to_string(),
-            key: of.key.to_string(),
-        };
-        let path = self.folder.as_ref()?.join(subject.file_name());
-        Some((path, subject))
+    /// Does something with the files when it is its turn.
+    async fn with<T, F>(&self, work: F) -> Option<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(config::Drafts) -> T + Send + 'static,
+    {
+        let files = self.files.clone()?;
+        let _turn = self.turn.lock().await;
+        tokio::task::spawn_blocking(move || work(files)).await.ok()
     }
 
     /// Keeps what is typed.
     pub(super) async fn keep(&self, place: &str, typed: Typed, base: Base) -> DraftState {
-        let Some((path, subject)) = self.path(place, &typed.opened.place) else {
-            return DraftState::NotKept("there is no folder for them".to_owned());
-        };
-        let _turn = self.turn.lock().await;
-        let policy = self.policy;
-        let keep = move || {
-            let Ok(text) = typed.placeholders.restore(&typed.text) else {
-                return DraftState::NotKept("a masked secret was changed in part".to_owned());
-            };
-            let draft = Draft {
-                subject,
-                revision: base.revision,
-                base: base.value,
-                text,
-                hex: typed.opened.source.form() == Form::Hex,
-                kept_at: OffsetDateTime::now_utc(),
-            };
-            match draft.keep(policy, &typed.opened.masking) {
-                Kept::All(file) => match write(&path, &file) {
-                    Ok(()) => DraftState::Kept,
-                    Err(error) => DraftState::NotKept(error.to_string()),
-                },
-                kept => {
-                    // What was kept before is older than what is not kept now.
-                    remove(&path);
-                    let why = match kept {
-                        Kept::Secret => {
-                            "the value has secrets in it; drafts = \"all\" in the configuration keeps them in clear"
-                        }
-                        _ => "drafts = \"off\" in the configuration",
-                    };
-                    DraftState::NotKept(why.to_owned())
-                }
+        let subject = subject(place, &typed.opened.place);
+        let kept = self.with(move |files| keep(&files, subject, &typed, base));
+        match kept.await {
+            None => DraftState::NotKept("there is no folder for them".to_owned()),
+            Some(Err(error)) => DraftState::NotKept(error.to_string()),
+            Some(Ok(Keeping::Kept(_))) => DraftState::Kept,
+            Some(Ok(Keeping::Secret)) => DraftState::NotKept(
+                "secrets stand in it in clear, and drafts = \"all\" is not set in the configuration"
+                    .to_owned(),
+            ),
+            Some(Ok(Keeping::Off)) => {
+                DraftState::NotKept("drafts are off in the configuration".to_owned())
             }
-        };
-        match tokio::task::spawn_blocking(keep).await {
-            Ok(state) => state,
-            Err(error) => DraftState::NotKept(error.to_string()),
         }
     }
 
     /// Drops what was kept.
     pub(super) async fn drop(&self, place: &str, of: &Place) -> DraftState {
-        if let Some((path, _)) = self.path(place, of) {
-            let _turn = self.turn.lock().await;
-            // Either it is gone, or the next opening offers it once more.
-            let _ = tokio::task::spawn_blocking(move || remove(&path)).await;
-        }
+        let subject = subject(place, of);
+        // Either it is gone, or the next opening offers it once more.
+        let _ = self.with(move |files| files.remove(&subject)).await;
         DraftState::Dropped
     }
 
     /// What was kept of a key, if anything was.
-    pub(super) async fn read(&self, place: &str, of: &Place) -> Option<Draft> {
-        let (path, subject) = self.path(place, of)?;
-        let _turn = self.turn.lock().await;
-        let read = move || {
-            let draft = Draft::decode(&fs::read(path).ok()?).ok()?;
-            (draft.subject == subject).then_some(draft)
-        };
-        tokio::task::spawn_blocking(read).await.ok().flatten()
+    pub(super) async fn find(&self, place: &str, of: &Place) -> Option<Draft> {
+        let subject = subject(place, of);
+        let found = self.with(move |files| files.find(&subject)).await?;
+        found.ok().flatten()
     }
 }
 
-/// Writes a file whole: it is there as before, or as it is to be.
-fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)?;
-    // A temporary file is the user's alone from the beginning.
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(content)?;
-    file.as_file().sync_data()?;
-    file.persist(path)?;
-    Ok(())
+fn subject(place: &str, of: &Place) -> Subject {
+    Subject {
+        place: place.to_owned(),
+        bucket: of.bucket.to_string(),
+        key: of.key.to_string(),
+    }
 }
 
-fn remove(path: &Path) {
-    // There may be none.
-    let _ = fs::remove_file(path);
+fn keep(
+    files: &config::Drafts,
+    subject: Subject,
+    typed: &Typed,
+    base: Base,
+) -> io::Result<Keeping> {
+    let masking = &typed.opened.masking;
+    let draft = |text: String, base: Base| Draft {
+        subject,
+        revision: base.revision,
+        base: base.value,
+        text,
+        hex: typed.opened.source.form() == Form::Hex,
+        kept_at: OffsetDateTime::now_utc(),
+    };
+    let has_secrets = !typed.placeholders.is_empty();
+    if has_secrets && files.policy() != Policy::All && is_masked(typed) {
+        let without = Base {
+            value: None,
+            ..base
+        };
+        return files.keep_masked(&draft(typed.text.clone(), without));
+    }
+    // One that was changed in part is a secret no more.
+    let text = typed.placeholders.restore(&typed.text);
+    let text = text.unwrap_or_else(|_| typed.text.clone());
+    files.keep(&draft(text, base), masking)
+}
+
+/// Whether placeholders stand for all that is secret in a text.
+fn is_masked(typed: &Typed) -> bool {
+    let secrets = typed.opened.masking.in_value(typed.text.as_bytes());
+    let mut pieces = secrets.into_iter().map(|range| typed.text.get(range));
+    pieces.all(|piece| piece.is_some_and(|piece| typed.placeholders.cover(piece)))
 }

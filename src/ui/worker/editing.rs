@@ -8,14 +8,15 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::drafts::Drafts;
+use crate::config::Config;
 use crate::edit::save::{Base, Patience, Save, Step, carry_out};
 use crate::edit::schema::{self, Violation};
 use crate::edit::{
-    Diff, Ending, Form, Masking, Masks, Merge, Proposal, Schema, Source, Undoable, command, fault,
-    pretty,
+    Diff, Draft, Ending, Form, MASK, Masking, Masks, Merge, Proposal, Schema, Source, Undoable,
+    command, fault, pretty,
 };
 use crate::kv::backend::{Backend, Write};
-use crate::kv::{BucketName, Entry, Error, Key, Store};
+use crate::kv::{BucketName, Entry, Error, Key, Revision, Store};
 use crate::ui::edits::{Ask, Checked, Opened, Opening, Place, Proposed, Resumed, Told, Typed};
 use crate::ui::placeholders::Placeholders;
 use crate::ui::value::Document;
@@ -28,6 +29,7 @@ pub(super) struct Means {
     pub(super) place: String,
     pub(super) masks: Arc<Masks>,
     pub(super) drafts: Drafts,
+    pub(super) config: Arc<Config>,
 }
 
 impl Means {
@@ -150,9 +152,9 @@ impl Means {
         base: Base,
         ttl: Option<Duration>,
     ) -> Result<Opening, String> {
-        let schema = schema_of(store, &place.key).await;
+        let schema = self.schema(store, &place).await;
         let entry_ttl = self.capabilities(&place.bucket).await;
-        let draft = self.drafts.read(&self.place, &place).await;
+        let draft = self.draft(store, &place).await;
         let masking = Masking::new(&self.masks, place.key.as_str());
         let make = move || {
             let open = |base: Base, in_hex: bool| {
@@ -184,25 +186,75 @@ impl Means {
                 }
             };
             let mut opening = open(base.clone(), false);
-            opening.draft = draft.and_then(|draft| {
+            opening.draft = draft.map(|(draft, is_masked)| {
                 let began_with = Base {
                     revision: draft.revision,
-                    value: draft.base.clone(),
+                    value: draft.base,
                     ttl: base.ttl,
                 };
                 let mut resumed = open(began_with, draft.hex);
-                let (_, placeholders) = &resumed.masked;
-                let (text, placeholders) = placeholders.mask_again(&draft.text, &masking).ok()?;
-                resumed.masked.1 = placeholders;
-                Some(Box::new(Resumed {
+                let mut text = draft.text;
+                if !is_masked {
+                    let (_, placeholders) = &resumed.masked;
+                    // It has no placeholders yet, and so none that was changed in part.
+                    if let Ok(masked) = placeholders.mask_again(&text, &masking) {
+                        (text, resumed.masked.1) = masked;
+                    }
+                } else if resumed.masked.1.is_empty() {
+                    resumed.masked.1 = Placeholders::lost();
+                }
+                Box::new(Resumed {
                     opening: resumed,
                     text,
                     kept_at: crate::ui::shown::millis(draft.kept_at),
-                }))
+                })
             });
             opening
         };
         Ok(aside(make).await)
+    }
+
+    /// The draft of a key, with the value that it was begun with, and whether it has placeholders.
+    async fn draft(&self, store: &Store, place: &Place) -> Option<(Draft, bool)> {
+        let mut draft = self.drafts.find(&self.place, place).await?;
+        if draft.base.is_some() || draft.revision == Revision::ABSENT {
+            return Some((draft, false));
+        }
+        // It was begun on a marker, or its base was left out.
+        let entry = store.get_revision(&place.key, draft.revision).await;
+        let is_masked = match entry.ok().flatten() {
+            Some(entry) if entry.is_marker() => false,
+            Some(entry) => {
+                draft.base = entry.value;
+                true
+            }
+            None => draft.text.contains(MASK),
+        };
+        Some((draft, is_masked))
+    }
+
+    /// The schema of a key, if it has one: from the file that the configuration names, or else from
+    /// its bucket.
+    async fn schema(&self, store: &Store, place: &Place) -> Option<Result<Arc<Schema>, String>> {
+        let named = self.config.schema_for(place.bucket.as_str(), &place.key);
+        let read: Box<dyn FnOnce() -> Result<Schema, String> + Send> = match named {
+            Some(path) => {
+                let path = path.to_owned();
+                Box::new(move || {
+                    let name = path.display().to_string();
+                    let source =
+                        std::fs::read(&path).map_err(|error| format!("{name}: {error}"))?;
+                    Schema::new(name, &source).map_err(|error| error.to_string())
+                })
+            }
+            None => {
+                let name = schema::key_of(place.key.as_str());
+                let entry = store.peek(&name).await.ok().flatten()?;
+                let source = entry.live_value()?.clone();
+                Box::new(move || Schema::new(name, &source).map_err(|error| error.to_string()))
+            }
+        };
+        Some(aside(read).await.map(Arc::new))
     }
 
     async fn propose_revert(
@@ -212,7 +264,7 @@ impl Means {
         over: Entry,
     ) -> Result<Proposed, String> {
         let store = self.store(&place.bucket).await.map_err(in_words)?;
-        let schema = schema_of(&store, &place.key).await.and_then(Result::ok);
+        let schema = self.schema(&store, &place).await.and_then(Result::ok);
         let entry_ttl = self.capabilities(&place.bucket).await;
         let masking = Masking::new(&self.masks, place.key.as_str());
         let save = Save::new(place.key, Base::of(Some(&over)));
@@ -267,15 +319,6 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
         // It panicked, which the log was told; or the program ends. Nobody gets an answer.
         Err(_) => std::future::pending().await,
     }
-}
-
-/// The schema that is kept for a key in its bucket, if one is.
-async fn schema_of(store: &Store, key: &Key) -> Option<Result<Arc<Schema>, String>> {
-    let name = schema::key_of(key.as_str());
-    let entry = store.peek(&name).await.ok().flatten()?;
-    let source = entry.live_value()?.clone();
-    let read = move || Schema::new(name, &source).map(Arc::new);
-    Some(aside(read).await.map_err(|error| error.to_string()))
 }
 
 fn in_words(error: Error) -> String {
