@@ -198,6 +198,10 @@ impl App {
             Message::Resumed => self.effects.push(Effect::Redraw),
             Message::Terminate => self.quit(),
         }
+        if self.screen == Screen::Activity {
+            let mut ctx = context!(self);
+            self.activity.look(&mut ctx);
+        }
         std::mem::take(&mut self.effects)
     }
 

@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use super::message::Millis;
 use super::placeholders::{Broken, Placeholders};
+use super::text::Run;
 use super::value::Document;
 use crate::edit::save::{Base, Save};
 use crate::edit::schema::Violation;
@@ -18,7 +19,7 @@ use crate::edit::{
     Warning,
 };
 use crate::kv::backend::Write;
-use crate::kv::{BucketName, Entry, Error, Key};
+use crate::kv::{BucketName, Entry, Error, Key, Revision};
 
 /// A key of a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct Place {
 pub enum Ask {
     /// Read every revision that is kept of a key.
     History(Place),
+    /// What a write at this revision changed inside the value, in a few words.
+    Changed(Place, Revision),
     /// Compare two values of a key; `None` stands for none.
     Compare {
         /// The key: it says what is secret.
@@ -148,6 +151,8 @@ pub enum Told {
     History(Result<Vec<Entry>, Error>),
     /// What differs.
     Compared(Arc<Diff>),
+    /// What a write changed, in a few words, masked; nothing where it can't be told any more.
+    Changed(Vec<Run<'static>>),
     /// A value, ready for the screen.
     Looked(Box<Document>),
     /// A key is open for editing, or can't be read.

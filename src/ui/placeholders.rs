@@ -147,11 +147,15 @@ impl Placeholders {
 
     /// Where in a line placeholders stand, in letters.
     pub fn in_line(&self, line: &str) -> Vec<Range<usize>> {
-        let letters = |range: Range<usize>| {
-            let start = line[..range.start].chars().count();
-            start..start + line[range].chars().count()
+        let (mut byte, mut letter) = (0, 0);
+        let mut letters_to = |end: usize| {
+            letter += line[byte..end].chars().count();
+            byte = end;
+            letter
         };
-        self.whole(line).map(|(range, _)| letters(range)).collect()
+        self.whole(line)
+            .map(|(range, _)| letters_to(range.start)..letters_to(range.end))
+            .collect()
     }
 
     /// The same in bytes.

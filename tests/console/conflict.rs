@@ -44,7 +44,10 @@ async fn changes_of_different_paths_are_joined_and_shown_for_approval() {
         screen.contains("Save limits on revision 2?") && screen.contains("1 → 12"),
         "{screen}"
     );
-    assert!(!screen.contains(".currency"), "theirs is there already: {screen}");
+    assert!(
+        !screen.contains(".currency"),
+        "theirs is there already: {screen}"
+    );
     console.press("enter");
     console.settle().await;
     assert!(

@@ -211,3 +211,21 @@ async fn the_own_last_write_is_undone_if_nobody_wrote_since() {
     assert!(screen.contains("it has moved to revision 4"), "{screen}");
     assert_eq!(config.get("limits").await.unwrap().unwrap().revision.0, 4);
 }
+
+#[tokio::test(start_paused = true)]
+async fn activity_tells_what_changed_inside_a_value() {
+    let (mut console, config) = opened(&[("limits", "{\"max\": 1, \"token\": \"a\"}")]).await;
+    console.press("3");
+    config
+        .put("limits", "{\"max\": 2, \"token\": \"s3cret\"}")
+        .await
+        .unwrap();
+    config.put("new", "{}").await.unwrap();
+    console.settle().await;
+    let line = console.line_with("put    limits");
+    assert!(
+        line.contains(".max 1 → 2") && line.contains(".token ••••"),
+        "{line}"
+    );
+    assert!(!console.screen().contains("s3cret"));
+}

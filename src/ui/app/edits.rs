@@ -394,6 +394,9 @@ impl App {
 
     /// Takes what editing is told.
     pub(super) fn told(&mut self, id: RequestId, told: Told) {
+        if let Told::Changed(words) = told {
+            return self.activity.looked(id, words);
+        }
         let mut told = Some(told);
         // From the top: what lies there asked last.
         for at in (0..self.overlays.len()).rev() {

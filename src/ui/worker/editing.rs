@@ -17,9 +17,14 @@ use crate::edit::{
 };
 use crate::kv::backend::{Backend, Write};
 use crate::kv::{BucketName, Entry, Error, Key, Revision, Store};
+use crate::ui::diff::summary;
 use crate::ui::edits::{Ask, Checked, Opened, Opening, Place, Proposed, Resumed, Told, Typed};
 use crate::ui::placeholders::Placeholders;
+use crate::ui::text::Run;
 use crate::ui::value::Document;
+
+/// The most columns that what a write changed is told in.
+const SUMMARY: usize = 200;
 
 /// Everything that an answer can take.
 #[derive(Debug, Clone)]
@@ -39,6 +44,9 @@ impl Means {
         let masking = move |key: &Key| Masking::new(&masks, key.as_str());
         match ask {
             Ask::History(place) => Told::History(self.history(&place).await),
+            Ask::Changed(place, revision) => {
+                Told::Changed(self.changed(&place, revision).await.unwrap_or_default())
+            }
             Ask::Compare { key, older, newer } => {
                 let masking = masking(&key);
                 let compare = move || Diff::between(older.as_deref(), newer.as_deref(), &masking);
@@ -109,6 +117,26 @@ impl Means {
 
     async fn history(&self, place: &Place) -> Result<Vec<Entry>, Error> {
         self.store(&place.bucket).await?.history(&place.key).await
+    }
+
+    /// What a write changed inside the value, if both are still kept.
+    async fn changed(&self, place: &Place, revision: Revision) -> Option<Vec<Run<'static>>> {
+        let entries = self.history(place).await.ok()?;
+        let at = entries
+            .iter()
+            .position(|entry| entry.revision == revision)?;
+        let value = |entry: &Entry| entry.live_value().cloned();
+        let newer = value(entries.get(at)?)?;
+        // Without one before it, it may be new, or the one before is not kept any more.
+        let older = at.checked_sub(1).and_then(|at| value(&entries[at]))?;
+        let masking = Masking::new(&self.masks, place.key.as_str());
+        let compare = move || {
+            summary(
+                &Diff::between(Some(&older), Some(&newer), &masking),
+                SUMMARY,
+            )
+        };
+        Some(aside(compare).await)
     }
 
     /// Whether entries of the bucket can have a time to live of their own.

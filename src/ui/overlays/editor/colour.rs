@@ -7,6 +7,9 @@ use std::ops::Range;
 use super::buffer::Place;
 use crate::ui::theme::Role;
 
+/// A bracket that is farther from its partner than so many lines is matched with none.
+const FARTHEST: usize = 150_000;
+
 /// A stretch of a line, in bytes, and what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stretch {
@@ -123,12 +126,12 @@ pub(super) fn pair(lines: &[String], (row, column): Place) -> Option<(Place, Opt
         depth == 0
     };
     let other = if opens(bracket) {
-        let rest = lines.iter().enumerate().skip(row);
+        let rest = lines.iter().enumerate().skip(row).take(FARTHEST);
         rest.flat_map(|(row, line)| brackets(line).map(move |(at, found)| ((row, at), found)))
             .skip_while(|(place, _)| *place < (row, byte))
             .find(|(_, found)| ends(*found))
     } else {
-        let before = lines[..=row].iter().enumerate().rev();
+        let before = lines[..=row].iter().enumerate().rev().take(FARTHEST);
         before
             .flat_map(|(row, line)| {
                 let found = brackets(line).rev();

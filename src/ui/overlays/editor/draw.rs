@@ -210,9 +210,8 @@ impl Editor {
         let mut push = |range: Range<usize>, role: Role| {
             let mut at = range.start;
             while at < range.end && !clip.is_full() {
-                let mask = masked
-                    .iter()
-                    .find(|mask| mask.end > at && mask.start < range.end);
+                let next = masked.partition_point(|mask| mask.end <= at);
+                let mask = masked.get(next).filter(|mask| mask.start < range.end);
                 let (end, role) = match mask {
                     Some(mask) if mask.start <= at => (mask.end.min(range.end), Role::Secret),
                     Some(mask) => (mask.start, role),

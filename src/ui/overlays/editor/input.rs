@@ -121,7 +121,7 @@ impl Editor {
         let lines = self.buffer.lines();
         let is_masked = lines
             .iter()
-            .any(|line| !self.placeholders.in_line(line).is_empty());
+            .any(|line| !self.placeholders.bytes_in_line(line).is_empty());
         if !is_masked {
             let typed = self.typed();
             return self.ask(Wish::Mask, Ask::Mask(typed), ctx);

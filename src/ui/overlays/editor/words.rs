@@ -117,9 +117,9 @@ impl Editor {
         let mut words = form.to_owned();
         if let Some(checked) = self.checked() {
             words.push_str(&format!(" · {}", figures::size(checked.size)));
-        }
-        if let Some(schema) = self.opened.usable_schema() {
-            words.push_str(&format!(" · as {} wants it", schema.name()));
+            if let Some(schema) = self.opened.usable_schema() {
+                words.push_str(&format!(" · as {} wants it", schema.name()));
+            }
         }
         if !self.placeholders.is_empty() {
             words.push_str(" · Ctrl-t shows or masks secrets");
