@@ -9,11 +9,13 @@ mod bucket;
 mod connection;
 mod console;
 mod demo;
+mod edit;
 mod error;
 mod keys;
 mod lock;
 mod output;
 mod record;
+mod revert;
 mod table;
 mod text;
 mod value;
@@ -93,6 +95,8 @@ async fn run_command(
         Some(Command::Put(args)) => write::put(connection, args, output).await,
         Some(Command::Create(args)) => write::create(connection, args, output).await,
         Some(Command::Update(args)) => write::update(connection, args, output).await,
+        Some(Command::Edit(args)) => edit::run(connection, args, output).await,
+        Some(Command::Revert(args)) => revert::run(connection, args, output).await,
         Some(Command::Del(args)) => write::delete(connection, args, output).await,
         Some(Command::Purge(args)) => write::purge(connection, args, output).await,
         Some(Command::Watch(args)) => watch::run(connection, args, output).await,

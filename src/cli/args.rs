@@ -28,6 +28,7 @@ Examples:
   kvscope put config app.billing.limits @limits.json
   kvscope get config app.billing.limits --json
   kvscope update config app.billing.limits '{\"max\":2}' 8841
+  kvscope edit config app.billing.limits        in your editor, saved if nobody else wrote
   kvscope watch config 'app.billing.>' --json
   kvscope lock ls                               who holds what, faults first
   kvscope lock run config migrations --wait 30s -- ./migrate.sh
@@ -100,6 +101,10 @@ pub enum Command {
     Create(PutArgs),
     /// Put a value into a key that is at a certain revision
     Update(UpdateArgs),
+    /// Edit a value in $VISUAL or $EDITOR, and save it if nobody else wrote meanwhile
+    Edit(EditArgs),
+    /// Give a key back the value that it had at an earlier revision
+    Revert(RevertArgs),
     /// Delete a key; its history stays
     #[command(visible_alias = "rm")]
     Del(RemoveArgs),
@@ -275,6 +280,35 @@ pub struct ValueOptions {
     /// Let the store drop the value after this time, in whole seconds
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub ttl: Option<Duration>,
+}
+
+/// What to edit.
+#[derive(Debug, Args)]
+pub struct EditArgs {
+    /// The bucket
+    pub bucket: String,
+    /// The key
+    pub key: String,
+    /// Make the key if it is not there
+    #[arg(long)]
+    pub create: bool,
+    /// Edit the bytes in hexadecimal, whatever they are
+    #[arg(long)]
+    pub hex: bool,
+}
+
+/// What to give back.
+#[derive(Debug, Args)]
+pub struct RevertArgs {
+    /// The bucket
+    pub bucket: String,
+    /// The key
+    pub key: String,
+    /// The revision whose value it is to have
+    pub revision: u64,
+    /// Don't ask first
+    #[arg(short, long)]
+    pub force: bool,
 }
 
 /// What to remove.

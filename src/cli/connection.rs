@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::config::{Config, Contexts, Environment, Place, Settings, connect};
+use crate::edit::Masks;
 use crate::kv::Store;
 use crate::kv::backend::Backend;
 use crate::kv::nats::Secret;
@@ -157,6 +158,14 @@ impl Connection {
             &self.environment,
             &self.contexts,
         )?)
+    }
+
+    /// What is secret.
+    pub(super) fn masks(&self) -> Masks {
+        match &self.config.masks {
+            Some(words) => Masks::new(words),
+            None => Masks::default(),
+        }
     }
 
     /// How long to wait for an answer.

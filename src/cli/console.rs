@@ -13,7 +13,6 @@ use crate::ui::app::Settings;
 use crate::ui::keymap::Keymap;
 use crate::ui::message::Target;
 use crate::ui::theme::Theme;
-use crate::ui::value::Masks;
 use crate::ui::worker::{Connector, Drafts, Guard, Session};
 
 use super::connection::Connection;
@@ -63,10 +62,7 @@ pub(super) async fn run(
         drafts: Drafts::new(config::Drafts::of_user(&connection.config)),
         config: connection.config.clone(),
     };
-    let masks = match &connection.config.masks {
-        Some(words) => Masks::new(words),
-        None => Masks::default(),
-    };
+    let masks = connection.masks();
     let places = Places {
         connection: connection.clone(),
         given: place,

@@ -1,6 +1,7 @@
 //! How a command can end badly: the exit code, and what a person is told.
 
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -128,6 +129,51 @@ pub enum CliError {
         /// What a look at the key showed afterwards.
         found: String,
     },
+    /// A write landed, and somebody has written over it since.
+    #[error(
+        "{key} was written as revision {landed}, and somebody has written over it since: it is at \
+         revision {current}"
+    )]
+    Overwritten {
+        /// The key.
+        key: Key,
+        /// The revision of our write.
+        landed: Revision,
+        /// The revision that the key has.
+        current: Revision,
+    },
+    /// What was edited can't be saved like that.
+    #[error("{key} is not saved: {why}")]
+    Unfit {
+        /// The key.
+        key: Key,
+        /// What speaks against it.
+        why: String,
+    },
+    /// The editor can't be started, or did not end well.
+    #[error("the editor `{editor}` {how}")]
+    Editor {
+        /// What was started.
+        editor: String,
+        /// What became of it.
+        how: String,
+    },
+    /// A file of our own can't be read or written.
+    #[error("{}: {error}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What went wrong.
+        error: io::Error,
+    },
+    /// Something went wrong, and what was typed is still there.
+    #[error("{error}. Your text is in {}", .path.display())]
+    TextKept {
+        /// What went wrong.
+        error: Box<CliError>,
+        /// The file with the text.
+        path: PathBuf,
+    },
     /// The person at the terminal said no.
     #[error("left as it is")]
     Declined,
@@ -168,14 +214,14 @@ impl CliError {
     /// 0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 5 lock not granted or lost, 6 refused by
     /// read-only.
     pub fn exit_code(&self) -> ExitCode {
-        let code = match self {
+        let code = match self.cause() {
             // Whoever read our output has seen enough.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             Self::Usage(_) => 2,
             Self::Config(error) if error.is_usage() => 2,
             Self::NoKey { .. } | Self::NoRevision { .. } | Self::NoLock { .. } => 3,
             Self::Break(BreakError::NoClaim { .. } | BreakError::NoKey { .. }) => 3,
-            Self::Conflict { .. } | Self::LockMoved { .. } => 4,
+            Self::Conflict { .. } | Self::LockMoved { .. } | Self::Overwritten { .. } => 4,
             Self::Break(BreakError::Beats { .. }) => 4,
             Self::LockWait { .. } | Self::LockLost { .. } | Self::Lock(LockError::Lost(_)) => 5,
             Self::Engine(error) => code_of(error),
@@ -184,6 +230,14 @@ impl CliError {
             _ => 1,
         };
         ExitCode::from(code)
+    }
+
+    /// What went wrong, without what was saved from it.
+    pub(super) fn cause(&self) -> &Self {
+        match self {
+            Self::TextKept { error, .. } => error.cause(),
+            other => other,
+        }
     }
 
     /// Tells it on standard error, in one line or two. A closed pipe is no news.
@@ -201,7 +255,7 @@ impl CliError {
 
     /// What to do about it, where that is known.
     fn hint(&self) -> Option<String> {
-        Some(match self {
+        Some(match self.cause() {
             Self::Engine(error) => hint_for(error)?.to_owned(),
             Self::Lock(LockError::Store(error)) => hint_for(error)?.to_owned(),
             Self::LockWait {

@@ -74,7 +74,7 @@ impl Output {
 
     /// Writes a conflict for programs, if that is what went wrong and they are who reads.
     pub(super) fn conflict(&mut self, error: &CliError) -> Result<(), CliError> {
-        match error {
+        match error.cause() {
             CliError::Conflict {
                 bucket,
                 key,

@@ -4,6 +4,8 @@ use std::io::{self, Write as _};
 
 use tokio::process::Command;
 
+use crate::config::Environment;
+
 /// Why another editor made nothing of a text.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OutsideError {
@@ -45,17 +47,18 @@ pub(super) enum OutsideError {
 pub(super) async fn edit(text: &str, suffix: &str) -> Result<String, OutsideError> {
     let editor = ["VISUAL", "EDITOR"]
         .into_iter()
-        .find_map(|name| {
-            std::env::var(name)
-                .ok()
-                .filter(|value| !value.trim().is_empty())
-        })
+        .find_map(|name| Environment::Process.get(name))
         .unwrap_or_else(|| "vi".to_owned());
+    // Editors end a file with a line break; a text without one gets one for that time.
+    let ends_in_line = text.is_empty() || text.ends_with('\n');
     let mut file = tempfile::Builder::new()
         .prefix("kvscope-")
         .suffix(suffix)
         .tempfile()?;
     file.write_all(text.as_bytes())?;
+    if !ends_in_line {
+        file.write_all(b"\n")?;
+    }
     file.flush()?;
     let status = Command::new("/bin/sh")
         .arg("-c")
@@ -71,5 +74,9 @@ pub(super) async fn edit(text: &str, suffix: &str) -> Result<String, OutsideErro
     }
     // By its name: many editors write another file and give it this name.
     let left = std::fs::read(file.path())?;
-    String::from_utf8(left).map_err(|_| OutsideError::NotText { editor })
+    let mut left = String::from_utf8(left).map_err(|_| OutsideError::NotText { editor })?;
+    if !ends_in_line && left.ends_with('\n') {
+        left.pop();
+    }
+    Ok(left)
 }
