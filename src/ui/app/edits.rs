@@ -96,7 +96,7 @@ impl App {
             return context!(self)
                 .tell("nothing to delete here: x marks keys, X all that pass the filter");
         }
-        let removal = Removal::open(bucket, keys, false);
+        let removal = Removal::open(bucket, keys);
         self.overlays.push(Overlay::Removal(Box::new(removal)));
     }
 
@@ -266,7 +266,7 @@ impl App {
                 self.overlays.push(Overlay::Look(Box::new(look)));
             }
             history::Outcome::Revert { .. } if self.is_read_only() => {
-                context!(self).warn(READ_ONLY)
+                context!(self).warn(READ_ONLY);
             }
             history::Outcome::Revert { place, to, over } => {
                 let revision = to.revision;
@@ -535,6 +535,6 @@ impl App {
     /// Another place: what was open of the one before is closed, its unsaved text kept.
     pub(super) fn leave_edits(&mut self) {
         self.undoable = None;
-        self.overlays.retain(|overlay| overlay.is_independent());
+        self.overlays.retain(Overlay::is_independent);
     }
 }

@@ -8,10 +8,6 @@ use crate::ui::shown;
 use crate::ui::theme::Role;
 use crate::ui::widgets::{below, wrapped};
 
-/// What is said where nothing can be written.
-pub const READ_ONLY: &str =
-    "This place is open read-only: nothing can be written from here. Open it without --read-only.";
-
 /// Some words, in a role, over as many rows as they take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Paragraph {

@@ -65,7 +65,7 @@ impl Look {
         };
         match (command, Step::of(command)) {
             (_, Some(step)) => {
-                document.set_cursor(step.from(document.cursor(), self.viewport, document.len()))
+                document.set_cursor(step.from(document.cursor(), self.viewport, document.len()));
             }
             (Command::Open, _) => document.toggle_fold(),
             (Command::ExpandAll, _) => document.unfold_all(),
@@ -73,7 +73,7 @@ impl Look {
             (Command::Reveal, _) => document.reveal(!document.is_revealed()),
             (Command::Wrap, _) => document.set_wrap(!document.wraps()),
             (Command::Left, _) => {
-                self.column = self.column.saturating_sub((self.columns / 2).max(1))
+                self.column = self.column.saturating_sub((self.columns / 2).max(1));
             }
             (Command::Right, _) if self.column + self.columns < document.max_width() => {
                 self.column += (self.columns / 2).max(1);

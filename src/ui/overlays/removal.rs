@@ -43,7 +43,6 @@ pub struct Removal {
     keys: Vec<(Key, Revision)>,
     /// Which of them are at another revision by now.
     moved: HashMap<Key, Revision>,
-    is_read_only: bool,
     stage: Stage,
     viewport: Viewport,
 }
@@ -74,13 +73,12 @@ pub enum Outcome {
 
 impl Removal {
     /// The dialog on keys, each with the revision that is on the screen.
-    pub fn open(bucket: BucketName, keys: Vec<(Key, Revision)>, is_read_only: bool) -> Self {
+    pub fn open(bucket: BucketName, keys: Vec<(Key, Revision)>) -> Self {
         Self {
             bucket,
             kind: Kind::Delete,
             keys,
             moved: HashMap::new(),
-            is_read_only,
             stage: Stage::Asking(Input::default()),
             viewport: Viewport::default(),
         }
@@ -117,26 +115,21 @@ impl Removal {
             (KeyCode::Esc, _) | (KeyCode::Char('c'), KeyModifiers::CONTROL)
         );
         let password = self.password();
+        let has_password = password.is_some();
         match &mut self.stage {
             Stage::Asking(_) if leaves => return Outcome::Closed,
-            Stage::Asking(_) if self.is_read_only => {
-                if key.code == KeyCode::Enter {
-                    return Outcome::Closed;
-                }
-            }
             // A word that is to be typed may have any letter in it.
             Stage::Asking(input) => match (key.code, key.modifiers) {
                 (KeyCode::Tab, _) => self.turn(),
                 (KeyCode::Enter, _) if password.is_none() && !self.moved.is_empty() => {
-                    self.look_again()
+                    self.look_again();
                 }
-                (KeyCode::Enter, _) => {
-                    if password.is_none_or(|word| word == input.value()) {
-                        self.begin(ctx);
-                    }
+                (KeyCode::Enter, _) if password.is_none_or(|word| word == input.value()) => {
+                    self.begin(ctx);
                 }
-                _ if password.is_some() => {
-                    if type_key(input, key) == Typed::Cancelled {
+                _ if has_password => {
+                    let typed = type_key(input, key);
+                    if typed == Typed::Cancelled {
                         return Outcome::Closed;
                     }
                 }
@@ -346,17 +339,15 @@ impl Removal {
             moved,
             failed,
         } = bulk.counts();
-        let mut words = format!("{verb} {removed} of {} keys", self.keys.len());
-        for (count, what) in [
+        let rest = [
             (moved, "moved and were left alone"),
             (failed, "failed"),
             (open, "not begun"),
-        ] {
-            if count > 0 {
-                words.push_str(&format!("; {count} {what}"));
-            }
-        }
-        words
+        ];
+        let rest = rest.into_iter().filter(|(count, _)| *count > 0);
+        let mut words = vec![format!("{verb} {removed} of {} keys", self.keys.len())];
+        words.extend(rest.map(|(count, what)| format!("{count} {what}")));
+        words.join("; ")
     }
 
     /// The keys that were not removed, and why.

@@ -175,7 +175,7 @@ impl Review {
         match (key.code, &self.stage) {
             // What was begun is not left: how it ends must be told.
             (_, Stage::Saving(_)) if leaves => {
-                ctx.tell("it is being written; how it ends is told here")
+                ctx.tell("it is being written; how it ends is told here");
             }
             _ if leaves => return Outcome::Closed,
             (KeyCode::Char('v'), _) => self.view.turn(),

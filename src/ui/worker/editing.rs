@@ -154,15 +154,27 @@ impl Means {
 
     /// Opens a key at what the leader has: what may be behind is nothing to write on.
     async fn open(&self, place: Place) -> Result<Opening, String> {
-        let store = self.store(&place.bucket).await.map_err(in_words)?;
-        let entry = store.get(&place.key).await.map_err(in_words)?;
+        let store = self
+            .store(&place.bucket)
+            .await
+            .map_err(|error| error.to_string())?;
+        let entry = store
+            .get(&place.key)
+            .await
+            .map_err(|error| error.to_string())?;
         self.opening(&store, place, Base::of(entry.as_ref()), None)
             .await
     }
 
     async fn open_new(&self, place: Place, ttl: Option<Duration>) -> Result<Opening, String> {
-        let store = self.store(&place.bucket).await.map_err(in_words)?;
-        let entry = store.get(&place.key).await.map_err(in_words)?;
+        let store = self
+            .store(&place.bucket)
+            .await
+            .map_err(|error| error.to_string())?;
+        let entry = store
+            .get(&place.key)
+            .await
+            .map_err(|error| error.to_string())?;
         let base = Base::of(entry.as_ref());
         if base.value.is_some() {
             return Err(format!(
@@ -291,7 +303,10 @@ impl Means {
         to: Entry,
         over: Entry,
     ) -> Result<Proposed, String> {
-        let store = self.store(&place.bucket).await.map_err(in_words)?;
+        let store = self
+            .store(&place.bucket)
+            .await
+            .map_err(|error| error.to_string())?;
         let schema = self.schema(&store, &place).await.and_then(Result::ok);
         let entry_ttl = self.capabilities(&place.bucket).await;
         let masking = Masking::new(&self.masks, place.key.as_str());
@@ -347,10 +362,6 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
         // It panicked, which the log was told; or the program ends. Nobody gets an answer.
         Err(_) => std::future::pending().await,
     }
-}
-
-fn in_words(error: Error) -> String {
-    error.to_string()
 }
 
 /// What is known of a text while it is typed.

@@ -111,7 +111,7 @@ impl Conflict {
             &self.typed,
             inner.height.saturating_sub(list.min(inner.height / 2)),
         ) {
-            (Some(_), room) => room.min(2).max(1).min(inner.height),
+            (Some(_), room) => room.clamp(1, 2).min(inner.height),
             (None, room) if room >= 4 => 4,
             _ => 0,
         }

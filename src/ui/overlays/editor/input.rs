@@ -53,16 +53,8 @@ impl Editor {
                 let text = self.buffer.text();
                 self.ask(Wish::Format, Ask::Format(text), ctx);
             }
-            Command::Undo => {
-                if !self.buffer.undo(&placeholders) {
-                    ctx.tell("nothing to undo");
-                }
-            }
-            Command::Redo => {
-                if !self.buffer.redo(&placeholders) {
-                    ctx.tell("nothing to redo");
-                }
-            }
+            Command::Undo if !self.buffer.undo(&placeholders) => ctx.tell("nothing to undo"),
+            Command::Redo if !self.buffer.redo(&placeholders) => ctx.tell("nothing to redo"),
             Command::SelectAll => self.buffer.select_all(),
             Command::CopySelection => match self.buffer.copy(false, &placeholders) {
                 Some(text) => copy(text, "the selection", ctx),
@@ -150,7 +142,7 @@ impl Editor {
             }
             (Question::Leave, KeyCode::Esc | KeyCode::Enter) => {}
             (Question::Draft(draft), KeyCode::Char('t') | KeyCode::Enter) => {
-                self.take_up(*draft, ctx)
+                self.take_up(*draft, ctx);
             }
             (Question::Draft(_), KeyCode::Char('d')) => {
                 self.drop_draft(ctx);

@@ -64,7 +64,7 @@ impl Editor {
         }
         match self.asked {
             Some((.., Wish::Propose)) => {
-                told.push(("working out what changes …".to_owned(), Role::Muted))
+                told.push(("working out what changes …".to_owned(), Role::Muted));
             }
             Some((.., Wish::Outside)) => told.push(("in another editor …".to_owned(), Role::Muted)),
             _ => {}
@@ -114,16 +114,15 @@ impl Editor {
             Form::Hex => "bytes in hexadecimal",
             Form::Json(_) | Form::Text => "text",
         };
-        let mut words = form.to_owned();
+        let mut words = vec![form.to_owned()];
         if let Some(checked) = self.checked() {
-            words.push_str(&format!(" · {}", figures::size(checked.size)));
-            if let Some(schema) = self.opened.usable_schema() {
-                words.push_str(&format!(" · as {} wants it", schema.name()));
-            }
+            words.push(figures::size(checked.size));
+            let schema = self.opened.usable_schema();
+            words.extend(schema.map(|schema| format!("as {} wants it", schema.name())));
         }
         if !self.placeholders.is_empty() {
-            words.push_str(" · Ctrl-t shows or masks secrets");
+            words.push("Ctrl-t shows or masks secrets".to_owned());
         }
-        words
+        words.join(" · ")
     }
 }

@@ -7,7 +7,7 @@ use super::{Removal, Stage};
 use crate::edit::bulk::{Counts, Removal as Kind};
 use crate::ui::canvas::{Canvas, Hit, Pane};
 use crate::ui::diff::excerpt_runs;
-use crate::ui::overlays::dialog::{Dialog, Paragraph, READ_ONLY};
+use crate::ui::overlays::dialog::{Dialog, Paragraph};
 use crate::ui::shown;
 use crate::ui::text::figures::count;
 use crate::ui::theme::Role;
@@ -23,7 +23,7 @@ impl Removal {
         let lines = self.words();
         let left = self.left();
         let extra = match &self.stage {
-            Stage::Asking(_) => u16::from(self.password().is_some() && !self.is_read_only),
+            Stage::Asking(_) => u16::from(self.password().is_some()),
             Stage::Running { .. } => 0,
             Stage::Over(_) => u16::try_from(left.len()).unwrap_or(u16::MAX),
         };
@@ -89,7 +89,6 @@ impl Removal {
             Kind::Purge => "delete, and keep the history",
         };
         match &self.stage {
-            Stage::Asking(_) if self.is_read_only => "Esc leave".to_owned(),
             Stage::Asking(_) if self.password().is_some() => {
                 format!("Enter when it is typed · Tab {other} · Esc leave")
             }
@@ -195,9 +194,6 @@ impl Removal {
                 format!("{words}{others}"),
                 Role::KeyHint,
             ));
-        }
-        if self.is_read_only {
-            lines.push(Paragraph::new(READ_ONLY, Role::Warning));
         }
         lines
     }
