@@ -295,7 +295,11 @@ impl App {
                 self.overlays.push(Overlay::Help(Help::new(scopes)));
             }
             editor::Outcome::Review(proposed) => {
-                let review = Review::new(Purpose::Save, proposed);
+                let moved = match self.overlays.last() {
+                    Some(Overlay::Editor(editor)) => editor.moved_to(),
+                    _ => None,
+                };
+                let review = Review::new(Purpose::Save, proposed).moved_to(moved);
                 self.overlays.push(Overlay::Review(Box::new(review)));
             }
         }

@@ -169,6 +169,11 @@ impl Editor {
         &self.opened.place.key
     }
 
+    /// The revision that somebody else has written meanwhile.
+    pub fn moved_to(&self) -> Option<Revision> {
+        self.moved.map(|moved| moved.revision)
+    }
+
     /// What the text is saved on.
     pub fn save(&self) -> &Save {
         &self.save

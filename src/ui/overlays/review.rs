@@ -129,6 +129,12 @@ impl Review {
         }
     }
 
+    /// Says that the key is known to be at another revision by now.
+    #[must_use]
+    pub fn moved_to(self, moved: Option<Revision>) -> Self {
+        Self { moved, ..self }
+    }
+
     /// What it is for.
     pub fn purpose(&self) -> &Purpose {
         &self.purpose

@@ -98,10 +98,10 @@ impl Editor {
     fn words(&self, canvas: &mut Canvas<'_, '_>, width: usize) -> Vec<Line<'static>> {
         let told = self.told(canvas);
         let rows = told.into_iter().flat_map(|(words, role)| {
-            let rows = wrapped(&format!(" {}", shown::plain(&words)), width);
+            let rows = wrapped(&shown::plain(&words), width.saturating_sub(1));
             rows.into_iter().map(move |row| (row, role))
         });
-        rows.map(|(row, role)| Line::from(canvas.span(row, role)))
+        rows.map(|(row, role)| Line::from(canvas.span(format!(" {row}"), role)))
             .collect()
     }
 
