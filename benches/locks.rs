@@ -26,6 +26,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use kvscope::kv::backend::BucketConfig;
 use kvscope::kv::lock::lease::Lease;
 use kvscope::kv::lock::{Locks, Settings};
@@ -125,6 +126,7 @@ impl Bench {
         Raw {
             store: Store::open(&*backend, BUCKET).await.unwrap(),
             key: key.to_owned(),
+            length: RECORD,
             revision: Revision::ABSENT,
         }
     }
@@ -188,10 +190,15 @@ impl Bench {
         other.close().await;
     }
 
-    async fn somebody_waits(&self, resource: &str) -> bool {
+    async fn record(&self, resource: &str) -> Bytes {
         let key = kvscope::kv::lock::key_of(resource).unwrap();
         let entry = self.store.get(key).await.unwrap().unwrap();
-        let record = kvscope::kv::lock::record::Record::from_bytes(entry.live_value().unwrap());
+        entry.live_value().unwrap().clone()
+    }
+
+    async fn somebody_waits(&self, resource: &str) -> bool {
+        let record = self.record(resource).await;
+        let record = kvscope::kv::lock::record::Record::from_bytes(&record);
         record.unwrap().waiters().next().is_some()
     }
 
@@ -203,16 +210,8 @@ impl Bench {
             workers.push(Worker::start(&self.place, &orders).await);
         }
         let (mut turns, mut writes, mut sets, mut setting) = (0, 0, 0_u64, Duration::ZERO);
-        let mut fewest = u64::MAX;
+        let (mut fewest, mut longest) = (u64::MAX, 0);
         for _ in 0..RACES {
-            let mut raw = self.raw(&format!("raw.race.{}", now_ms())).await;
-            let begun = Instant::now();
-            while begun.elapsed() < RACE {
-                raw.write().await;
-                sets += 1;
-            }
-            setting += begun.elapsed();
-
             let start = now_ms() + 1000;
             for (number, worker) in workers.iter_mut().enumerate() {
                 let time = RACE.as_millis();
@@ -220,6 +219,8 @@ impl Bench {
                     .say(&format!("race r{number} race {start} {time}"))
                     .await;
             }
+            tokio::time::sleep(Duration::from_secs(1) + RACE / 2).await;
+            let record = self.record("race").await.len();
             for (number, worker) in workers.iter_mut().enumerate() {
                 let raced = worker.hear(&format!("r{number} raced")).await;
                 let (some_turns, some_writes) = raced.split_once(' ').unwrap();
@@ -228,6 +229,16 @@ impl Bench {
                 turns += some_turns;
                 writes += some_writes.parse::<u64>().unwrap();
             }
+
+            let mut raw = self.raw(&format!("raw.race.{}", now_ms())).await;
+            raw.length = record;
+            let begun = Instant::now();
+            while begun.elapsed() < RACE {
+                raw.write().await;
+                sets += 1;
+            }
+            setting += begun.elapsed();
+            longest = longest.max(record);
         }
         let hand_offs = turns as f64 / (RACE * u32::try_from(RACES).unwrap()).as_secs_f64();
         let sets = sets as f64 / setting.as_secs_f64();
@@ -248,7 +259,10 @@ impl Bench {
             "3",
             tried > 3.0,
         );
-        println!("    the one with the fewest turns had {fewest} in {RACE:?}");
+        println!(
+            "    the one with the fewest turns had {fewest} in {RACE:?}; compare-and-sets of {longest} \
+             bytes, as the record had"
+        );
     }
 
     /// The writes of a process that holds many locks and does nothing.
@@ -347,12 +361,13 @@ impl Bench {
 struct Raw {
     store: Store,
     key: String,
+    length: usize,
     revision: Revision,
 }
 
 impl Raw {
     async fn write(&mut self) {
-        let value = vec![b'x'; RECORD];
+        let value = vec![b'x'; self.length];
         let written = self.store.update(&self.key, value, self.revision).await;
         self.revision = written.unwrap();
     }

@@ -25,6 +25,7 @@ pub mod lock;
 pub mod memory;
 #[cfg(feature = "nats")]
 pub mod nats;
+mod notice;
 mod read_only;
 mod store;
 mod value;
@@ -35,6 +36,7 @@ pub use entry::{Entry, Operation, Revision};
 pub use error::{Error, WriteError};
 pub use filter::{Filter, InvalidFilter};
 pub use key::{BucketName, InvalidBucketName, InvalidKey, Key};
+pub use notice::Notices;
 pub use read_only::ReadOnly;
 pub use store::{CreateError, Store};
 pub use value::{

@@ -22,7 +22,7 @@ use crate::edit::schema::{Schema, key_of};
 use crate::edit::{
     Approved, Base, Diff, Ending, Form, Masking, Merge, Proposal, Save, Source, Warning,
 };
-use crate::kv::{Error, Key, Store};
+use crate::kv::{Error, Key, Revision, Store};
 
 use super::args::EditArgs;
 use super::connection::Connection;
@@ -63,6 +63,7 @@ pub(super) async fn run(
     let mut edit = Edit {
         schema: schema(connection, &store, &key).await,
         drafts: Drafts::of_user(&connection.config),
+        draft_is_ours: false,
         editor: Editor::new(key.as_str(), &opened, &masking)?,
         terminal: Terminal::new(),
         text: opened.text().to_owned(),
@@ -72,7 +73,7 @@ pub(super) async fn run(
         masking,
         store,
     };
-    edit.take_up_draft()?;
+    edit.take_up_draft().await?;
     let ended = edit.run().await;
     edit.finish(ended, output)
 }
@@ -88,6 +89,8 @@ struct Edit {
     masking: Masking,
     schema: Result<Option<Schema>, String>,
     drafts: Drafts,
+    /// Whether the draft that is there now, if any, is of this edit.
+    draft_is_ours: bool,
     editor: Editor,
     terminal: Terminal,
 }
@@ -144,7 +147,7 @@ impl Edit {
                 .base()
                 .kept_ttl(self.store.capabilities().entry_ttl);
             let bytes = value.bytes().clone();
-            let step = self.save.put(value, ttl.unwrap_or(None));
+            let step = self.save.put(value, ttl.unwrap_or_default());
             let ending = carry_out(&self.store, &mut self.save, step, Patience::default()).await;
             let newest = match &ending {
                 Ending::Unchanged => return Ok(Done::Unchanged),
@@ -202,8 +205,13 @@ impl Edit {
             proposal.warn(Warning::Unchecked(reason.clone()));
         }
         let base = self.save.base();
-        if let Err(warning) = base.kept_ttl(self.store.capabilities().entry_ttl) {
-            proposal.warn(warning);
+        match base.kept_ttl(self.store.capabilities().entry_ttl) {
+            Err(warning) => proposal.warn(warning),
+            Ok(None) => {}
+            Ok(Some(ttl)) => self.terminal.tell(&format!(
+                "Its time to live of {} s counts anew from the save.",
+                ttl.as_secs()
+            )),
         }
         let diff = Diff::between(base.value.as_deref(), Some(proposal.bytes()), &self.masking);
         if diff.is_empty() {
@@ -211,9 +219,9 @@ impl Edit {
             return Ok(Some(proposal.acknowledge()));
         }
         if self.terminal.is_there() {
-            told::changes(&diff)
-                .iter()
-                .for_each(|line| self.terminal.tell(line));
+            for line in told::changes(&diff) {
+                self.terminal.tell(&line);
+            }
         }
         if proposal.warnings().is_empty() {
             return Ok(Some(proposal.acknowledge()));
@@ -244,11 +252,17 @@ impl Edit {
     }
 
     /// Offers the draft of an earlier edit. It goes on from the revision that that one was opened at.
-    fn take_up_draft(&mut self) -> Result<(), CliError> {
+    async fn take_up_draft(&mut self) -> Result<(), CliError> {
         let Ok(Some(draft)) = self.drafts.find(&self.subject) else {
             return Ok(());
         };
-        if draft.hex != (self.source.form() == Form::Hex) {
+        if draft.base.is_none() && !self.was_gone_at(draft.revision).await {
+            // The console leaves the secrets out, and knows how to find them again.
+            self.terminal.tell(&format!(
+                "There is unsaved text of {} in the console, with its secrets masked. It stays there.",
+                self.save.key()
+            ));
+            self.drafts = Drafts::none();
             return Ok(());
         }
         let question = format!(
@@ -265,12 +279,22 @@ impl Edit {
                 ttl: self.save.base().ttl,
             };
             self.save = Save::new(self.save.key().clone(), base);
+            self.draft_is_ours = true;
         }
         Ok(())
     }
 
+    /// Whether it is certain that the key had no value at a revision.
+    async fn was_gone_at(&self, revision: Revision) -> bool {
+        if revision == Revision::ABSENT {
+            return true;
+        }
+        let entry = self.store.get_revision(self.save.key(), revision).await;
+        entry.is_ok_and(|entry| entry.is_some_and(|entry| entry.is_marker()))
+    }
+
     /// Keeps the text, for the next time. It is in the editor's file too, so that this may fail.
-    fn keep(&self) {
+    fn keep(&mut self) {
         let base = self.save.base();
         let draft = Draft {
             subject: self.subject.clone(),
@@ -280,6 +304,7 @@ impl Edit {
             hex: self.source.form() == Form::Hex,
             kept_at: OffsetDateTime::now_utc(),
         };
+        self.draft_is_ours = true;
         if let Err(error) = self.drafts.keep(&draft, &self.masking) {
             tracing::warn!(%error, "a draft can't be kept");
         }
@@ -320,6 +345,10 @@ impl Edit {
     }
 
     fn forget(&self) {
+        // Text of an earlier edit that nobody wanted to see now is not thrown away for that.
+        if !self.draft_is_ours {
+            return;
+        }
         if let Err(error) = self.drafts.remove(&self.subject) {
             tracing::warn!(%error, "a draft can't be removed");
         }

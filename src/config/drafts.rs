@@ -52,6 +52,14 @@ impl Drafts {
         }
     }
 
+    /// No drafts: none is found, and none is kept.
+    pub fn none() -> Self {
+        Self {
+            folder: None,
+            policy: Policy::Off,
+        }
+    }
+
     /// What is kept.
     pub fn policy(&self) -> Policy {
         self.policy

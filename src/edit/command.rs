@@ -1,5 +1,7 @@
 //! A write as the command of the `nats` CLI that would do the same.
 
+use std::fmt::Write as _;
+
 use crate::kv::backend::{Change, Write};
 use crate::kv::{BucketName, Revision};
 
@@ -51,13 +53,14 @@ pub fn equivalent(bucket: &BucketName, write: &Write, masking: &Masking) -> Exce
     if let (Change::Put(_), Some(revision)) = (&write.change, write.expected)
         && revision != Revision::ABSENT
     {
-        text.push_str(&format!(" {revision}"));
+        // Writing to a string can't fail.
+        let _ = write!(text, " {revision}");
     }
     if let Some(ttl) = write.ttl {
         notes.push(format!("without the time to live of {} s", ttl.as_secs()));
     }
     if !notes.is_empty() {
-        text.push_str(&format!("  # {}", notes.join("; ")));
+        let _ = write!(text, "  # {}", notes.join("; "));
     }
     Excerpt::with_secrets(text, secrets)
 }

@@ -79,11 +79,11 @@ impl Subject {
             hasher.update(part);
         }
         let hash = hasher.finalize();
-        let digits: String = hash[..16]
+        let (half, _) = hash.split_at(16);
+        let number = half
             .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        format!("{digits}.json")
+            .fold(0_u128, |number, byte| number << 8 | u128::from(*byte));
+        format!("{number:032x}.json")
     }
 }
 

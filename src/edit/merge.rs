@@ -101,7 +101,7 @@ pub enum Origin {
 }
 
 /// What to take at a [`Row`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Choice {
     /// What stands in mine; nothing, if there is nothing.
     Mine,
@@ -113,7 +113,7 @@ pub enum Choice {
 }
 
 /// What comes of a merge.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Merged {
     /// The key has this value.
     Value(Bytes),
@@ -292,5 +292,26 @@ impl fmt::Debug for Merge {
             .field("rows", &self.rows.len())
             .field("unresolved", &self.unresolved())
             .finish_non_exhaustive()
+    }
+}
+
+/// Says nothing of a text: it may be secret.
+impl fmt::Debug for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mine => "Mine",
+            Self::Theirs => "Theirs",
+            Self::Text(_) => "Text",
+        })
+    }
+}
+
+/// Says nothing of the value: it may be secret.
+impl fmt::Debug for Merged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(value) => write!(f, "Value({} bytes)", value.len()),
+            Self::Gone => f.write_str("Gone"),
+        }
     }
 }

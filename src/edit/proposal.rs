@@ -9,7 +9,7 @@ use super::json::{Fault, Json, fault};
 use super::schema::{Schema, Violation};
 
 /// New bytes for a key, with what speaks against them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Proposal {
     bytes: Bytes,
     warnings: Vec<Warning>,
@@ -124,6 +124,16 @@ impl Approved {
 impl std::fmt::Debug for Approved {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Approved({} bytes)", self.0.len())
+    }
+}
+
+/// Says nothing of what is to be stored: it may be secret.
+impl std::fmt::Debug for Proposal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Proposal")
+            .field("bytes", &self.bytes.len())
+            .field("warnings", &self.warnings)
+            .finish()
     }
 }
 

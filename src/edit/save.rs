@@ -76,7 +76,7 @@ impl std::fmt::Debug for Base {
 }
 
 /// One key, from the moment it was opened on, through one save after another.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Save {
     key: Key,
     base: Base,
@@ -88,7 +88,7 @@ pub struct Save {
     undoable: Option<Undoable>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct UnderWay {
     change: Change,
     ttl: Option<Duration>,
@@ -224,7 +224,7 @@ impl Save {
             return Step::Read;
         };
         match result {
-            Ok(revision) => self.landed(under_way, revision, Proof::Acknowledged),
+            Ok(revision) => self.landed(&under_way, revision, Proof::Acknowledged),
             Err(WriteError::Failed(error)) => Step::Ended(Ending::Failed(error)),
             Err(WriteError::Conflict { .. }) => {
                 under_way.ended = Some(Ended::Conflict);
@@ -309,7 +309,7 @@ impl Save {
     /// acknowledgement was lost, the one that was asked for now is made on top of it.
     fn holds(&mut self, under_way: UnderWay, which: usize, newest: Base, proof: Proof) -> Step {
         if self.doubts[which] == under_way.change {
-            return self.landed(under_way, newest.revision, proof);
+            return self.landed(&under_way, newest.revision, proof);
         }
         self.rebase(newest);
         self.begin(under_way.change, under_way.ttl)
@@ -329,7 +329,7 @@ impl Save {
         })
     }
 
-    fn landed(&mut self, under_way: UnderWay, revision: Revision, proof: Proof) -> Step {
+    fn landed(&mut self, under_way: &UnderWay, revision: Revision, proof: Proof) -> Step {
         let after = Base {
             revision,
             ttl: under_way.ttl,
@@ -340,6 +340,18 @@ impl Save {
         let was_read = !std::mem::take(&mut self.is_blind);
         self.undoable = was_read.then(|| Undoable::new(self.key.clone(), before, after));
         Step::Ended(Ending::Saved { revision, proof })
+    }
+}
+
+/// Says nothing of the values: they may be secret.
+impl std::fmt::Debug for Save {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Save")
+            .field("key", &self.key)
+            .field("base", &self.base)
+            .field("doubts", &self.doubts.len())
+            .field("is_under_way", &self.under_way.is_some())
+            .finish_non_exhaustive()
     }
 }
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 
-use super::{BucketName, Entry, Error, Key, Revision, Watch, WatchOptions, WriteError};
+use super::{BucketName, Entry, Error, Key, Notices, Revision, Watch, WatchOptions, WriteError};
 
 /// A place that holds buckets: a server, or a file.
 ///
@@ -91,6 +91,17 @@ pub trait BucketBackend: fmt::Debug + Send + Sync {
 
     /// Watches keys. See [`Watch`] for what comes, and in which order.
     async fn watch(&self, options: WatchOptions) -> Result<Watch, Error>;
+
+    /// Listens for what is told under a name with [`BucketBackend::notify`]. `None` where processes
+    /// can tell each other nothing but by the keys of the bucket.
+    ///
+    /// A notice is a hint that saves time: it comes once or not at all, whatever becomes of it, and
+    /// before or after what a watch tells of the same.
+    async fn listen(&self, name: &str) -> Result<Option<Notices>, Error>;
+
+    /// Tells whoever listens under that name. Nobody hears whether it came; without a way to tell,
+    /// and without a permission, nothing happens.
+    async fn notify(&self, name: &str, notice: Bytes);
 }
 
 /// Which copy of the data may answer a read.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use tokio::sync::watch;
 
 pub use self::faults::{Faults, Odds, WriteFault};
@@ -19,7 +20,7 @@ use super::backend::{
     Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Connection, Consistency,
     Overview, Write,
 };
-use super::{BucketName, Entry, Error, Key, Revision, Watch, WatchOptions, WriteError};
+use super::{BucketName, Entry, Error, Key, Notices, Revision, Watch, WatchOptions, WriteError};
 
 /// A backend that does what the one inside does, but for the faults that it was told to make.
 ///
@@ -160,5 +161,16 @@ impl BucketBackend for FaultyBucket {
     async fn watch(&self, options: WatchOptions) -> Result<Watch, Error> {
         self.faults.before_read("a watch").await?;
         cut::watch(Arc::clone(&self.inner), options, self.faults.link()).await
+    }
+
+    async fn listen(&self, name: &str) -> Result<Option<Notices>, Error> {
+        self.faults.before_read("listening").await?;
+        self.inner.listen(name).await
+    }
+
+    async fn notify(&self, name: &str, notice: Bytes) {
+        if self.faults.passes_notice() {
+            self.inner.notify(name, notice).await;
+        }
     }
 }

@@ -52,6 +52,7 @@ mod locks;
 #[cfg(test)]
 mod model;
 mod name;
+mod notice;
 pub mod observer;
 mod overseer;
 mod process;

@@ -11,7 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream;
 use time::OffsetDateTime;
+use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -21,9 +24,12 @@ use super::backend::{
     Overview, Write,
 };
 use super::{
-    BucketName, Entry, Error, Filter, Interruption, Key, Revision, Store, Watch, WatchEvent,
-    WatchFrom, WatchOptions, WatchSender, WriteError, watch_channel,
+    BucketName, Entry, Error, Filter, Interruption, Key, Notices, Revision, Store, Watch,
+    WatchEvent, WatchFrom, WatchOptions, WatchSender, WriteError, watch_channel,
 };
+
+/// How many notices one who listens can be behind before it misses some.
+const NOTICES_KEPT: usize = 1024;
 
 /// A store of buckets that lives in this process alone. Clones share the buckets.
 #[derive(Debug, Clone)]
@@ -37,7 +43,16 @@ struct Shared {
     /// Counts the changes, and wakes the watches.
     changes: watch::Sender<u64>,
     connection: watch::Sender<Connection>,
+    notices: broadcast::Sender<Notice>,
     began: (OffsetDateTime, Instant),
+}
+
+/// What is told, to whom.
+#[derive(Debug, Clone)]
+struct Notice {
+    bucket: BucketName,
+    name: String,
+    told: Bytes,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +69,7 @@ impl Memory {
             shared: Arc::new(Shared {
                 buckets: Mutex::default(),
                 changes: watch::Sender::new(0),
+                notices: broadcast::Sender::new(NOTICES_KEPT),
                 connection: watch::Sender::new(Connection::Connected),
                 began: (OffsetDateTime::now_utc(), Instant::now()),
             }),
@@ -295,6 +311,32 @@ impl BucketBackend for MemoryBucket {
         let changes = self.shared.changes.subscribe();
         feeder.begin()?;
         Ok(watch.fed_by(tokio::spawn(feeder.run(changes))))
+    }
+
+    async fn listen(&self, name: &str) -> Result<Option<Notices>, Error> {
+        let heard = self.shared.notices.subscribe();
+        let own = (self.name.clone(), name.to_owned());
+        Ok(Some(Notices::new(stream::unfold(
+            (heard, own),
+            async |(mut heard, own)| loop {
+                match heard.recv().await {
+                    Ok(notice) if notice.bucket == own.0 && notice.name == own.1 => {
+                        return Some((notice.told, (heard, own)));
+                    }
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return None,
+                }
+            },
+        ))))
+    }
+
+    async fn notify(&self, name: &str, notice: Bytes) {
+        // It is nothing to them if nobody listens.
+        let _ = self.shared.notices.send(Notice {
+            bucket: self.name.clone(),
+            name: name.to_owned(),
+            told: notice,
+        });
     }
 }
 

@@ -11,6 +11,7 @@ mod consumer;
 mod continuity;
 mod link;
 mod message;
+mod notices;
 mod options;
 mod overview;
 mod request;

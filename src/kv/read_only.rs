@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::backend::{
     Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Change, Connection,
     Consistency, Overview, Write,
 };
-use super::{BucketName, Entry, Error, Key, Revision, Watch, WatchOptions, WriteError};
+use super::{BucketName, Entry, Error, Key, Notices, Revision, Watch, WatchOptions, WriteError};
 
 /// A backend that reads and watches like the one inside, and refuses every write with
 /// [`Error::ReadOnly`] before anything is sent.
@@ -122,4 +123,11 @@ impl BucketBackend for ReadOnlyBucket {
     async fn watch(&self, options: WatchOptions) -> Result<Watch, Error> {
         self.0.watch(options).await
     }
+
+    async fn listen(&self, name: &str) -> Result<Option<Notices>, Error> {
+        self.0.listen(name).await
+    }
+
+    /// Whoever can't write has nothing to tell of.
+    async fn notify(&self, _: &str, _: Bytes) {}
 }

@@ -1,6 +1,5 @@
 //! The connection is cut at every point of a save, and what is said of it is true each time.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use kvscope::edit::save::{Patience, Proof, carry_out};

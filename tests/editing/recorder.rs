@@ -5,11 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use kvscope::kv::backend::{
     Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Change, Connection,
     Consistency, Overview, Write,
 };
-use kvscope::kv::{BucketName, Entry, Error, Key, Revision, Watch, WatchOptions, WriteError};
+use kvscope::kv::{
+    BucketName, Entry, Error, Key, Notices, Revision, Watch, WatchOptions, WriteError,
+};
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -141,5 +144,13 @@ impl BucketBackend for Recorder<dyn BucketBackend> {
 
     async fn watch(&self, options: WatchOptions) -> Result<Watch, Error> {
         self.inner.watch(options).await
+    }
+
+    async fn listen(&self, name: &str) -> Result<Option<Notices>, Error> {
+        self.inner.listen(name).await
+    }
+
+    async fn notify(&self, name: &str, notice: Bytes) {
+        self.inner.notify(name, notice).await;
     }
 }

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use kvscope::kv::backend::{
     Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Change, Connection,
     Consistency, Overview, Write,
 };
-use kvscope::kv::{BucketName, Entry, Error, Key, Revision, Watch, WatchOptions, WriteError};
+use kvscope::kv::{
+    BucketName, Entry, Error, Key, Notices, Revision, Watch, WatchOptions, WriteError,
+};
 use tokio::sync::watch;
 
 /// Whether a process can reach anything.
@@ -87,6 +90,14 @@ impl BucketBackend for Mortal {
 
     async fn watch(&self, options: WatchOptions) -> Result<Watch, Error> {
         self.call(self.inner.watch(options)).await
+    }
+
+    async fn listen(&self, name: &str) -> Result<Option<Notices>, Error> {
+        self.call(self.inner.listen(name)).await
+    }
+
+    async fn notify(&self, name: &str, notice: Bytes) {
+        self.call(self.inner.notify(name, notice)).await;
     }
 }
 
@@ -200,5 +211,13 @@ impl<W: Witness> BucketBackend for WitnessedBucket<W> {
 
     async fn watch(&self, options: WatchOptions) -> Result<Watch, Error> {
         self.inner.watch(options).await
+    }
+
+    async fn listen(&self, name: &str) -> Result<Option<Notices>, Error> {
+        self.inner.listen(name).await
+    }
+
+    async fn notify(&self, name: &str, notice: Bytes) {
+        self.inner.notify(name, notice).await;
     }
 }

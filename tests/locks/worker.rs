@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use kvscope::kv::backend::{
     Backend, BucketBackend, BucketInfo, Capabilities, Change, Consistency, Write,
 };
@@ -27,7 +28,7 @@ use kvscope::kv::lock::session::{Process, Session};
 use kvscope::kv::lock::{Clock, Locks, Settings, resource_of};
 use kvscope::kv::nats::{NatsBackend, NatsOptions, Secret};
 use kvscope::kv::{
-    BucketName, Entry, Error, Key, Revision, Store, Watch, WatchOptions, WriteError,
+    BucketName, Entry, Error, Key, Notices, Revision, Store, Watch, WatchOptions, WriteError,
 };
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -391,6 +392,14 @@ impl BucketBackend for Rigged {
 
     async fn watch(&self, options: WatchOptions) -> Result<Watch, Error> {
         self.inner.watch(options).await
+    }
+
+    async fn listen(&self, name: &str) -> Result<Option<Notices>, Error> {
+        self.inner.listen(name).await
+    }
+
+    async fn notify(&self, name: &str, notice: Bytes) {
+        self.inner.notify(name, notice).await;
     }
 }
 

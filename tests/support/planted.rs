@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use kvscope::kv::backend::{
     Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Connection, Consistency, Fact,
     FactValue, Overview, Section, Write,
 };
 use kvscope::kv::{
-    BucketName, Entry, Error, Key, Operation, Revision, Watch, WatchEvent, WatchFrom, WatchOptions,
-    WatchSender, WriteError, watch_channel,
+    BucketName, Entry, Error, Key, Notices, Operation, Revision, Watch, WatchEvent, WatchFrom,
+    WatchOptions, WatchSender, WriteError, watch_channel,
 };
 use time::OffsetDateTime;
 
@@ -226,4 +227,10 @@ impl BucketBackend for PlantedBucket {
         })?;
         Ok(watch)
     }
+
+    async fn listen(&self, _: &str) -> Result<Option<Notices>, Error> {
+        Ok(None)
+    }
+
+    async fn notify(&self, _: &str, _: Bytes) {}
 }

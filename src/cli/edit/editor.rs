@@ -29,8 +29,8 @@ pub(super) struct Editor {
 impl Editor {
     /// An editor for the value of a key. The file's name tells an editor what it is.
     pub(super) fn new(key: &str, source: &Source, masking: &Masking) -> Result<Self, CliError> {
-        let set = ["VISUAL", "EDITOR"].into_iter();
-        let command = set.filter_map(|name| Environment::Process.get(name)).next();
+        let mut variables = ["VISUAL", "EDITOR"].into_iter();
+        let command = variables.find_map(|name| Environment::Process.get(name));
         let folder = private_folder(masking.finds_any(source.stored()))?;
         let extension = match source.form() {
             Form::Json(_) => "json",
@@ -169,9 +169,11 @@ fn private_folder(secret: bool) -> Result<TempDir, CliError> {
     let mut last = None;
     for place in places {
         let made = std::fs::create_dir_all(&place).and_then(|()| {
-            tempfile::Builder::new()
-                .prefix("kvscope-")
-                .tempdir_in(&place)
+            let mut builder = tempfile::Builder::new();
+            builder.prefix("kvscope-");
+            #[cfg(unix)]
+            builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+            builder.tempdir_in(&place)
         });
         match made {
             Ok(folder) => return Ok(folder),

@@ -13,8 +13,8 @@ pub(super) fn changes(
     masking: &Masking,
 ) -> Option<Vec<Change>> {
     let mut walk = Walk {
-        old: parsed(old)?,
-        new: parsed(new)?,
+        old: old.map(parsed).transpose().ok()?,
+        new: new.map(parsed).transpose().ok()?,
         masking,
         found: Vec::new(),
     };
@@ -28,12 +28,17 @@ pub(super) fn changes(
     Some(walk.found)
 }
 
-/// A value as a tree, if there is one; `None` if it is not JSON.
-fn parsed(value: Option<&[u8]>) -> Option<Option<Tree<'_>>> {
-    value
-        .map(|value| Tree::parse(std::str::from_utf8(value).ok()?).ok())
-        .map_or(Some(None), |tree| tree.map(Some))
+/// A value as a tree.
+///
+/// # Errors
+/// It is not JSON.
+fn parsed(value: &[u8]) -> Result<Tree<'_>, NotJson> {
+    let text = std::str::from_utf8(value).map_err(|_| NotJson)?;
+    Tree::parse(text).map_err(|_| NotJson)
 }
+
+/// A value is not JSON.
+struct NotJson;
 
 struct Walk<'t> {
     old: Option<Tree<'t>>,

@@ -115,7 +115,10 @@ fn lines_stand_side_by_side() {
 
 #[test]
 fn only_what_differs_is_stretched_out() {
-    let old: String = (0..30).map(|line| format!("{line}\n")).collect();
+    let old = (0..30)
+        .map(|line| line.to_string())
+        .collect::<Vec<_>>()
+        .join("\n");
     let new = old
         .replace("\n5\n", "\nx\n")
         .replace("\n8\n", "\ny\n")

@@ -28,7 +28,7 @@ struct Transfer<'t> {
     out: String,
 }
 
-impl<'t> Transfer<'t> {
+impl Transfer<'_> {
     fn run(&mut self) {
         let lead = self.layout.lead(Tree::ROOT);
         self.out.push_str(lead);

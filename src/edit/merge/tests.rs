@@ -233,7 +233,9 @@ proptest! {
         let (by_mine, by_theirs) = (outermost(&by_mine), outermost(&by_theirs));
         let made = |changes: &[(&str, Option<u8>)]| {
             let mut document = document();
-            changes.iter().for_each(|(place, value)| change(&mut document, place, *value));
+            for (place, value) in changes {
+                change(&mut document, place, *value);
+            }
             document.to_string()
         };
         let base = document().to_string();
@@ -294,7 +296,9 @@ proptest! {
         let at_other = (at + other).min(lines.len() - 1);
         let with = |changes: &[(usize, &str)]| {
             let mut lines = lines.clone();
-            changes.iter().for_each(|(at, text)| (*text).clone_into(&mut lines[*at]));
+            for (at, text) in changes {
+                (*text).clone_into(&mut lines[*at]);
+            }
             lines.join("\n") + "\n"
         };
         let merged = merge(&with(&[]), &with(&[(at, "MINE")]), &with(&[(at_other, "THEIRS")]));

@@ -59,6 +59,8 @@ struct Plan {
     failing_reads: u32,
     next_writes: VecDeque<Option<WriteFault>>,
     every: Option<Every>,
+    lost_notices: u64,
+    notices: u64,
     random: Option<(fastrand::Rng, Odds)>,
     late: VecDeque<(Arc<dyn BucketBackend>, Write)>,
     writes: u64,
@@ -142,6 +144,11 @@ impl Faults {
     /// the same order of writes.
     pub fn at_random(&self, seed: u64, odds: Odds) {
         self.plan().random = Some((fastrand::Rng::with_seed(seed), odds));
+    }
+
+    /// Each `nth` notice is lost from now on: with 1 all of them, with 0 none.
+    pub fn lose_notices(&self, nth: u64) {
+        self.plan().lost_notices = nth;
     }
 
     /// The next reads fail: so many calls of any kind but writes to keys.
@@ -240,6 +247,14 @@ impl Faults {
     pub(super) async fn before_write(&self) -> Result<Option<WriteFault>, Error> {
         self.pass().await?;
         Ok(self.plan().decide())
+    }
+
+    /// Whether a notice arrives. Over a connection that is cut none does.
+    pub(super) fn passes_notice(&self) -> bool {
+        let mut plan = self.plan();
+        plan.notices += 1;
+        let is_lost = plan.lost_notices > 0 && plan.notices.is_multiple_of(plan.lost_notices);
+        !is_lost && self.shared.link.borrow().is_up()
     }
 
     async fn pass(&self) -> Result<(), Error> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use super::buckets::is_entry_ttl;
 use super::engine::Engine;
@@ -10,7 +11,8 @@ use super::feed::Feed;
 use super::read;
 use crate::kv::backend::{BucketBackend, BucketInfo, Capabilities, Change, Consistency, Write};
 use crate::kv::{
-    BucketName, Entry, Error, Key, Revision, Watch, WatchOptions, WriteError, watch_channel,
+    BucketName, Entry, Error, Key, Notices, Revision, Watch, WatchOptions, WriteError,
+    watch_channel,
 };
 
 /// One bucket of a file.
@@ -94,4 +96,10 @@ impl BucketBackend for LocalBucket {
         let feed = Feed::begin(engine, name, options, sender).await?;
         Ok(watch.fed_by(tokio::spawn(feed.run())))
     }
+
+    async fn listen(&self, _: &str) -> Result<Option<Notices>, Error> {
+        Ok(None)
+    }
+
+    async fn notify(&self, _: &str, _: Bytes) {}
 }

@@ -12,6 +12,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -24,6 +25,7 @@ use super::heart::Life;
 use super::lease::Lease;
 use super::line::{Line, Next, Outcome};
 use super::locks::LiveSession;
+use super::notice::{News, Notice};
 use super::overseer::Overseer;
 use super::record::{DecodeError, Record, Refusal, Request};
 use crate::kv::backend::{BucketBackend, Consistency, Write};
@@ -31,6 +33,8 @@ use crate::kv::{Entry, Filter, Key, Revision, Watch, WatchEvent, WatchOptions, W
 
 /// How long a lane stays without a wish: the next one needs no read then, and no new watch.
 const LINGER: Duration = Duration::from_secs(5);
+/// How soon after it has let go a task asks again that does so in a loop.
+const RETURN: Duration = Duration::from_micros(200);
 /// What a caller wants of a lane.
 #[derive(Debug)]
 pub(super) enum Command {
@@ -47,6 +51,8 @@ pub(super) enum Command {
         id: String,
         told: oneshot::Sender<Result<(), LockError>>,
     },
+    /// Another process tells that it has written the record.
+    Notice(Notice),
 }
 
 /// What a lane is made of.
@@ -78,14 +84,26 @@ pub(super) struct Lane {
     /// Granted while the session was not sure to live: to be told when it is.
     granted: VecDeque<(String, u64)>,
     watch: Option<Watch>,
-    /// The newest record that the watch told of, not looked at yet.
-    heard: Option<Entry>,
+    /// The newest record that was told of, not looked at yet.
+    heard: Option<Heard>,
+    /// Whether others tell this one when they let it in.
+    notices: Notices,
+    /// What others are to be told.
+    news: Option<News>,
+    /// When it let go last, unless it was asked again.
+    left_at: Option<Instant>,
+    /// Whether it was asked again as soon as it had let go.
+    returns: bool,
     oversight: Option<Oversight>,
-    /// When the record is to be read again although nothing was heard.
-    poll_at: Instant,
+    /// While an attempt waits: when the record is to be read again although nothing was heard.
+    poll_at: Option<Instant>,
+    /// Whether what is known next comes of that.
+    polled: bool,
     pace: Pace,
     idle_since: Instant,
-    /// When an attempt waited last.
+    /// Since when an attempt waits.
+    waits_since: Option<Instant>,
+    /// When one waited last.
     waited_at: Instant,
     /// Nobody will send a command any more.
     is_orphan: bool,
@@ -103,6 +121,26 @@ impl Drop for Oversight {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// A record that was told of, by the watch or by whoever wrote it.
+#[derive(Debug)]
+struct Heard {
+    revision: Revision,
+    /// None for a record that was taken away.
+    value: Option<Bytes>,
+}
+
+/// What is known of the notices of others. They take the place of the watch once one has come: it
+/// would wake everybody who waits whenever somebody writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Notices {
+    /// None has come yet.
+    Unproven,
+    /// One has come.
+    Proven,
+    /// One was due and did not come: whoever was to send it can't.
+    Failing,
 }
 
 /// What woke a lane.
@@ -127,10 +165,16 @@ impl Lane {
             granted: VecDeque::new(),
             watch: None,
             heard: None,
+            notices: Notices::Unproven,
+            news: None,
+            left_at: None,
+            returns: false,
             oversight: None,
-            poll_at: now,
+            poll_at: None,
+            polled: false,
             pace: Pace::default(),
             idle_since: now,
+            waits_since: None,
             waited_at: now,
             is_orphan: false,
             loss: None,
@@ -150,6 +194,7 @@ impl Lane {
                 }
                 match self.line.next() {
                     Next::Read => {
+                        self.tell_others().await;
                         self.read().await;
                         continue;
                     }
@@ -160,6 +205,10 @@ impl Lane {
                     Next::Rest => self.pace.nothing_to_do(),
                 }
             }
+            if self.is_asked_again().await {
+                continue;
+            }
+            self.tell_others().await;
             self.look_around().await;
             if self.line.is_idle() {
                 let is_over = self.is_orphan || self.idle_since.elapsed() >= LINGER;
@@ -189,10 +238,15 @@ impl Lane {
     /// When to wake although nothing happens. `None` while a lock is held and nobody waits: there
     /// is nothing to do then.
     fn wake_at(&self) -> Option<Instant> {
-        let poll = self.line.waits().then_some(self.poll_at);
         let idle = self.line.is_idle().then(|| self.idle_since + LINGER);
         let watch = self.watch.as_ref().map(|_| self.waited_at + LINGER);
-        let times = [poll, idle, watch, self.pace.until()];
+        let times = [
+            self.poll_at,
+            self.oversight_at(),
+            idle,
+            watch,
+            self.pace.until(),
+        ];
         times.into_iter().flatten().min()
     }
 
@@ -215,9 +269,10 @@ impl Lane {
             // What it means is looked at in every round.
             Woken::Life => {}
             Woken::Time => {
-                if self.line.waits() && self.poll_at <= Instant::now() {
-                    // The watch should have told, and yet.
-                    self.poll_at = Instant::now() + poll_pace();
+                if self.poll_at.is_some_and(|at| at <= Instant::now()) {
+                    // The watch or a notice should have told, and yet.
+                    self.poll_at = Some(Instant::now() + poll_pace());
+                    self.polled = true;
                     self.line.forget();
                 }
             }
@@ -239,12 +294,13 @@ impl Lane {
                 None => self.watch = None,
             }
         }
-        let Some(entry) = self.heard.take() else {
+        let Some(heard) = self.heard.take() else {
             return;
         };
-        match record_of(Some(&entry)) {
+        match record_of(heard.value.as_ref()) {
             Ok(record) => {
-                self.line.told(record, entry.revision);
+                self.polled = false;
+                self.line.told(record, heard.revision);
                 self.pace.heard();
             }
             // Reading it tells everybody.
@@ -262,9 +318,11 @@ impl Lane {
             } => {
                 // Who asks while the store is down is to hear of it.
                 self.pace.asked();
+                let left_at = self.left_at.take();
+                self.returns = left_at.is_some_and(|left_at| left_at.elapsed() < RETURN);
                 self.acquiring.insert(request.id.clone(), told);
                 self.line.acquire(request, waits);
-                if waits && !self.line.waits() && !self.line.makes_room() {
+                if waits && !self.returns && !self.line.waits() && !self.line.makes_room() {
                     self.pace.let_pass(self.queue());
                 }
             }
@@ -291,6 +349,31 @@ impl Lane {
                 self.line.downgrade(&id);
                 self.downgrading.insert(id, told);
             }
+            Command::Notice(notice) => self.notice(notice),
+        }
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        if self.notices == Notices::Unproven {
+            self.notices = Notices::Proven;
+        }
+        if notice.record.is_some() {
+            self.hear(notice.revision, notice.record);
+        } else if self.line.waits() && self.knows_less_than(notice.revision) {
+            self.line.forget();
+        }
+    }
+
+    fn knows_less_than(&self, revision: Revision) -> bool {
+        let known = self.line.known();
+        known.is_none_or(|(known, _)| known < revision)
+    }
+
+    /// Of two that were told of the newer one counts.
+    fn hear(&mut self, revision: Revision, value: Option<Bytes>) {
+        let is_news = |heard: &Heard| heard.revision < revision;
+        if self.heard.as_ref().is_none_or(is_news) {
+            self.heard = Some(Heard { revision, value });
         }
     }
 
@@ -305,7 +388,7 @@ impl Lane {
 
     fn event(&mut self, event: WatchEvent) {
         match event {
-            WatchEvent::Entry(entry) => self.heard = Some(entry),
+            WatchEvent::Entry(entry) => self.hear(entry.revision, entry.live_value().cloned()),
             WatchEvent::Resumed { gap: true } => {
                 self.heard = None;
                 self.line.forget();
@@ -339,7 +422,12 @@ impl Lane {
     fn tell(&mut self) {
         for (id, outcome) in self.line.outcomes() {
             match outcome {
-                Outcome::Granted { fence } => self.granted.push_back((id, fence)),
+                Outcome::Granted { fence } => {
+                    if self.polled && self.watch.is_none() {
+                        self.notices = Notices::Failing;
+                    }
+                    self.granted.push_back((id, fence));
+                }
                 Outcome::Downgraded => {
                     if let Some(told) = self.downgrading.remove(&id) {
                         let _ = told.send(Ok(()));
@@ -365,6 +453,7 @@ impl Lane {
                 }
             }
         }
+        self.polled &= self.line.known().is_none();
         let valid_until = self.parts.life.borrow().valid_until;
         if self.parts.clock.now() >= valid_until {
             // A guard that is not valid is no use: the next beat comes first.
@@ -408,7 +497,7 @@ impl Lane {
         let revision = entry
             .as_ref()
             .map_or(Revision::ABSENT, |entry| entry.revision);
-        match record_of(entry.as_ref()) {
+        match record_of(entry.as_ref().and_then(Entry::live_value)) {
             Ok(record) => self.line.read(record, revision),
             Err(error) => {
                 self.line.failed();
@@ -430,7 +519,7 @@ impl Lane {
 
     async fn write(&mut self, record: &Record, base: Revision) {
         let bytes = match record.to_bytes() {
-            Ok(bytes) => bytes,
+            Ok(bytes) => Bytes::from(bytes),
             Err(error) => {
                 tracing::error!(key = %self.parts.key, %error, "a lock record can't be written");
                 self.line.failed();
@@ -440,16 +529,27 @@ impl Lane {
         };
         self.pace.begin();
         let queue = self.queue();
-        let write = Write::put(self.parts.key.clone(), bytes).expecting(base);
+        let write = Write::put(self.parts.key.clone(), bytes.clone()).expecting(base);
         match self.parts.bucket.write(write).await {
             Ok(revision) => {
+                if let Some((_, before)) = self.line.known() {
+                    let news = News::of(before, record, bytes, revision);
+                    self.news = Some(news.after(self.news.take()));
+                    if !(self.returns && self.line.makes_room()) {
+                        self.tell_others().await;
+                    }
+                }
+                if self.line.makes_room() {
+                    self.left_at = Some(Instant::now());
+                }
                 self.pace.landed();
                 self.line.written(revision);
             }
             Err(WriteError::Conflict { .. }) => {
                 self.line.conflict();
                 let makes_room = self.line.makes_room();
-                self.pace.conflict(makes_room, self.watch.is_some(), queue);
+                let hears = self.watch.is_some() || self.notices == Notices::Proven;
+                self.pace.conflict(makes_room, hears, queue);
             }
             Err(WriteError::Unknown { reason, .. }) => {
                 tracing::debug!(key = %self.parts.key, reason, "a write in doubt");
@@ -461,6 +561,37 @@ impl Lane {
                 self.give_up(|| LockError::Store(Arc::clone(&error)));
             }
         }
+    }
+
+    /// Tells others of what was written: whom it lets in may have no other way to hear of it at
+    /// once.
+    async fn tell_others(&mut self) {
+        if let Some(news) = self.news.take() {
+            let Parts {
+                bucket,
+                key,
+                session,
+                ..
+            } = &self.parts;
+            news.tell(&**bucket, key, session).await;
+        }
+    }
+
+    /// Whether somebody asks again at once for what was just let go. Then its place in the queue is
+    /// taken before others are told who holds: the next one would let go of a record that has changed
+    /// by then, and both would have to write again.
+    async fn is_asked_again(&mut self) -> bool {
+        let Some(left_at) = self.left_at.filter(|_| self.returns) else {
+            return false;
+        };
+        while left_at.elapsed() < RETURN {
+            tokio::task::yield_now().await;
+            if !self.parts.commands.is_empty() {
+                return true;
+            }
+        }
+        self.returns = false;
+        false
     }
 
     /// The store failed or the record can't be read: whoever is not in the record yet is told, and
@@ -486,15 +617,24 @@ impl Lane {
 
     /// While an attempt waits: the watch, and the oversight of those it waits for.
     async fn look_around(&mut self) {
+        let watches = self.notices != Notices::Proven;
+        if !watches {
+            self.watch = None;
+        }
         if !self.line.waits() {
             self.oversight = None;
+            self.poll_at = None;
+            self.waits_since = None;
             if self.waited_at.elapsed() >= LINGER {
                 self.watch = None;
             }
             return;
         }
         self.waited_at = Instant::now();
-        if self.watch.is_none()
+        self.waits_since.get_or_insert(self.waited_at);
+        self.poll_at.get_or_insert(self.waited_at + poll_pace());
+        if watches
+            && self.watch.is_none()
             && let Ok(filter) = Filter::new(self.parts.key.as_str())
         {
             // Without a watch the polling has to do.
@@ -504,7 +644,6 @@ impl Lane {
                 .watch(WatchOptions::new(filter))
                 .await
                 .ok();
-            self.poll_at = Instant::now() + poll_pace();
         }
         let Some((_, record)) = self.line.known() else {
             return;
@@ -519,8 +658,17 @@ impl Lane {
                     is_new
                 });
             }
-            None => self.oversight = Some(self.oversee(record.clone())),
+            None if self.oversight_at().is_some_and(|at| at <= self.waited_at) => {
+                self.oversight = Some(self.oversee(record.clone()));
+            }
+            None => {}
         }
+    }
+
+    /// When to begin looking after those it waits for: most waits are over before.
+    fn oversight_at(&self) -> Option<Instant> {
+        let since = self.waits_since.filter(|_| self.oversight.is_none())?;
+        Some(since + Overseer::first_look(self.parts.lease))
     }
 
     fn oversee(&self, record: Record) -> Oversight {
@@ -566,8 +714,8 @@ fn poll_pace() -> Duration {
     Duration::from_secs(1) + Duration::from_secs(1).mul_f64(fastrand::f64())
 }
 
-fn record_of(entry: Option<&Entry>) -> Result<Record, DecodeError> {
-    match entry.and_then(Entry::live_value) {
+fn record_of(value: Option<&Bytes>) -> Result<Record, DecodeError> {
+    match value {
         Some(value) => Record::from_bytes(value),
         None => Ok(Record::default()),
     }

@@ -405,9 +405,15 @@ impl Line {
         let Some(known) = &self.known else {
             return outcomes;
         };
+        if self.attempts.is_empty() && self.evictions.is_empty() {
+            return outcomes;
+        }
         // A claim that is missing says something only when no write may still bring it.
         let is_settled = !self.is_in_doubt() && self.under_way.is_none();
-        let refused: HashMap<String, Refusal> = if is_settled {
+        let mut attempts = self.attempts.iter();
+        let refused: HashMap<String, Refusal> = if is_settled
+            && attempts.any(|attempt| !attempt.seen || attempt.wish == Wish::Downgrade)
+        {
             self.planned(known).refused.into_iter().collect()
         } else {
             HashMap::new()

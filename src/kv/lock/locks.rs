@@ -6,10 +6,11 @@ use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
 
 use super::clock::Clock;
 use super::error::{LockError, Loss};
@@ -17,11 +18,12 @@ use super::guard::{Claim, Guard, Kind, Reading, Writing};
 use super::heart::{Heart, Life};
 use super::lane::{Command, Lane, Parts};
 use super::lease::Lease;
+use super::notice::Notice;
 use super::record::Request;
 use super::settings::Settings;
 use super::{key_of, rw_lock};
 use crate::kv::backend::BucketBackend;
-use crate::kv::{Key, Store};
+use crate::kv::{Key, Notices, Store};
 
 /// The locks of one bucket. Cheap to clone; all clones share one session, which is made by the
 /// first lock that is asked for and beats as long as a clone or a guard is there.
@@ -257,6 +259,16 @@ pub(super) struct LiveSession {
     lanes: Mutex<HashMap<Key, mpsc::UnboundedSender<Command>>>,
     claims: AtomicU64,
     needed: mpsc::Sender<Infallible>,
+    /// Hands on what others tell this session.
+    ears: Option<AbortHandle>,
+}
+
+impl Drop for LiveSession {
+    fn drop(&mut self) {
+        if let Some(ears) = &self.ears {
+            ears.abort();
+        }
+    }
 }
 
 impl LiveSession {
@@ -271,7 +283,11 @@ impl LiveSession {
         let (tell_life, life) = watch::channel(life);
         let (needed, is_needed) = mpsc::channel(1);
         tokio::spawn(heart.run(tell_life, is_needed));
-        Ok(Arc::new(Self {
+        // Before anybody can see the session's name in a lock. It can do without.
+        let notices = bucket.listen(&id).await.ok().flatten();
+        Ok(Arc::new_cyclic(|live| Self {
+            ears: notices
+                .map(|notices| tokio::spawn(hear(notices, Weak::clone(live))).abort_handle()),
             id,
             lease,
             clock,
@@ -333,6 +349,21 @@ impl LiveSession {
 
     fn lanes(&self) -> MutexGuard<'_, HashMap<Key, mpsc::UnboundedSender<Command>>> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Hands on to the lanes what others tell of their locks, until there is nobody to tell.
+async fn hear(mut notices: Notices, session: Weak<LiveSession>) {
+    while let Some(notice) = notices.next().await {
+        let Some(session) = session.upgrade() else {
+            return;
+        };
+        if let Some(notice) = Notice::from_bytes(&notice)
+            && let Some(lane) = session.lanes().get(&notice.key)
+        {
+            // One that is over has nothing to wait for.
+            let _ = lane.send(Command::Notice(notice));
+        }
     }
 }
 

@@ -72,8 +72,6 @@ impl Overseer {
         records: watch::Receiver<Record>,
         dead: mpsc::UnboundedSender<String>,
     ) {
-        // Most waits are over before anybody need be looked after.
-        tokio::time::sleep(self.reading_pace().min(PROCESS_PACE / 2)).await;
         loop {
             let record = records.borrow().clone();
             for session in self.look(&record).await {
@@ -85,9 +83,13 @@ impl Overseer {
         }
     }
 
-    /// How often a session's record is read.
+    /// How long one waits before anybody need be looked after.
+    pub(super) fn first_look(lease: Lease) -> Duration {
+        reading_pace(lease).min(PROCESS_PACE / 2)
+    }
+
     fn reading_pace(&self) -> Duration {
-        (self.lease.length() / 16).clamp(Duration::from_millis(40), Duration::from_secs(1))
+        reading_pace(self.lease)
     }
 
     /// The store could not be read: what was silent so far may have been our own deafness.
@@ -255,6 +257,11 @@ impl Overseer {
         let doomed = self.watched.iter().filter(|(_, watched)| watched.doomed);
         doomed.map(|(id, _)| id.clone()).collect()
     }
+}
+
+/// How often a session's record is read.
+fn reading_pace(lease: Lease) -> Duration {
+    (lease.length() / 16).clamp(Duration::from_millis(40), Duration::from_secs(1))
 }
 
 /// The sessions that keep one from the lock: the nearest, and those that they wait for in turn.

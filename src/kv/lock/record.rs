@@ -25,6 +25,7 @@ mod tests;
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 pub use self::codec::DecodeError;
 pub(super) use self::codec::check_version;
@@ -35,8 +36,9 @@ use crate::kv::Revision;
 pub struct Record {
     /// The ticket of the next claim.
     next: u64,
-    /// Everybody who holds or waits, in the order of their tickets.
-    queue: Vec<Claim>,
+    /// Everybody who holds or waits, in the order of their tickets. Shared by the copies of a record
+    /// until one of them is changed: steps are tried far more often than they change anything.
+    queue: Arc<Vec<Claim>>,
     /// After how many writers in a row the readers have a turn.
     max_writer_streak: Option<NonZeroU32>,
     /// How many writers were granted in a row while a reader waited. Counted only under a bound.
@@ -232,7 +234,7 @@ impl Record {
             return Err(Refusal::Full);
         }
         let mut after = self.clone();
-        after.queue.push(Claim {
+        Arc::make_mut(&mut after.queue).push(Claim {
             id: request.id,
             session: request.session,
             mode: request.mode,
@@ -294,8 +296,7 @@ impl Record {
             (Mode::Read, State::Held { .. }) => Ok(Step::Nothing),
             (Mode::Write, State::Held { .. }) => {
                 let mut after = self.clone();
-                let own = after.queue.iter_mut().filter(|claim| claim.id == id);
-                own.for_each(|claim| claim.mode = Mode::Read);
+                after.change(|claim| claim.id == id, |claim| claim.mode = Mode::Read);
                 Ok(Step::Write(after.promoted(base)))
             }
         }
@@ -314,7 +315,7 @@ impl Record {
     /// nothing else as one.
     #[cfg(test)]
     pub(super) fn renumber(&mut self, number: &dyn Fn(u64) -> u64) {
-        for claim in &mut self.queue {
+        for claim in Arc::make_mut(&mut self.queue) {
             if let State::Held { fence } = &mut claim.state {
                 *fence = number(*fence);
             }
@@ -325,9 +326,20 @@ impl Record {
         if !self.queue.iter().any(&goes) {
             return Step::Nothing;
         }
-        let mut after = self.clone();
-        after.queue.retain(|claim| !goes(claim));
+        let stay = self.queue.iter().filter(|claim| !goes(claim));
+        let after = Self {
+            queue: Arc::new(stay.cloned().collect()),
+            ..self.clone()
+        };
         Step::Write(after.promoted(base))
+    }
+
+    /// Changes some claims. The queue stays shared where there are none.
+    fn change(&mut self, which: impl Fn(&Claim) -> bool, how: impl Fn(&mut Claim)) {
+        if self.queue.iter().any(&which) {
+            let queue = Arc::make_mut(&mut self.queue).iter_mut();
+            queue.filter(|claim| which(claim)).for_each(how);
+        }
     }
 
     /// Lets in whoever can be let in. A grant's fence is one more than the revision that the record
@@ -349,13 +361,11 @@ impl Record {
         let readers_wait = self.waiters().any(|claim| claim.mode == Mode::Read);
         let writers_turn = !(readers_wait && self.is_readers_turn());
         let max_writer_streak = self.max_writer_streak;
-        let first_writer = self
-            .queue
-            .iter_mut()
-            .find(|claim| claim.mode == Mode::Write && !claim.state.is_held());
-        match first_writer {
-            Some(writer) if is_free && writers_turn => {
-                writer.state = held;
+        let waits = |mode: Mode| move |claim: &Claim| claim.mode == mode && !claim.state.is_held();
+        let first_writer = self.queue.iter().find(|claim| waits(Mode::Write)(claim));
+        match first_writer.map(|writer| writer.ticket) {
+            Some(ticket) if is_free && writers_turn => {
+                self.change(|claim| claim.ticket == ticket, |claim| claim.state = held);
                 self.writer_streak = match max_writer_streak {
                     Some(_) if readers_wait => self.writer_streak.saturating_add(1),
                     _ => 0,
@@ -364,11 +374,7 @@ impl Record {
             // The readers inside finish; nobody else comes in before the writer.
             Some(_) if !is_free => {}
             _ => {
-                let readers = self
-                    .queue
-                    .iter_mut()
-                    .filter(|claim| claim.mode == Mode::Read && !claim.state.is_held());
-                readers.for_each(|claim| claim.state = held);
+                self.change(waits(Mode::Read), |claim| claim.state = held);
                 self.writer_streak = 0;
             }
         }

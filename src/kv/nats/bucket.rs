@@ -7,6 +7,7 @@ use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::stream::{Config, Info, RawMessage};
 use async_nats::{HeaderMap, Message, StatusCode};
 use async_trait::async_trait;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -15,7 +16,9 @@ use super::message::{Decoder, Place, Stored};
 use super::request::{CallError, Lost, Session, refused};
 use super::{capabilities, settings, watch};
 use crate::kv::backend::{BucketBackend, BucketInfo, Capabilities, Consistency, Write};
-use crate::kv::{BucketName, Entry, Error, Key, Revision, Watch, WatchOptions, WriteError};
+use crate::kv::{
+    BucketName, Entry, Error, Key, Notices, Revision, Watch, WatchOptions, WriteError,
+};
 
 /// A bucket of a NATS server.
 #[derive(Debug, Clone)]
@@ -289,6 +292,14 @@ impl BucketBackend for NatsBucket {
 
     async fn watch(&self, options: WatchOptions) -> Result<Watch, Error> {
         watch::start(self.clone(), options).await
+    }
+
+    async fn listen(&self, name: &str) -> Result<Option<Notices>, Error> {
+        self.listen_to(name).await
+    }
+
+    async fn notify(&self, name: &str, notice: Bytes) {
+        self.tell(name, notice).await;
     }
 }
 

@@ -3,12 +3,13 @@
 //! The client tells it through callbacks; this keeps it for whoever has to know. Connecting itself
 //! is in `connect`.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use async_nats::{Event, Server, ServerError};
 use tokio::sync::{broadcast, watch};
 
+use super::notices;
 use crate::kv::backend::Connection;
 
 /// How many refusals a slow request can be behind before it misses one.
@@ -21,6 +22,8 @@ pub(super) struct Link {
     connection: watch::Sender<Connection>,
     denials: broadcast::Sender<Denial>,
     slow: AtomicU64,
+    /// The server does not let us send notices.
+    refuses_notices: AtomicBool,
     last_error: watch::Sender<Option<String>>,
 }
 
@@ -59,6 +62,7 @@ impl Link {
             connection: watch::Sender::new(Connection::Connected),
             denials: broadcast::Sender::new(DENIALS_KEPT),
             slow: AtomicU64::new(0),
+            refuses_notices: AtomicBool::new(false),
             last_error: watch::Sender::new(None),
         }
     }
@@ -81,6 +85,11 @@ impl Link {
     /// How often a subscription of ours could not keep up.
     pub(super) fn slow_consumers(&self) -> u64 {
         self.slow.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is in vain to send notices.
+    pub(super) fn refuses_notices(&self) -> bool {
+        self.refuses_notices.load(Ordering::Relaxed)
     }
 
     /// The last thing the server complained of.
@@ -162,6 +171,13 @@ impl Link {
             other => other.to_string(),
         };
         if let Some(denial) = parse_denial(&text) {
+            if denial.subject.starts_with(notices::SUBJECTS) {
+                // All that depends on it is that others wait a little longer.
+                let sends = !denial.subscription;
+                self.refuses_notices.fetch_or(sends, Ordering::Relaxed);
+                tracing::info!(text, "the server refuses notices");
+                return;
+            }
             // Nobody may be waiting for it.
             let _ = self.denials.send(denial);
         }

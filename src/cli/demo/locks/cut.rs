@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use tokio::sync::watch;
 
 use crate::kv::backend::{BucketBackend, BucketInfo, Capabilities, Consistency, Write};
-use crate::kv::{BucketName, Entry, Error, Key, Revision, Store, Watch, WatchOptions, WriteError};
+use crate::kv::{
+    BucketName, Entry, Error, Key, Notices, Revision, Store, Watch, WatchOptions, WriteError,
+};
 
 /// The way to a bucket: open or cut.
 #[derive(Debug)]
@@ -78,5 +81,13 @@ impl BucketBackend for Cuttable {
 
     async fn watch(&self, options: WatchOptions) -> Result<Watch, Error> {
         self.way().await.watch(options).await
+    }
+
+    async fn listen(&self, name: &str) -> Result<Option<Notices>, Error> {
+        self.way().await.listen(name).await
+    }
+
+    async fn notify(&self, name: &str, notice: Bytes) {
+        self.way().await.notify(name, notice).await;
     }
 }

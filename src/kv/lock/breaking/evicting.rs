@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
+use super::super::notice::News;
 use super::super::record::{Claim, Record, Step};
 use super::super::{KEY_PREFIX, key_of, resource_of};
 use super::{BreakError, MOST_TRIES, Sight, pause, read_record};
@@ -133,11 +136,14 @@ async fn evict(store: &Store, session: &str, seen: Elsewhere) -> Result<Freed, B
         };
         let bytes = after.to_bytes().map_err(BreakError::encoding)?;
         // One that lands late is right as well: it lands on the record that it was made of.
-        match store
-            .write(Write::put(key.clone(), bytes).expecting(revision))
-            .await
-        {
-            Ok(_) => by_others = false,
+        let bytes = Bytes::from(bytes);
+        let write = Write::put(key.clone(), bytes.clone()).expecting(revision);
+        match store.write(write).await {
+            Ok(revision) => {
+                by_others = false;
+                let news = News::of(&record, &after, bytes, revision);
+                news.tell(store.backend(), &key, session).await;
+            }
             Err(WriteError::Conflict { .. }) => pause(tries).await,
             Err(WriteError::Unknown { reason, .. }) => {
                 (doubt, by_others) = (Some(reason), false);

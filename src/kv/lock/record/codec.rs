@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,16 +15,17 @@ use crate::kv::Revision;
 /// The version that is written, and the only one that is read.
 const VERSION: u64 = 1;
 
+/// A record as it is stored, with claims as they are read or as they are written.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Stored {
+struct Stored<Text> {
     v: u64,
     next: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     max_streak: Option<NonZeroU32>,
     #[serde(default, skip_serializing_if = "is_zero")]
     streak: u32,
-    q: Vec<StoredClaim>,
+    q: Vec<StoredClaim<Text>>,
 }
 
 #[expect(
@@ -36,16 +38,16 @@ fn is_zero(count: &u32) -> bool {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct StoredClaim {
-    id: String,
-    sid: String,
+struct StoredClaim<Text> {
+    id: Text,
+    sid: Text,
     k: StoredMode,
     s: StoredState,
     tkt: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     fence: Option<u64>,
-    own: String,
-    label: String,
+    own: Text,
+    label: Text,
     t_ms: u64,
 }
 
@@ -170,9 +172,14 @@ impl Record {
     /// # Errors
     /// [`DecodeError`]: then it must be left alone.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        check_version(bytes, VERSION)?;
-        let stored: Stored =
-            serde_json::from_slice(bytes).map_err(|error| DecodeError::at(&error))?;
+        let stored = match serde_json::from_slice::<Stored<String>>(bytes) {
+            Ok(stored) if stored.v == VERSION => stored,
+            // Of another version everything else may be different.
+            other => {
+                check_version(bytes, VERSION)?;
+                other.map_err(|error| DecodeError::at(&error))?
+            }
+        };
         let claims: Option<Vec<Claim>> = stored.q.into_iter().map(StoredClaim::claim).collect();
         let Some(queue) = claims else {
             return Err(DecodeError::Rules {
@@ -181,7 +188,7 @@ impl Record {
         };
         let record = Self {
             next: stored.next,
-            queue,
+            queue: Arc::new(queue),
             max_writer_streak: stored.max_streak,
             writer_streak: stored.streak,
         };
@@ -233,15 +240,15 @@ impl Record {
     }
 }
 
-impl From<&Claim> for StoredClaim {
-    fn from(claim: &Claim) -> Self {
+impl<'a> From<&'a Claim> for StoredClaim<&'a str> {
+    fn from(claim: &'a Claim) -> Self {
         let (s, fence) = match claim.state {
             State::Waiting => (StoredState::Waiting, None),
             State::Held { fence } => (StoredState::Held, Some(fence)),
         };
         Self {
-            id: claim.id.clone(),
-            sid: claim.session.clone(),
+            id: &claim.id,
+            sid: &claim.session,
             k: match claim.mode {
                 Mode::Read => StoredMode::Read,
                 Mode::Write => StoredMode::Write,
@@ -249,14 +256,14 @@ impl From<&Claim> for StoredClaim {
             s,
             tkt: claim.ticket,
             fence,
-            own: claim.owner.clone(),
-            label: claim.label.clone(),
+            own: &claim.owner,
+            label: &claim.label,
             t_ms: claim.asked_ms,
         }
     }
 }
 
-impl StoredClaim {
+impl StoredClaim<String> {
     /// The claim; `None` where fence and state don't go together.
     fn claim(self) -> Option<Claim> {
         let state = match (self.s, self.fence) {
