@@ -35,6 +35,10 @@ use crate::kv::{Entry, Filter, Key, Revision, Watch, WatchEvent, WatchOptions, W
 const LINGER: Duration = Duration::from_secs(5);
 /// How soon after it has let go a task asks again that does so in a loop.
 const RETURN: Duration = Duration::from_micros(200);
+/// How long the one who was let in has to write down what it was asked to.
+const TRUST: Duration = Duration::from_millis(5);
+/// How many turns one writes for itself after somebody was asked in vain.
+const DISTRUST: u32 = 16;
 /// What a caller wants of a lane.
 #[derive(Debug)]
 pub(super) enum Command {
@@ -94,6 +98,12 @@ pub(super) struct Lane {
     left_at: Option<Instant>,
     /// Whether it was asked again as soon as it had let go.
     returns: bool,
+    /// Until when somebody else has time to write for this one.
+    entrusted_until: Option<Instant>,
+    /// For how many turns it will ask nobody.
+    distrust: u32,
+    /// What others ask of this one, and at which revision.
+    favours: Option<(Revision, Vec<Request>)>,
     oversight: Option<Oversight>,
     /// While an attempt waits: when the record is to be read again although nothing was heard.
     poll_at: Option<Instant>,
@@ -169,6 +179,9 @@ impl Lane {
             news: None,
             left_at: None,
             returns: false,
+            entrusted_until: None,
+            distrust: 0,
+            favours: None,
             oversight: None,
             poll_at: None,
             polled: false,
@@ -188,6 +201,9 @@ impl Lane {
             self.take_events();
             self.on_life();
             self.tell();
+            if self.entrusts().await {
+                continue;
+            }
             if let Some(rested) = self.pace.rested() {
                 if rested.reads {
                     self.line.forget();
@@ -243,6 +259,7 @@ impl Lane {
         let times = [
             self.poll_at,
             self.oversight_at(),
+            self.entrusted_until,
             idle,
             watch,
             self.pace.until(),
@@ -275,6 +292,13 @@ impl Lane {
                     self.polled = true;
                     self.line.forget();
                 }
+                if self
+                    .entrusted_until
+                    .is_some_and(|until| until <= Instant::now())
+                {
+                    self.distrust = DISTRUST;
+                    self.line.take_back();
+                }
             }
         }
     }
@@ -294,6 +318,16 @@ impl Lane {
                 None => self.watch = None,
             }
         }
+        self.hear_out();
+        if let Some((revision, requests)) = self.favours.take() {
+            self.line.oblige(revision, requests);
+        }
+        if !self.line.is_entrusted() {
+            self.entrusted_until = None;
+        }
+    }
+
+    fn hear_out(&mut self) {
         let Some(heard) = self.heard.take() else {
             return;
         };
@@ -356,6 +390,9 @@ impl Lane {
     fn notice(&mut self, notice: Notice) {
         if self.notices == Notices::Unproven {
             self.notices = Notices::Proven;
+        }
+        if !notice.requests.is_empty() {
+            self.favours = Some((notice.revision, notice.requests));
         }
         if notice.record.is_some() {
             self.hear(notice.revision, notice.record);
@@ -541,6 +578,7 @@ impl Lane {
                 }
                 if self.line.makes_room() {
                     self.left_at = Some(Instant::now());
+                    self.distrust = self.distrust.saturating_sub(1);
                 }
                 self.pace.landed();
                 self.line.written(revision);
@@ -577,9 +615,23 @@ impl Lane {
         }
     }
 
-    /// Whether somebody asks again at once for what was just let go. Then its place in the queue is
-    /// taken before others are told who holds: the next one would let go of a record that has changed
-    /// by then, and both would have to write again.
+    /// Leaves it to the one who is let in to write down who asks here. It has to write anyway: this
+    /// one would write between, and both would have to write again.
+    async fn entrusts(&mut self) -> bool {
+        let Some(news) = self.news.as_mut().filter(|_| self.distrust == 0) else {
+            return false;
+        };
+        let Some((_, requests)) = self.line.entrust() else {
+            return false;
+        };
+        news.ask(requests);
+        self.entrusted_until = Some(Instant::now() + TRUST);
+        self.tell_others().await;
+        true
+    }
+
+    /// Whether somebody asks again at once for what was just let go. Others are told when that is
+    /// known.
     async fn is_asked_again(&mut self) -> bool {
         let Some(left_at) = self.left_at.filter(|_| self.returns) else {
             return false;

@@ -10,6 +10,9 @@
 //! still land (`in doubt`), the record is read from the leader, and as long as it is at the
 //! revision that this write expected, something is written over it, be it the record as it is: a
 //! write that comes late would otherwise leave a claim that blocks for ever.
+//!
+//! A claim can be entrusted to the writer who holds: that one adds it when it writes on the revision
+//! that both know. To the one who asks this is a write in doubt like any other.
 
 #[cfg(test)]
 mod renumber;
@@ -36,6 +39,10 @@ pub(crate) struct Line {
     doubt: Option<Revision>,
     /// The revision that was read although a newer one was there already. Only a write proves it.
     rewound: Option<Revision>,
+    /// The revision at which what is to be added was entrusted to the one who holds.
+    entrusted: Option<Revision>,
+    /// What others entrusted to this one.
+    favours: Option<Favours>,
     /// How many reads and writes were begun.
     steps: u64,
     /// What was begun and has not ended.
@@ -49,6 +56,13 @@ struct Known {
     record: Record,
     /// The step that brought it, for telling whether it is newer than a wish.
     step: u64,
+}
+
+/// Claims of others, to be added by a write on this revision or never.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Favours {
+    base: Revision,
+    requests: Vec<Request>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -125,6 +139,8 @@ impl Line {
             newest: Revision::ABSENT,
             doubt: None,
             rewound: None,
+            entrusted: None,
+            favours: None,
             steps: 0,
             under_way: None,
         }
@@ -154,6 +170,7 @@ impl Line {
 
     fn wish(&mut self, id: &str, wish: Wish) {
         let step = self.steps;
+        self.take_back();
         if let Some(attempt) = self.attempt(id) {
             attempt.wish = wish;
             attempt.asked = step;
@@ -162,6 +179,7 @@ impl Line {
 
     /// Takes out a session. Only one whose death is certain, and whose guards have run out.
     pub(crate) fn evict(&mut self, session: &str) {
+        self.take_back();
         if !self.evictions.iter().any(|other| other == session) {
             self.evictions.push(session.to_owned());
         }
@@ -208,6 +226,51 @@ impl Line {
         self.known = None;
     }
 
+    /// Leaves it to the writer who holds to add what is asked for here, if there is nothing else to
+    /// write: its revision and the claims. They may be added by any write on that revision from then
+    /// on, until [`Line::take_back`] has this line write for itself.
+    pub(crate) fn entrust(&mut self) -> Option<(Revision, Vec<Request>)> {
+        let known = self.known.as_ref()?;
+        let is_settled = !self.is_in_doubt() && self.under_way.is_none();
+        let mut holders = known.record.holders();
+        let holds = |claim: &Claim| claim.mode == Mode::Write && claim.session != self.session;
+        if !is_settled || !self.evictions.is_empty() || !holders.any(holds) {
+            return None;
+        }
+        let (new, others): (Vec<&Attempt>, _) =
+            self.attempts.iter().partition(|attempt| !attempt.seen);
+        let is_new = |attempt: &&Attempt| attempt.wish == Wish::Hold && attempt.waits;
+        let rests = |attempt: &Attempt| attempt.wish == Wish::Hold;
+        if new.is_empty() || !new.iter().all(is_new) || !others.into_iter().all(rests) {
+            return None;
+        }
+        if !self.unwanted(&known.record).is_empty() {
+            return None;
+        }
+        let requests = new.iter().map(|attempt| attempt.request.clone()).collect();
+        let base = known.revision;
+        self.entrusted = Some(base);
+        self.doubt = Some(base);
+        Some((base, requests))
+    }
+
+    /// Whether it waits for somebody else to write.
+    pub(crate) fn is_entrusted(&self) -> bool {
+        let known = self.known.as_ref().map(|known| known.revision);
+        self.entrusted
+            .is_some_and(|base| known.is_none_or(|known| known == base))
+    }
+
+    /// Waits for nobody else any more.
+    pub(crate) fn take_back(&mut self) {
+        self.entrusted = None;
+    }
+
+    /// Others ask this one, who holds, to add their claims when it writes on that revision.
+    pub(crate) fn oblige(&mut self, base: Revision, requests: Vec<Request>) {
+        self.favours = Some(Favours { base, requests });
+    }
+
     /// What to do next. Reads and writes that it names are under way from then on.
     pub(crate) fn next(&mut self) -> Next {
         if self.under_way.is_some() {
@@ -220,12 +283,16 @@ impl Line {
             return self.begin(UnderWay::Read);
         };
         let base = known.revision;
-        let planned = self.planned(known);
+        if self.entrusted == Some(base) {
+            return Next::Rest;
+        }
+        let mut planned = self.planned(known);
         if !planned.is_certain {
             return self.begin(UnderWay::Read);
         }
         let must_write = [self.doubt, self.rewound].contains(&Some(base));
         if planned.record != known.record || must_write {
+            self.favour(&mut planned, base);
             let after = planned.record;
             return self.begin(UnderWay::Write { after, base });
         }
@@ -279,6 +346,17 @@ impl Line {
             }
         }
         planned
+    }
+
+    /// Adds what others have asked for, now that something is to be written. Who can't be added asks
+    /// for itself.
+    fn favour(&self, planned: &mut Planned, base: Revision) {
+        let favours = self.favours.iter().filter(|favours| favours.base == base);
+        for request in favours.flat_map(|favours| &favours.requests) {
+            if let Ok(step) = planned.record.acquire(request.clone(), base) {
+                planned.take(step);
+            }
+        }
     }
 
     /// Claims of this session that nobody wants: given up, or left by an attempt that was thought
@@ -345,6 +423,11 @@ impl Line {
 
     fn learn(&mut self, record: Record, revision: Revision, step: u64) {
         self.newest = self.newest.max(revision);
+        self.entrusted = self.entrusted.filter(|base| *base == revision);
+        self.favours = self
+            .favours
+            .take()
+            .filter(|favours| favours.base == revision);
         self.known = Some(Known {
             revision,
             record,

@@ -60,6 +60,16 @@ const CALM: Mishaps = Mishaps {
     stale_reads: 0,
     outages: 0,
     stalls: 0,
+    entrusts: 0,
+};
+
+/// Somebody leaves it to another to write for it, and gives up, or crashes.
+const TRUST: Mishaps = Mishaps {
+    entrusts: 1,
+    unknowns: 1,
+    cancels: 1,
+    crashes: 1,
+    ..CALM
 };
 
 /// Everything that can happen to reads and writes.
@@ -149,6 +159,9 @@ fn nothing_breaks_when_writes_come_late_or_never() {
     check("two writers, wires", setup(&[WRITER, WRITER], WIRES), None);
     let hasty = setup(&[HASTY, SETTLING], WIRES);
     check("one in haste and one that settles, wires", hasty, None);
+    let bound = (!is_long()).then_some(250_000);
+    let again = setup(&[AGAIN, AGAIN], TRUST);
+    check("two writers that come again, entrusted", again, bound);
     let crash = Mishaps { crashes: 1, ..CALM };
     let all = [WRITER, WRITER, READER];
     let bound = (!is_long()).then_some(200_000);
@@ -243,6 +256,16 @@ fn everybody_who_waits_is_served_in_the_end() {
     let mut setups = vec![
         ("two writers, wires", setup(&[WRITER, WRITER], WIRES)),
         (
+            "two writers that come again, entrusted",
+            setup(
+                &[AGAIN, WRITER],
+                Mishaps {
+                    cancels: 0,
+                    ..TRUST
+                },
+            ),
+        ),
+        (
             "a writer and a reader, a crash, a stall",
             setup(&[WRITER, READER], ends),
         ),
@@ -285,16 +308,22 @@ fn every_known_mistake_is_found() {
         cancels: 1,
         ..unknown
     };
+    let entrust = Mishaps {
+        cancels: 1,
+        entrusts: 1,
+        ..CALM
+    };
     for (mistake, mishaps, found) in [
         (Mistake::EvictWithoutKill, LEASES, CONFLICT),
         (Mistake::BreakWithoutQuarantine, LEASES, CONFLICT),
         (Mistake::ValidFromAcknowledgement, LEASES, CONFLICT),
         (Mistake::CancelWithoutNoOp, cancel, GHOST),
         (Mistake::ConflictIsFailure, unknown, GHOST),
+        (Mistake::EntrustWithoutDoubt, entrust, GHOST),
     ] {
         let wrong = Setup {
             mistake: Some(mistake),
-            ..setup(&[WRITER, WRITER], mishaps)
+            ..setup(&[AGAIN, WRITER], mishaps)
         };
         // One thread: the first way that is found is the shortest.
         let checker = wrong.checker().finish_when(HasDiscoveries::AnyFailures);

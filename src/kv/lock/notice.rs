@@ -4,13 +4,18 @@
 //! The record is the truth and the watch tells of it. But at a lock that many want a watch wakes all
 //! of them at every change, for one to act; so they are content with a notice while they wait. It is
 //! a hint like any other: nothing is lost with it but time.
+//!
+//! Whoever asks again right after it has let go has its claim added by the one whom it has let in,
+//! with the write that this one makes anyway when it lets go in turn: see [`Line::entrust`].
+//!
+//! [`Line::entrust`]: super::line::Line::entrust
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
-use super::record::{Claim, Mode, Record};
+use super::record::{Claim, Mode, Record, Request, State};
 use crate::kv::backend::BucketBackend;
 use crate::kv::{Key, Revision};
 
@@ -28,6 +33,8 @@ pub(super) struct Notice {
     pub(super) revision: Revision,
     /// What was written; `None` where it was too much to tell to so many.
     pub(super) record: Option<Bytes>,
+    /// Claims that the one who is told is to add when it writes on this revision.
+    pub(super) requests: Vec<Request>,
 }
 
 /// The first line; the record follows.
@@ -36,6 +43,8 @@ struct Head {
     v: u64,
     key: String,
     rev: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ask: Vec<Request>,
 }
 
 impl Notice {
@@ -44,6 +53,7 @@ impl Notice {
             v: VERSION,
             key: self.key.to_string(),
             rev: self.revision.0,
+            ask: self.requests.clone(),
         };
         let mut bytes = BytesMut::from(&*serde_json::to_vec(&head).ok()?);
         bytes.put_u8(b'\n');
@@ -60,6 +70,7 @@ impl Notice {
             key: Key::from_stored(head.key),
             revision: Revision(head.rev),
             record: (!record.is_empty()).then_some(record),
+            requests: head.ask,
         })
     }
 }
@@ -70,25 +81,34 @@ pub(super) struct News {
     sessions: BTreeSet<String>,
     revision: Revision,
     record: Bytes,
+    requests: Vec<Request>,
 }
 
 impl News {
-    /// What a write that landed is to those whom it lets in, or else to the writer who holds, so that
-    /// it knows the record that it will write over. `record` is `after` as it was written.
+    /// What a write that landed is to those whom it lets in and those whom it adds; or else to the
+    /// writer who holds, so that it knows the record that it will write over. `record` is `after` as
+    /// it was written.
     pub(super) fn of(before: &Record, after: &Record, record: Bytes, revision: Revision) -> Self {
-        let held: HashSet<&str> = before.holders().map(|claim| claim.id.as_str()).collect();
-        let is_new = |claim: &&Claim| !held.contains(claim.id.as_str());
+        let states = before
+            .claims()
+            .iter()
+            .map(|claim| (claim.id.as_str(), claim.state));
+        let states: HashMap<&str, State> = states.collect();
+        let is_news = |claim: &&Claim| states.get(claim.id.as_str()) != Some(&claim.state);
         let session = |claim: &Claim| claim.session.clone();
-        let mut sessions: BTreeSet<String> = after.holders().filter(is_new).map(session).collect();
-        if sessions.is_empty() {
-            let writers = after.holders().filter(|claim| claim.mode == Mode::Write);
-            sessions = writers.map(session).collect();
-        }
+        let changed = after.claims().iter().filter(is_news);
+        let writers = after.holders().filter(|claim| claim.mode == Mode::Write);
         Self {
-            sessions,
+            sessions: changed.chain(writers).map(session).collect(),
             revision,
             record,
+            requests: Vec::new(),
         }
+    }
+
+    /// Also to ask the one who is told to add these claims.
+    pub(super) fn ask(&mut self, requests: Vec<Request>) {
+        self.requests = requests;
     }
 
     /// With what was to be told of an earlier write, and was not.
@@ -106,6 +126,7 @@ impl News {
             key: key.clone(),
             revision: self.revision,
             record: is_small.then_some(self.record),
+            requests: self.requests,
         };
         let Some(notice) = notice.to_bytes() else {
             return;

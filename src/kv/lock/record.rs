@@ -27,6 +27,8 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 pub use self::codec::DecodeError;
 pub(super) use self::codec::check_version;
 use crate::kv::Revision;
@@ -68,7 +70,8 @@ pub struct Claim {
 }
 
 /// What a lock is held for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Mode {
     /// Reading, beside other readers.
     Read,
@@ -105,7 +108,7 @@ impl State {
 }
 
 /// What a claim brings with it; the rest the record gives.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Request {
     /// Unique for every attempt.
     pub id: String,

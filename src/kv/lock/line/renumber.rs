@@ -8,9 +8,9 @@ impl Line {
     /// Every revision that it knows, and every fence.
     pub(in crate::kv::lock) fn numbers(&self, add: &mut dyn FnMut(u64)) {
         add(self.newest.0);
-        for revision in [self.doubt, self.rewound].into_iter().flatten() {
-            add(revision.0);
-        }
+        let favours = self.favours.as_ref().map(|favours| favours.base);
+        let bases = [self.doubt, self.rewound, self.entrusted, favours];
+        bases.into_iter().flatten().for_each(|base| add(base.0));
         if let Some(known) = &self.known {
             add(known.revision.0);
             known.record.fences().for_each(&mut *add);
@@ -28,6 +28,8 @@ impl Line {
         self.doubt
             .iter_mut()
             .chain(&mut self.rewound)
+            .chain(&mut self.entrusted)
+            .chain(self.favours.as_mut().map(|favours| &mut favours.base))
             .for_each(other);
         if let Some(known) = &mut self.known {
             other(&mut known.revision);

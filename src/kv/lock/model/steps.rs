@@ -8,7 +8,9 @@ use stateright::{Model, Property};
 use super::super::line::{Next, Outcome};
 use super::super::record::{Mode, Record, Request, Step};
 use super::super::session::Cause;
-use super::world::{At, Beat, Flight, Mishaps, Person, Place, Rule, Sent, Time, World, name};
+use super::world::{
+    At, Beat, Entrusted, Flight, Mishaps, Person, Place, Rule, Sent, Time, World, name,
+};
 use crate::kv::Revision;
 
 /// What is checked: who there is, what may go wrong, and which mistake the program has.
@@ -49,6 +51,8 @@ pub(super) enum Mistake {
     ValidFromAcknowledgement,
     /// A conflict is taken for proof that the attempt did not land.
     ConflictIsFailure,
+    /// Who leaves it to another to write takes back its word and thinks no more of it.
+    EntrustWithoutDoubt,
 }
 
 /// Something that happens.
@@ -57,6 +61,12 @@ pub(super) enum Event {
     /// Time passes.
     Tick,
     Ask(usize),
+    /// It asks, and leaves it to the one who holds to write it down.
+    Entrust(usize),
+    /// The one who holds hears of it.
+    Oblige(usize),
+    /// Nothing was heard of it: it writes for itself.
+    TakeBack(usize),
     /// A read is answered by the leader.
     Answer(usize),
     StaleAnswer(usize),
@@ -94,6 +104,8 @@ impl Event {
     pub(super) fn is_progress(self, world: &World) -> bool {
         match self {
             Self::Ask(_)
+            | Self::Entrust(_)
+            | Self::Oblige(_)
             | Self::StaleAnswer(_)
             | Self::Lose(_)
             | Self::Fail(_)
@@ -157,12 +169,29 @@ impl Setup {
         self.drive(world, who);
     }
 
-    fn ask(&self, world: &mut World, who: usize) {
+    fn ask(&self, world: &mut World, who: usize, entrusts: bool) {
         let person = &mut world.people[who];
         person.asked += 1;
         person.place = Place::Asking;
         let request = self.request(who, person.asked);
         person.line.acquire(request, self.roles[who].waits);
+        if entrusts && let Some((base, requests)) = person.line.entrust() {
+            let record = person.line.known().map(|(_, record)| record.clone());
+            if self.mistake == Some(Mistake::EntrustWithoutDoubt) {
+                person.line.forget_doubt();
+            }
+            world.left.entrusts -= 1;
+            let holds = |to: &usize| {
+                let mut holders = record.iter().flat_map(Record::holders);
+                holders.any(|claim| claim.session == name(*to))
+            };
+            let to = (0..self.roles.len()).filter(holds);
+            world.entrusted.extend(to.map(|to| Entrusted {
+                to,
+                base: base.0,
+                requests: requests.clone(),
+            }));
+        }
         self.drive(world, who);
     }
 
@@ -423,6 +452,7 @@ impl Setup {
             Place::Outside => {
                 let may = person.asked < role.attempts && !person.lost;
                 when(may, Event::Ask(who));
+                when(may && left.entrusts > 0, Event::Entrust(who));
             }
             Place::Asking => when(left.cancels > 0, Event::Cancel(who)),
             Place::Inside(mode) => {
@@ -432,6 +462,7 @@ impl Setup {
             }
             Place::Leaving => {}
         }
+        when(person.line.is_entrusted(), Event::TakeBack(who));
         let known = person.line.known().map(|(revision, _)| revision.0);
         let is_behind = known.is_some_and(|known| known < world.stored.revision);
         when(
@@ -471,6 +502,7 @@ impl Model for Setup {
             },
             before: None,
             late: Vec::new(),
+            entrusted: Vec::new(),
             people: (0..self.roles.len()).map(Person::new).collect(),
             left: self.mishaps,
             fault: None,
@@ -488,6 +520,9 @@ impl Model for Setup {
         for late in 0..world.late.len() {
             events.push(Event::LandLate(late));
         }
+        for entrusted in 0..world.entrusted.len() {
+            events.push(Event::Oblige(entrusted));
+        }
         for who in 0..self.roles.len() {
             self.events_of(world, who, &mut |event| events.push(event));
         }
@@ -497,7 +532,18 @@ impl Model for Setup {
         let mut world = world.clone();
         match event {
             Event::Tick => self.tick(&mut world),
-            Event::Ask(who) => self.ask(&mut world, who),
+            Event::Ask(who) => self.ask(&mut world, who, false),
+            Event::Entrust(who) => self.ask(&mut world, who, true),
+            Event::Oblige(entrusted) => {
+                let Entrusted { to, base, requests } = world.entrusted.remove(entrusted);
+                if world.people[to].up {
+                    world.people[to].line.oblige(Revision(base), requests);
+                }
+            }
+            Event::TakeBack(who) => {
+                world.people[who].line.take_back();
+                self.drive(&mut world, who);
+            }
             Event::Answer(who) => {
                 let at = world.stored.clone();
                 self.answer(&mut world, who, &at);

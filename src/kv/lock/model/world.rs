@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::super::lease::{Lease, Silence};
 use super::super::line::Line;
-use super::super::record::{Mode, Record, State};
+use super::super::record::{Mode, Record, Request, State};
 use super::super::session::{Cause, Process, Session};
 use crate::kv::Revision;
 
@@ -22,6 +22,8 @@ pub(super) struct World {
     pub(super) before: Option<At>,
     /// Writes that nobody waits for any more, and that may land yet or never.
     pub(super) late: Vec<Sent>,
+    /// Claims that were entrusted to others who have not heard of it, and perhaps never will.
+    pub(super) entrusted: Vec<Entrusted>,
     pub(super) people: Vec<Person>,
     /// How many mishaps may still happen.
     pub(super) left: Mishaps,
@@ -44,6 +46,14 @@ pub(super) struct Sent {
     pub(super) by: usize,
     pub(super) base: u64,
     pub(super) after: Arc<Record>,
+}
+
+/// Claims for somebody to add.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Entrusted {
+    pub(super) to: usize,
+    pub(super) base: u64,
+    pub(super) requests: Vec<Request>,
 }
 
 /// One process.
@@ -121,6 +131,8 @@ pub(super) struct Mishaps {
     pub(super) outages: u8,
     /// A live session is silent for so long that it is killed.
     pub(super) stalls: u8,
+    /// Somebody leaves it to the one who holds to write for it. No mishap, but it may go wrong.
+    pub(super) entrusts: u8,
 }
 
 /// What no write may break.
@@ -270,6 +282,8 @@ impl World {
         let before = std::mem::replace(&mut self.stored, stored);
         self.before = keeps_before.then_some(before);
         self.late.retain(|late| late.base == revision);
+        self.entrusted
+            .retain(|entrusted| entrusted.base == revision);
         for person in &mut self.people {
             if let Flight::Write { sent, end } = &mut person.flight
                 && end.is_none()
@@ -304,6 +318,9 @@ impl World {
             .into_iter()
             .flatten()
             .map(|at| (at.revision, &at.record));
+        self.entrusted
+            .iter()
+            .for_each(|entrusted| add(entrusted.base));
         for (revision, record) in stored.chain(records) {
             add(revision);
             record.fences().for_each(&mut *add);
@@ -336,6 +353,9 @@ impl World {
         for late in &mut self.late {
             late.base = number(late.base);
             record(&mut late.after);
+        }
+        for entrusted in &mut self.entrusted {
+            entrusted.base = number(entrusted.base);
         }
         for person in &mut self.people {
             person.line.renumber(number);
