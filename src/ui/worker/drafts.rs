@@ -46,8 +46,8 @@ impl Drafts {
 
     /// Keeps what is typed.
     pub(super) async fn keep(&self, place: &str, typed: Typed, base: Base) -> DraftState {
-        let subject = subject(place, &typed.opened.place);
-        let kept = self.with(move |files| keep(&files, subject, &typed, base));
+        let subjects = subjects(place, &typed.opened.place);
+        let kept = self.with(move |files| keep(&files, subjects, &typed, base));
         match kept.await {
             None => DraftState::NotKept("there is no folder for them".to_owned()),
             Some(Err(error)) => DraftState::NotKept(error.to_string()),
@@ -64,36 +64,46 @@ impl Drafts {
 
     /// Drops what was kept.
     pub(super) async fn drop(&self, place: &str, of: &Place) -> DraftState {
-        let subject = subject(place, of);
+        let [plain, masked] = subjects(place, of);
         // Either it is gone, or the next opening offers it once more.
-        let _ = self.with(move |files| files.remove(&subject)).await;
+        let drop = move |files: config::Drafts| (files.remove(&plain), files.remove(&masked));
+        let _ = self.with(drop).await;
         DraftState::Dropped
     }
 
-    /// What was kept of a key, if anything was.
-    pub(super) async fn find(&self, place: &str, of: &Place) -> Option<Draft> {
-        let subject = subject(place, of);
-        let found = self.with(move |files| files.find(&subject)).await?;
-        found.ok().flatten()
+    /// What was kept of a key, if anything was, and whether placeholders stand in it.
+    pub(super) async fn find(&self, place: &str, of: &Place) -> Option<(Draft, bool)> {
+        let [plain, masked] = subjects(place, of);
+        let find = move |files: config::Drafts| {
+            let found = |subject| files.find(subject).ok().flatten();
+            (found(&plain), found(&masked))
+        };
+        match self.with(find).await? {
+            (Some(plain), Some(masked)) if masked.kept_at > plain.kept_at => Some((masked, true)),
+            (Some(plain), _) => Some((plain, false)),
+            (None, masked) => masked.map(|masked| (masked, true)),
+        }
     }
 }
 
-fn subject(place: &str, of: &Place) -> Subject {
-    Subject {
-        place: place.to_owned(),
+/// What a draft of a key is filed under: one with everything in it, and one with placeholders, which
+/// the command line, that knows none, must not take for a text.
+fn subjects(place: &str, of: &Place) -> [Subject; 2] {
+    [place.to_owned(), format!("{place}, masked")].map(|place| Subject {
+        place,
         bucket: of.bucket.to_string(),
         key: of.key.to_string(),
-    }
+    })
 }
 
 fn keep(
     files: &config::Drafts,
-    subject: Subject,
+    [plain, masked]: [Subject; 2],
     typed: &Typed,
     base: Base,
 ) -> io::Result<Keeping> {
     let masking = &typed.opened.masking;
-    let draft = |text: String, base: Base| Draft {
+    let draft = |subject: Subject, text: String, base: Base| Draft {
         subject,
         revision: base.revision,
         base: base.value,
@@ -107,12 +117,14 @@ fn keep(
             value: None,
             ..base
         };
-        return files.keep_masked(&draft(typed.text.clone(), without));
+        files.remove(&plain)?;
+        return files.keep_masked(&draft(masked, typed.text.clone(), without));
     }
     // One that was changed in part is a secret no more.
     let text = typed.placeholders.restore(&typed.text);
     let text = text.unwrap_or_else(|_| typed.text.clone());
-    files.keep(&draft(text, base), masking)
+    files.remove(&masked)?;
+    files.keep(&draft(plain, text, base), masking)
 }
 
 /// Whether placeholders stand for all that is secret in a text.

@@ -12,8 +12,8 @@ use crate::config::Config;
 use crate::edit::save::{Base, Patience, Save, Step, carry_out};
 use crate::edit::schema::{self, Violation};
 use crate::edit::{
-    Diff, Draft, Ending, Form, MASK, Masking, Masks, Merge, Proposal, Schema, Source, Undoable,
-    command, fault, pretty,
+    Diff, Draft, Ending, Form, Masking, Masks, Merge, Proposal, Schema, Source, Undoable, command,
+    fault, pretty,
 };
 use crate::kv::backend::{Backend, Write};
 use crate::kv::{BucketName, Entry, Error, Key, Revision, Store};
@@ -256,20 +256,12 @@ impl Means {
 
     /// The draft of a key, with the value that it was begun with, and whether it has placeholders.
     async fn draft(&self, store: &Store, place: &Place) -> Option<(Draft, bool)> {
-        let mut draft = self.drafts.find(&self.place, place).await?;
-        if draft.base.is_some() || draft.revision == Revision::ABSENT {
-            return Some((draft, false));
+        let (mut draft, is_masked) = self.drafts.find(&self.place, place).await?;
+        if is_masked && draft.revision != Revision::ABSENT {
+            let entry = store.get_revision(&place.key, draft.revision).await;
+            let entry = entry.ok().flatten();
+            draft.base = entry.and_then(|entry| entry.live_value().cloned());
         }
-        // It was begun on a marker, or its base was left out.
-        let entry = store.get_revision(&place.key, draft.revision).await;
-        let is_masked = match entry.ok().flatten() {
-            Some(entry) if entry.is_marker() => false,
-            Some(entry) => {
-                draft.base = entry.value;
-                true
-            }
-            None => draft.text.contains(MASK),
-        };
         Some((draft, is_masked))
     }
 
