@@ -124,7 +124,9 @@ pub struct Worker {
     drafts: Drafts,
     /// Which files hold schemas.
     config: Arc<Config>,
-    /// The tasks that keep it: they are not cut off when a place or the program is left.
+    /// Where the task is asked that keeps it, one text after the other. It is not cut off when a
+    /// place or the program is left.
+    keeper: Option<mpsc::UnboundedSender<(RequestId, Means, Ask)>>,
     keeping: JoinSet<()>,
     /// Where the task is asked that observes the locks of the session.
     observer: Option<mpsc::UnboundedSender<locks::Ask>>,
@@ -154,6 +156,7 @@ impl Worker {
             watches: HashMap::new(),
             drafts: Drafts::default(),
             config: Arc::default(),
+            keeper: None,
             keeping: JoinSet::new(),
             observer: None,
             locks: Arc::new(locks),
@@ -270,20 +273,31 @@ impl Worker {
             drafts: self.drafts.clone(),
             config: Arc::clone(&self.config),
         };
-        let tasks = match ask {
-            Ask::Keep(..) | Ask::Drop(_) => &mut self.keeping,
-            _ => &mut self.tasks,
-        };
-        while tasks.try_join_next().is_some() {}
         let replies = self.replies.clone();
-        tasks.spawn(async move {
-            let told = means.answer(ask).await;
+        let tell = move |id, told| {
             deliver(&replies, Message::Reply(id, Reply::Edit(Box::new(told))));
+        };
+        if !matches!(ask, Ask::Keep(..) | Ask::Drop(_)) {
+            self.tasks
+                .spawn(async move { tell(id, means.answer(ask).await) });
+            return;
+        }
+        let keeper = self.keeper.get_or_insert_with(|| {
+            let (asks, mut asked) = mpsc::unbounded_channel::<(RequestId, Means, Ask)>();
+            self.keeping.spawn(async move {
+                while let Some((id, means, ask)) = asked.recv().await {
+                    tell(id, means.answer(ask).await);
+                }
+            });
+            asks
         });
+        // It ends with this worker and not before.
+        let _ = keeper.send((id, means, ask));
     }
 
     /// Ends all watches and the session. Waits for the store to hear of it, but not for long.
     pub async fn shut_down(mut self) {
+        self.keeper = None;
         let kept = async { while self.keeping.join_next().await.is_some() {} };
         // A disk that does not answer must not keep the program.
         let _ = tokio::time::timeout(Self::KEEPING, kept).await;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use kvscope::kv::faulty::{Faulty, WriteFault};
 use kvscope::kv::{ReadOnly, Revision};
 use kvscope::ui::message::Effect;
 
@@ -499,4 +500,87 @@ async fn bytes_are_edited_in_hexadecimal() {
     save(&mut console).await;
     let entry = config.get("blob").await.unwrap().unwrap();
     assert_eq!(entry.value.unwrap().as_ref(), [0xff, 0x00, 0x42]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_lost_acknowledgement_it_is_found_out_what_became_of_it() {
+    for (fault, told, revision) in [
+        (WriteFault::LoseAck, "it was found in the history", 2),
+        (WriteFault::Drop, "it is not there, and may still come", 1),
+    ] {
+        let (memory, config) = store(&[("limits", LIMITS)]).await;
+        let (faulty, faults) = Faulty::new(memory);
+        let mut console = Console::on(Arc::new(faulty), 120, 30);
+        console.is_live().await;
+        console.settle().await;
+        console.press("enter e");
+        console.settle().await;
+        console.press("down down end left 9");
+        console.settle().await;
+        console.press("ctrl-s");
+        console.settle().await;
+        faults.next_write(fault);
+        console.press("enter");
+        console.shows(told).await;
+        assert_eq!(stored(&config, "limits").await.1, Revision(revision));
+        if revision == 2 {
+            assert!(console.area_of(" Edit ").is_none());
+            continue;
+        }
+        // Nothing is written again but by the user.
+        let screen = console.screen();
+        assert!(
+            screen.contains("Enter write it again, on the same revision"),
+            "{screen}"
+        );
+        console.press("enter");
+        console.settle().await;
+        assert!(
+            console.screen().contains("saved: limits is at revision 2"),
+            "{}",
+            console.screen()
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_comes_late_is_known_for_our_own() {
+    let (memory, config) = store(&[("limits", LIMITS)]).await;
+    let (faulty, faults) = Faulty::new(memory);
+    let mut console = Console::on(Arc::new(faulty), 120, 30);
+    console.is_live().await;
+    console.settle().await;
+    console.press("enter e");
+    console.settle().await;
+    console.press("down down end left 9");
+    console.settle().await;
+    console.press("ctrl-s");
+    console.settle().await;
+    faults.next_write(WriteFault::Late);
+    console.press("enter");
+    console.shows("it is not there, and may still come").await;
+    console.press("esc");
+    assert!(console.area_of(" Edit ").is_some());
+    faults.deliver_late().await;
+    console.settle().await;
+    assert_eq!(stored(&config, "limits").await.1, Revision(2));
+    assert!(
+        !console.screen().contains("someone else"),
+        "{}",
+        console.screen()
+    );
+    console.press("ctrl-s");
+    console.settle().await;
+    console.press("enter");
+    console.settle().await;
+    assert!(
+        console.screen().contains("limits is at revision 2"),
+        "{}",
+        console.screen()
+    );
+    assert_eq!(
+        stored(&config, "limits").await.1,
+        Revision(2),
+        "it is not written twice"
+    );
 }

@@ -173,7 +173,7 @@ async fn the_own_last_write_is_undone_if_nobody_wrote_since() {
     assert!(
         console
             .screen()
-            .contains("nothing yet that could be undone")
+            .contains("nothing of yours to undo")
     );
     let change = "e down end backspace 2";
     let save = |console: &mut Console| console.press("ctrl-s");

@@ -16,7 +16,7 @@ fn editor(folder: &Path) -> PathBuf {
     let path = folder.join("editor");
     let script = "#!/bin/sh\nprintf 'the editor has the terminal\\r\\n'\nread line\nsed -i \"s/first/$line/\" \"$1\"\n";
     std::fs::write(&path, script).unwrap();
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     path
 }
 

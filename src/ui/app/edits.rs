@@ -3,6 +3,7 @@
 use crossterm::event::KeyEvent;
 
 use super::{App, Screen, context};
+use crate::edit::Save;
 use crate::kv::{BucketName, WatchEvent};
 use crate::ui::canvas::{Notes, Pane};
 use crate::ui::command::Command;
@@ -102,7 +103,7 @@ impl App {
 
     fn ask_to_undo(&mut self) {
         let Some((bucket, undoable)) = self.undoable.clone() else {
-            return context!(self).tell("you have written nothing yet that could be undone");
+            return context!(self).tell("nothing of yours to undo; h brings back what was deleted");
         };
         let of = undoable.revision();
         let words = format!("Looking at revision {of} of {} …", undoable.key());
@@ -327,7 +328,9 @@ impl App {
         match outcome {
             review::Outcome::Open => {}
             review::Outcome::Closed => {
-                self.overlays.pop();
+                if let Some(Overlay::Review(review)) = self.overlays.pop() {
+                    self.go_on_with(review.purpose(), review.save().clone());
+                }
             }
             review::Outcome::Saved(saved) => {
                 self.overlays.pop();
@@ -337,6 +340,7 @@ impl App {
                 let Some(Overlay::Review(review)) = self.overlays.pop() else {
                     return;
                 };
+                self.go_on_with(review.purpose(), (*save).clone());
                 // A conflict that was being joined is taken up with the newest.
                 if matches!(self.overlays.last(), Some(Overlay::Conflict(_))) {
                     self.overlays.pop();
@@ -351,6 +355,14 @@ impl App {
                 let waiting = Waiting::for_merge(conflicting, &mut ctx);
                 self.overlays.push(Overlay::Waiting(Box::new(waiting)));
             }
+        }
+    }
+
+    /// Back in the editor, the next save knows of writes that may still land.
+    fn go_on_with(&mut self, purpose: &Purpose, save: Save) {
+        if let (Purpose::Save, Some(Overlay::Editor(editor))) = (purpose, self.overlays.last_mut())
+        {
+            editor.go_on_with(save);
         }
     }
 
@@ -441,6 +453,8 @@ impl App {
                 if let Some(words) = removal.answer(id, told, &mut ctx) {
                     let bucket = removal.bucket().clone();
                     self.browse.unmark();
+                    // The last write is another one now. What it was looked at by is not known.
+                    self.undoable = None;
                     self.activity.note_deed(&bucket, words, now);
                 }
             }

@@ -41,6 +41,8 @@ pub struct Removal {
     kind: Kind,
     /// The keys, and the revisions that they were shown at.
     keys: Vec<(Key, Revision)>,
+    /// The same, to look them up.
+    shown: HashMap<Key, Revision>,
     /// Which of them are at another revision by now.
     moved: HashMap<Key, Revision>,
     stage: Stage,
@@ -77,6 +79,7 @@ impl Removal {
         Self {
             bucket,
             kind: Kind::Delete,
+            shown: keys.iter().cloned().collect(),
             keys,
             moved: HashMap::new(),
             stage: Stage::Asking(Input::default()),
@@ -91,10 +94,10 @@ impl Removal {
         }
         for event in batch {
             if let WatchEvent::Entry(entry) = event
-                && let Some((key, shown)) = self.keys.iter().find(|(key, _)| *key == entry.key)
+                && let Some(shown) = self.shown.get(&entry.key)
                 && entry.revision > *shown
             {
-                self.moved.insert(key.clone(), entry.revision);
+                self.moved.insert(entry.key.clone(), entry.revision);
             }
         }
     }
@@ -201,6 +204,7 @@ impl Removal {
                 *revision = *now;
             }
         }
+        self.shown = self.keys.iter().cloned().collect();
         self.moved.clear();
     }
 

@@ -140,6 +140,11 @@ impl Review {
         &self.purpose
     }
 
+    /// The save as it stands: writes that may still land stay in its mind.
+    pub fn save(&self) -> &Save {
+        &self.save
+    }
+
     /// What is proposed.
     pub fn proposed(&self) -> &Arc<Proposed> {
         &self.proposed
