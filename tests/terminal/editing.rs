@@ -76,10 +76,11 @@ fn a_console_that_is_killed_loses_no_text() {
         terminal.shows("unsaved first");
         if signal == "-KILL" {
             // It is on disk soon after it was typed.
-            let kept = || {
-                std::fs::read_dir(state.join("kvscope/drafts"))
-                    .is_ok_and(|mut files| files.next().is_some())
+            let is_draft = |file: std::io::Result<std::fs::DirEntry>| {
+                file.is_ok_and(|file| file.path().extension().is_some_and(|end| end == "json"))
             };
+            let folder = state.join("kvscope/drafts");
+            let kept = || std::fs::read_dir(&folder).is_ok_and(|mut files| files.any(is_draft));
             while !kept() {
                 std::thread::yield_now();
             }

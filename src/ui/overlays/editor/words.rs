@@ -47,9 +47,18 @@ impl Editor {
         if let Some(moved) = self.moved {
             let since = Duration::from_millis(u64::try_from(canvas.now - moved.at).unwrap_or(0));
             canvas.changes_in(figures::next_change(since));
+            // The watch brings no values: whose write it is, is not known before it is read.
+            let (who, then) = if self.save.is_in_doubt() {
+                (
+                    "changed, perhaps by your own write that came late",
+                    "saving finds out",
+                )
+            } else {
+                ("changed by someone else", "saving shows both, to be joined")
+            };
             told.push((
                 format!(
-                    "changed by someone else: {} at revision {}, {} ago; saving shows both, to be joined",
+                    "{who}: {} at revision {}, {} ago; {then}",
                     moved.operation,
                     moved.revision,
                     figures::age(since)
