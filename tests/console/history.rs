@@ -170,11 +170,7 @@ async fn a_deleted_key_is_found_and_brought_back() {
 async fn the_own_last_write_is_undone_if_nobody_wrote_since() {
     let (mut console, config) = opened(&[("limits", "{\"a\": 1}")]).await;
     console.press("u");
-    assert!(
-        console
-            .screen()
-            .contains("nothing of yours to undo")
-    );
+    assert!(console.screen().contains("nothing of yours to undo"));
     let change = "e down end backspace 2";
     let save = |console: &mut Console| console.press("ctrl-s");
     console.press("e");
