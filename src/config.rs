@@ -11,7 +11,7 @@ mod place;
 mod settings;
 
 pub use context::{Context, ContextMeta, Contexts};
-pub use drafts::{Drafts, state_folder};
+pub use drafts::{Drafts, Keeping, state_folder};
 pub use error::ConfigError;
 pub use file::{Config, ContextConfig, Defaults, Look};
 pub use place::{LocalPlace, NatsPlace, Place, connect};

@@ -36,7 +36,7 @@ pub mod undo;
 pub use bulk::Bulk;
 pub use diff::Diff;
 pub use draft::Draft;
-pub use excerpt::Excerpt;
+pub use excerpt::{Excerpt, Part};
 pub use form::{Form, Lines, Source, SourceFault};
 pub use json::{Fault, fault};
 pub use layout::{minified, pretty};

@@ -19,12 +19,20 @@ mod breaking;
 mod browse;
 #[path = "console/buckets.rs"]
 mod buckets;
+#[path = "console/conflict.rs"]
+mod conflict;
 #[path = "console/connect.rs"]
 mod connect;
+#[path = "console/drafts.rs"]
+mod drafts;
+#[path = "console/editing.rs"]
+mod editing;
 #[path = "console/freshness.rs"]
 mod freshness;
 #[path = "support/console.rs"]
 mod harness;
+#[path = "console/history.rs"]
+mod history;
 #[path = "console/locks.rs"]
 mod locks;
 #[path = "console/looks.rs"]
@@ -33,6 +41,8 @@ mod looks;
 mod planted;
 #[path = "console/pointer.rs"]
 mod pointer;
+#[path = "console/removal.rs"]
+mod removal;
 #[path = "support/scene.rs"]
 mod scene;
 #[path = "console/screens.rs"]

@@ -6,6 +6,8 @@
 #![cfg(all(unix, feature = "console", feature = "testing"))]
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
+#[path = "terminal/editing.rs"]
+mod editing;
 #[path = "terminal/endings.rs"]
 mod endings;
 #[path = "terminal/file.rs"]

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::config::{ConfigError, Place, connect};
+use crate::config::{self, ConfigError, Place, connect};
 use crate::kv::Error;
 use crate::ui;
 use crate::ui::app::Settings;
 use crate::ui::message::{Brand, Target};
 use crate::ui::screens::browse::Looks;
 use crate::ui::theme::Paint;
-use crate::ui::worker::{Connector, Guard, Session};
+use crate::ui::worker::{Connector, Drafts, Guard, Session};
 
 use super::connection::Connection;
 use super::demo;
@@ -65,6 +65,8 @@ pub(super) async fn run(
             deleted: config.defaults.deleted,
         },
         tour,
+        drafts: Drafts::new(config::Drafts::of_user(config)),
+        config: config.clone(),
     };
     // A colour that is none is told before the console opens, not on arriving there.
     for context in config.contexts.values() {

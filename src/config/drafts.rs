@@ -71,10 +71,22 @@ impl Drafts {
     /// # Errors
     /// The folder or file can't be written.
     pub fn keep(&self, draft: &Draft, masking: &Masking) -> io::Result<Keeping> {
+        self.write(draft, draft.keep(self.policy, masking))
+    }
+
+    /// The same for a draft that has placeholders for its secrets: see [`Draft::keep_masked`].
+    ///
+    /// # Errors
+    /// The folder or file can't be written.
+    pub fn keep_masked(&self, draft: &Draft) -> io::Result<Keeping> {
+        self.write(draft, draft.keep_masked(self.policy))
+    }
+
+    fn write(&self, draft: &Draft, kept: Kept) -> io::Result<Keeping> {
         let Some(folder) = &self.folder else {
             return Ok(Keeping::Off);
         };
-        let file = match draft.keep(self.policy, masking) {
+        let file = match kept {
             Kept::All(file) => file,
             refused => {
                 self.remove(&draft.subject)?;

@@ -97,6 +97,15 @@ impl Draft {
         }
     }
 
+    /// The same for a draft whose text has placeholders for its secrets and whose base was left out:
+    /// there is nothing secret in it.
+    pub fn keep_masked(&self, policy: Policy) -> Kept {
+        match policy {
+            Policy::Off => Kept::Off,
+            Policy::NoSecrets | Policy::All => Kept::All(self.encode()),
+        }
+    }
+
     /// Reads what was kept.
     ///
     /// # Errors

@@ -5,9 +5,10 @@
 mod breaks;
 mod buckets;
 mod draw;
+mod edits;
 mod input;
-mod snapshot;
 mod session;
+mod snapshot;
 mod status;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -31,6 +32,9 @@ use super::screens::connect::Connect;
 use super::screens::locks::{Locks, Which};
 use super::screens::server::Server;
 use super::theme::Theme;
+use super::worker::Drafts;
+use crate::config::Config;
+use crate::edit::Undoable;
 use crate::kv::backend::Connection;
 use crate::kv::{BucketName, Error, WatchEvent};
 
@@ -87,6 +91,10 @@ pub struct Settings {
     pub looks: Looks,
     /// Whether to show a newcomer round.
     pub tour: bool,
+    /// Where unsaved text is kept.
+    pub drafts: Drafts,
+    /// What the user set: it may name schemas.
+    pub config: Config,
 }
 
 /// The console.
@@ -120,6 +128,8 @@ pub struct App {
     deeds: Vec<Deed>,
     /// The snapshot that is being written.
     snapshot: Option<RequestId>,
+    /// Our own last write, to be undone.
+    undoable: Option<(BucketName, Undoable)>,
     /// Since when the picture is held still.
     paused: Option<Millis>,
     notice: Option<Notice>,
@@ -177,6 +187,7 @@ impl App {
             overlays: Vec::new(),
             deeds: Vec::new(),
             snapshot: None,
+            undoable: None,
             paused: None,
             notice: None,
             history: VecDeque::new(),
@@ -221,7 +232,11 @@ impl App {
             Message::Connection(connection) => self.connection(connection),
             Message::Deadline => self.deadline_came(),
             Message::Resumed => self.effects.push(Effect::Redraw),
-            Message::Terminate => self.effects.push(Effect::Quit),
+            Message::Terminate => self.quit(),
+        }
+        if self.screen == Screen::Activity {
+            let mut ctx = context!(self);
+            self.activity.look(&mut ctx);
         }
         std::mem::take(&mut self.effects)
     }
@@ -265,6 +280,7 @@ impl App {
             notice,
             expiry,
             locks,
+            self.edits_deadline(),
         ];
         timers.into_iter().flatten().min()
     }
@@ -292,6 +308,7 @@ impl App {
             help.viewport.height = rows;
             help.width = columns;
         }
+        self.edit_fit(notes);
     }
 
     fn reply(&mut self, id: RequestId, reply: Reply) {
@@ -318,6 +335,7 @@ impl App {
             }
             Reply::Snapshot(answer) => self.snapshot_taken(id, answer),
             Reply::Bucket(answer) => self.bucket_task_ended(id, answer),
+            Reply::Edit(told) => self.told(id, *told),
             Reply::Ping(answer) => {
                 if self.ping == Some(id) {
                     self.ping = None;
@@ -349,6 +367,7 @@ impl App {
                 self.locks = Locks::default();
                 self.leave_deeds();
                 self.snapshot = None;
+                self.leave_edits();
                 let mut ctx = context!(self);
                 self.browse.arrived(&mut ctx);
                 if let Some(open) = self.browse.open_bucket() {
@@ -397,6 +416,7 @@ impl App {
         }
         let mut ctx = context!(self);
         self.browse.watched(&bucket, batch, &mut ctx);
+        self.edits_watched(&bucket, batch);
     }
 
     fn watch_failed(&mut self, id: WatchId, error: &Error) {
@@ -455,6 +475,7 @@ impl App {
             self.next_ping = None;
             self.measure();
         }
+        self.edits_deadline_came();
         if self.paused.is_some() {
             return;
         }

@@ -179,6 +179,13 @@ impl Notes {
         hit.map(|(_, hit)| *hit)
     }
 
+    /// The first column of the topmost thing that lies at a place.
+    pub fn left_of(&self, position: Position) -> u16 {
+        let mut hits = self.hits.iter().rev();
+        let hit = hits.find(|(area, _)| area.contains(position));
+        hit.map_or(position.x, |(area, _)| area.x)
+    }
+
     /// How many rows and columns a list or text has room for, if it was drawn.
     pub fn size_of(&self, pane: Pane) -> Option<(usize, usize)> {
         let mut sizes = self.sizes.iter();

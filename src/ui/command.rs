@@ -130,6 +130,46 @@ pub enum Command {
     Clear,
     /// Try again.
     Retry,
+    /// Edit a value.
+    Edit,
+    /// Edit a value in the user's own editor.
+    Outside,
+    /// Make a key.
+    NewKey,
+    /// Delete or purge keys.
+    Delete,
+    /// Mark a key or a revision, or take its mark away.
+    Mark,
+    /// Mark every key that is shown, or take all marks away.
+    MarkAll,
+    /// Undo one's own last write.
+    UndoWrite,
+    /// Show the revisions of a key.
+    History,
+    /// Show what differs between two revisions.
+    Diff,
+    /// Go back to a revision.
+    Revert,
+    /// Look at what would be saved, and save it.
+    Save,
+    /// Lay a JSON text out anew.
+    Format,
+    /// Undo a change of the text.
+    Undo,
+    /// Do what was undone.
+    Redo,
+    /// Select the whole text.
+    SelectAll,
+    /// Copy what is selected.
+    CopySelection,
+    /// Cut what is selected.
+    Cut,
+    /// Insert what was copied or cut.
+    Paste,
+    /// Take mine.
+    ChooseMine,
+    /// Take theirs.
+    ChooseTheirs,
 }
 
 /// Where a command works, and so where its keys are bound.
@@ -151,11 +191,19 @@ pub enum Scope {
     Activity,
     /// Where a place is chosen.
     Connect,
+    /// In the editor. Nothing else is in reach there: letters are text.
+    Editor,
+    /// In the history of a key.
+    History,
+    /// In a revision, and in what differs between two.
+    Look,
+    /// Where two changes are joined.
+    Conflict,
 }
 
 impl Scope {
     /// Every scope, in the order of help.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::Global,
         Self::Rows,
         Self::Buckets,
@@ -164,6 +212,10 @@ impl Scope {
         Self::Locks,
         Self::Activity,
         Self::Connect,
+        Self::Editor,
+        Self::History,
+        Self::Look,
+        Self::Conflict,
     ];
 
     /// Its name in a keymap file.
@@ -177,6 +229,10 @@ impl Scope {
             Self::Locks => "locks",
             Self::Activity => "activity",
             Self::Connect => "connect",
+            Self::Editor => "editor",
+            Self::History => "history",
+            Self::Look => "look",
+            Self::Conflict => "conflict",
         }
     }
 
@@ -191,6 +247,10 @@ impl Scope {
             Self::Locks => "Locks",
             Self::Activity => "Activity",
             Self::Connect => "Choosing a place",
+            Self::Editor => "Editing",
+            Self::History => "History",
+            Self::Look => "A revision, or what differs",
+            Self::Conflict => "Joining two changes",
         }
     }
 }
@@ -249,9 +309,29 @@ const fn taking(argument: Argument, spec: Spec) -> Spec {
 pub const COMMANDS: &[Spec] = {
     use Argument::{Needed, Optional};
     use Command as C;
-    use Scope::{Activity, Buckets, Connect, Entry, Global, Keys, Locks, Rows};
+    use Scope::{Activity, Buckets, Conflict, Connect, Editor, Entry, Global, History, Keys, Locks, Look, Rows};
     &[
-        row(C::Open, "open", "open", "Open what is selected; in a value, fold or unfold", &[Buckets, Keys, Entry, Locks, Activity, Connect]),
+        row(C::Open, "open", "open", "Open what is selected; in a value, fold or unfold", &[Buckets, Keys, Entry, Locks, Activity, Connect, History, Look]),
+        row(C::Save, "save", "save…", "Look at what changes, and save it on the revision that was opened", &[Editor, Conflict]),
+        row(C::ChooseMine, "mine", "mine", "Take mine at this path", &[Conflict]),
+        row(C::ChooseTheirs, "theirs", "theirs", "Take theirs at this path", &[Conflict]),
+        row(C::Edit, "edit", "edit", "Edit the value; where two changes are joined, the text at this path", &[Keys, Entry, Activity, Conflict]),
+        row(C::Outside, "edit-outside", "", "Edit the value in $VISUAL or $EDITOR", &[Keys, Entry, Editor]),
+        row(C::History, "history", "history", "Show every revision that is kept of the key", &[Keys, Entry, Activity]),
+        row(C::Diff, "diff", "diff", "Show what the newest revision changed; in a history, what differs between two", &[Keys, Entry, History]),
+        row(C::Revert, "revert", "revert…", "Go back to the value of this revision; asks first", &[History]),
+        row(C::NewKey, "new", "new", "Make a new key", &[Keys]),
+        row(C::Delete, "delete", "delete…", "Delete or purge the key, or the marked keys; asks first", &[Keys, Entry]),
+        row(C::Mark, "mark", "mark", "Mark the key or revision, or take its mark away", &[Keys, History]),
+        row(C::MarkAll, "mark-all", "", "Mark every key that passes the filter, or take all marks away", &[Keys]),
+        row(C::UndoWrite, "undo-write", "", "Undo your own last write, if nobody wrote since; asks first", &[Keys, Entry]),
+        row(C::Format, "format", "format", "Lay the JSON out anew", &[Editor]),
+        row(C::Undo, "undo", "undo", "Undo the last change of the text", &[Editor]),
+        row(C::Redo, "redo", "", "Do again what was undone", &[Editor]),
+        row(C::SelectAll, "select-all", "", "Select the whole text; Shift and an arrow selects by hand", &[Editor]),
+        row(C::CopySelection, "copy", "", "Copy what is selected", &[Editor]),
+        row(C::Cut, "cut", "", "Cut what is selected", &[Editor]),
+        row(C::Paste, "paste", "", "Insert what was copied or cut", &[Editor]),
         row(C::NewBucket, "new-bucket", "new", "Make a bucket", &[Buckets]),
         row(C::EditBucket, "edit-bucket", "edit", "Change the settings of the selected bucket", &[Buckets]),
         row(C::AboutBucket, "about-bucket", "about", "Show how full the selected bucket is, and who keeps it", &[Buckets]),
@@ -263,19 +343,19 @@ pub const COMMANDS: &[Spec] = {
         row(C::Sort, "sort", "sort", "Sort by the next column", &[Keys, Locks]),
         row(C::Reverse, "reverse", "", "Turn the order around", &[Keys, Locks]),
         row(C::Deleted, "deleted", "deleted", "Show deleted keys too, or hide them", &[Keys]),
-        row(C::View, "view", "json/text/hex", "Show the value as JSON, as text or as bytes", &[Entry]),
-        row(C::Wrap, "wrap", "wrap", "Wrap long lines, or don't", &[Entry]),
-        row(C::ExpandAll, "expand", "", "Open everything", &[Keys, Entry]),
-        row(C::CollapseAll, "collapse", "", "Close everything", &[Keys, Entry]),
-        row(C::NextMatch, "next", "", "To the next match", &[Entry]),
-        row(C::PreviousMatch, "previous", "", "To the match before", &[Entry]),
+        row(C::View, "view", "json/text/hex", "Show the value as JSON, as text or as bytes; a difference by path or by line", &[Entry, Look]),
+        row(C::Wrap, "wrap", "wrap", "Wrap long lines, or don't", &[Entry, Look]),
+        row(C::ExpandAll, "expand", "", "Open everything", &[Keys, Entry, Look]),
+        row(C::CollapseAll, "collapse", "", "Close everything", &[Keys, Entry, Look]),
+        row(C::NextMatch, "next", "", "To the next match", &[Entry, Editor]),
+        row(C::PreviousMatch, "previous", "", "To the match before", &[Entry, Editor]),
         row(C::Process, "process", "process", "Show everything that the process of the selected one holds and waits for", &[Locks]),
         row(C::Lock, "lock", "lock/key", "Go from a key to the lock that is kept there, and back", &[Keys, Entry, Locks, Activity]),
         row(C::Clear, "clear", "clear", "Empty the feed", &[Activity]),
-        taking(Optional("TEXT"), row(C::Filter, "filter", "filter", "Show rows that contain a text (! before it: that don't); in a value, find it", &[Buckets, Keys, Entry, Locks, Activity])),
+        taking(Optional("TEXT"), row(C::Filter, "filter", "filter", "Show rows that contain a text (! before it: that don't); in a value, find it", &[Buckets, Keys, Entry, Locks, Activity, Editor])),
         row(C::CopyValue, "copy-value", "copy", "Copy the value", &[Keys, Entry]),
-        row(C::CopyKey, "copy-key", "", "Copy the key's name", &[Keys, Entry, Locks, Activity]),
-        row(C::Reveal, "reveal", "reveal", "Show masked secrets, or mask them again", &[Keys, Entry]),
+        row(C::CopyKey, "copy-key", "", "Copy the key's name", &[Keys, Entry, Locks, Activity, History]),
+        row(C::Reveal, "reveal", "reveal", "Show masked secrets, or mask them again", &[Keys, Entry, Editor, Look, Conflict]),
         taking(Optional("QUERY"), row(C::Where, "where", "", "Show keys for whose value a query in the language of jq gives something true (.replicas > 3); without one, all again", &[])),
         taking(Needed("NAME"), row(C::Bucket, "bucket", "", "Open a bucket by its name", &[])),
         taking(Needed("NAME"), row(C::Key, "key", "", "Select a key by its name", &[])),
@@ -297,11 +377,11 @@ pub const COMMANDS: &[Spec] = {
         row(C::Tour, "tour", "", "Be shown round, as in the demo", &[]),
         taking(Optional("NAME"), row(C::Theme, "theme", "", "Change the colours: dark, light, contrast or plain", &[])),
         row(C::Palette, "palette", "command", "Type a command's name", &[Global]),
-        row(C::Help, "help", "help", "Show the keys", &[Global]),
-        row(C::Back, "back", "", "Close what is on top, or go back", &[Global]),
-        row(C::Redraw, "redraw", "", "Draw the whole screen again", &[Global]),
-        row(C::Suspend, "suspend", "", "Suspend to the shell; `fg` comes back", &[Global]),
-        row(C::Quit, "quit", "quit", "Leave", &[Global]),
+        row(C::Help, "help", "help", "Show the keys", &[Global, Editor, Conflict]),
+        row(C::Back, "back", "", "Close what is on top, or go back", &[Global, Editor, Conflict]),
+        row(C::Redraw, "redraw", "", "Draw the whole screen again", &[Global, Editor, Conflict]),
+        row(C::Suspend, "suspend", "", "Suspend to the shell; `fg` comes back", &[Global, Editor, Conflict]),
+        row(C::Quit, "quit", "quit", "Leave", &[Global, Editor, Conflict]),
         row(C::Up, "up", "", "One row up", &[Rows]),
         row(C::Down, "down", "", "One row down", &[Rows]),
         row(C::Left, "left", "", "To the left: close, or the pane before", &[Rows]),

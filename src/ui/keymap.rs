@@ -142,12 +142,13 @@ impl Keymap {
         Ok(())
     }
 
-    /// `rows` and `global` are in reach together with every other scope.
+    /// `rows` and `global` are in reach together with every other scope, but not where text is typed.
     fn check_reach(&self) -> Result<(), KeymapError> {
         for (&(scope, key), &command) in &self.bindings {
             let outer: &[Scope] = match scope {
-                Scope::Global => &[],
+                Scope::Global | Scope::Editor => &[],
                 Scope::Rows => &[Scope::Global],
+                Scope::Conflict => &[Scope::Rows],
                 _ => &[Scope::Rows, Scope::Global],
             };
             let other = outer

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use crossterm::event::Event;
 
+use super::edits::{Ask, Told};
 use super::overlays::bucket::{BucketDone, BucketTask};
 use super::theme::Paint;
 use super::value::Document;
@@ -104,6 +105,8 @@ pub enum Reply {
     Snapshot(Result<Written, Error>),
     /// What came of a task on a whole bucket.
     Bucket(Result<BucketDone, Error>),
+    /// What editing asked for.
+    Edit(Box<Told>),
 }
 
 /// What a snapshot of all locks was written to.
@@ -254,6 +257,10 @@ pub enum Effect {
     Masks(MaskChange),
     /// Do something to a whole bucket.
     Bucket(RequestId, BucketTask),
+    /// Do something for editing.
+    Edit(RequestId, Box<Ask>),
+    /// Give the terminal to the user's own editor, with this text in a file whose name ends so.
+    Outside(RequestId, String, &'static str),
     /// Put a text on the user's clipboard.
     Copy(String),
     /// Give the terminal back to the shell until it is continued.

@@ -4,7 +4,7 @@
 //! not wait. Any other is drawn when something changed, at most sixty times a second; without a
 //! change and without an armed deadline the program sleeps.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,10 +13,12 @@ use futures_util::StreamExt as _;
 use tokio::time::Instant;
 
 use super::app::{App, Settings};
-use super::message::{Effect, Message, Millis};
+use super::edits::Told;
+use super::message::{Effect, Message, Millis, Reply, RequestId};
 use super::terminal::{Terminal, restore_on_panic};
 use super::value::Masks;
 use super::worker::{Connector, Deliveries, Delivery, Worker};
+use super::{outside, shown};
 
 /// The least time between two frames.
 const FRAME: Duration = Duration::from_micros(16_666);
@@ -36,7 +38,9 @@ pub async fn run(
 ) -> io::Result<()> {
     restore_on_panic();
     let terminal = Terminal::take()?;
-    let (worker, deliveries) = Worker::new(connector, masks);
+    let (mut worker, deliveries) = Worker::new(connector, masks);
+    worker.keep_drafts(settings.drafts.clone());
+    worker.take_schemas(settings.config.clone());
     let (app, effects) = App::new(settings, now());
     let mut console = Console {
         app,
@@ -44,13 +48,19 @@ pub async fn run(
         terminal,
         last_frame: None,
         is_asked: false,
+        outside: None,
         is_over: false,
     };
     console.perform(effects)?;
     let result = console.run(deliveries).await;
+    let farewell = console.app.farewell();
     // The terminal first: what is left to end may take a moment.
     drop(console.terminal);
     console.worker.shut_down().await;
+    for line in farewell {
+        // Where the terminal is gone, there is nobody to tell.
+        let _ = writeln!(io::stderr(), "kvscope: {}", shown::plain(&line));
+    }
     result
 }
 
@@ -69,6 +79,8 @@ struct Console {
     last_frame: Option<Instant>,
     /// Whether a key was pressed since the last frame.
     is_asked: bool,
+    /// A text that the user's own editor is to have.
+    outside: Option<(RequestId, String, &'static str)>,
     is_over: bool,
 }
 
@@ -77,6 +89,16 @@ impl Console {
         let mut input = EventStream::new();
         let mut signals = Signals::new()?;
         while !self.is_over {
+            if let Some((id, text, suffix)) = self.outside.take() {
+                // Nobody else reads the terminal meanwhile.
+                drop(input);
+                let answer = self.hand_over(&text, suffix).await?;
+                input = EventStream::new();
+                // What was typed there as a signal was not meant for us.
+                signals = Signals::new()?;
+                let told = Box::new(Told::Outside(answer));
+                self.take(Message::Reply(id, Reply::Edit(told)))?;
+            }
             self.draw_if_due()?;
             let wake = self.next_wake();
             tokio::select! {
@@ -126,10 +148,19 @@ impl Console {
                 Effect::Suspend => self.terminal.suspend()?,
                 Effect::Redraw => self.terminal.retake()?,
                 Effect::Copy(text) => Terminal::copy(&text)?,
+                Effect::Outside(id, text, suffix) => self.outside = Some((id, text, suffix)),
                 effect => self.worker.run(effect),
             }
         }
         Ok(())
+    }
+
+    /// Lets the user's own editor have a text, and the terminal as long as it runs.
+    async fn hand_over(&mut self, text: &str, suffix: &str) -> io::Result<Result<String, String>> {
+        self.terminal.give();
+        let answer = outside::edit(text, suffix).await;
+        self.terminal.retake()?;
+        Ok(answer.map_err(|error| error.to_string()))
     }
 
     fn draw_if_due(&mut self) -> io::Result<()> {

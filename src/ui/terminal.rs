@@ -99,6 +99,15 @@ impl Terminal {
         self.retake()
     }
 
+    /// Gives the terminal to another program, until [`Terminal::retake`].
+    #[expect(
+        clippy::unused_self,
+        reason = "only whoever has the terminal can give it"
+    )]
+    pub(super) fn give(&mut self) {
+        give_back();
+    }
+
     /// Takes the terminal again after somebody else may have changed it.
     ///
     /// # Errors

@@ -56,11 +56,17 @@ pub enum Role {
     JsonPunctuation,
     /// Something is folded away here.
     Folded,
+    /// Of two values only the newer one has this.
+    Added,
+    /// Of two values only the older one has this.
+    Removed,
+    /// This is where two values differ.
+    Differs,
 }
 
 impl Role {
     /// Every role, in the order of a theme file.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 25] = [
         Self::Text,
         Self::Muted,
         Self::Border,
@@ -83,6 +89,9 @@ impl Role {
         Self::JsonLiteral,
         Self::JsonPunctuation,
         Self::Folded,
+        Self::Added,
+        Self::Removed,
+        Self::Differs,
     ];
 }
 

@@ -6,6 +6,8 @@
 mod breaking;
 mod buckets;
 mod doctor;
+mod drafts;
+mod editing;
 mod locks;
 mod portions;
 mod sifting;
@@ -16,17 +18,22 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
+pub use self::drafts::Drafts;
+use self::editing::Means;
 use self::portions::Portions;
+use super::edits::Ask;
 use super::message::{
     Brand, Connected, Effect, LockReport, MaskChange, Message, OpenEntry, Reply, RequestId, Target,
     WatchId,
 };
 use super::value::{Document, Masks};
+use crate::config::Config;
 use crate::kv::backend::{Backend, Consistency};
 use crate::kv::{BucketName, Error, Filter, Key, WatchFrom, WatchOptions};
 use crate::query::Query;
@@ -124,6 +131,14 @@ pub struct Worker {
     /// The tasks that find out where one can go.
     looking: JoinSet<()>,
     watches: HashMap<WatchId, AbortHandle>,
+    /// Where unsaved text is kept.
+    drafts: Drafts,
+    /// Which files hold schemas.
+    config: Arc<Config>,
+    /// Where the task is asked that keeps it, one text after the other. It is not cut off when a
+    /// place or the program is left.
+    keeper: Option<mpsc::UnboundedSender<(RequestId, Means, Ask)>>,
+    keeping: JoinSet<()>,
     /// Where the task is asked that observes the locks of the session.
     observer: Option<mpsc::UnboundedSender<locks::Ask>>,
     locks: Arc<locks::Slot>,
@@ -134,6 +149,8 @@ pub struct Worker {
 }
 
 impl Worker {
+    /// How long to wait at the end for unsaved text to be on disk.
+    const KEEPING: Duration = Duration::from_secs(5);
     /// How many batches of watches wait to be looked at.
     const BATCHES: usize = 2;
 
@@ -152,6 +169,10 @@ impl Worker {
             connecting: JoinSet::new(),
             looking: JoinSet::new(),
             watches: HashMap::new(),
+            drafts: Drafts::default(),
+            config: Arc::default(),
+            keeper: None,
+            keeping: JoinSet::new(),
             observer: None,
             locks: Arc::new(locks),
             replies,
@@ -171,6 +192,16 @@ impl Worker {
     /// Queries are run by that `kvscope`: where the console is a part of another program.
     pub fn queries_run_by(&mut self, program: PathBuf) {
         self.program = Some(program);
+    }
+
+    /// Keeps unsaved text there from now on. Without this it is not kept.
+    pub fn keep_drafts(&mut self, drafts: Drafts) {
+        self.drafts = drafts;
+    }
+
+    /// Checks values against the schemas that the user's configuration names from now on.
+    pub fn take_schemas(&mut self, config: Config) {
+        self.config = Arc::new(config);
     }
 
     /// Starts what an effect asks for. What concerns the terminal is not done here.
@@ -252,7 +283,12 @@ impl Worker {
                     Reply::Bucket(buckets::run(&*backend, task).await)
                 });
             }
-            Effect::Copy(_) | Effect::Suspend | Effect::Redraw | Effect::Quit => {}
+            Effect::Edit(id, ask) => self.edit(id, *ask),
+            Effect::Outside(..)
+            | Effect::Copy(_)
+            | Effect::Suspend
+            | Effect::Redraw
+            | Effect::Quit => {}
         }
     }
 
@@ -274,8 +310,46 @@ impl Worker {
         Message::Reply(id, Reply::Connected(Ok(connected)))
     }
 
+    /// Does something for editing.
+    fn edit(&mut self, id: RequestId, ask: Ask) {
+        let Some(session) = &self.session else {
+            return;
+        };
+        let means = Means {
+            backend: Arc::clone(&session.backend),
+            place: session.address.clone(),
+            masks: Arc::clone(&self.masks),
+            drafts: self.drafts.clone(),
+            config: Arc::clone(&self.config),
+        };
+        let replies = self.replies.clone();
+        let tell = move |id, told| {
+            deliver(&replies, Message::Reply(id, Reply::Edit(Box::new(told))));
+        };
+        if !matches!(ask, Ask::Keep(..) | Ask::Drop(_)) {
+            self.tasks
+                .spawn(async move { tell(id, means.answer(ask).await) });
+            return;
+        }
+        let keeper = self.keeper.get_or_insert_with(|| {
+            let (asks, mut asked) = mpsc::unbounded_channel::<(RequestId, Means, Ask)>();
+            self.keeping.spawn(async move {
+                while let Some((id, means, ask)) = asked.recv().await {
+                    tell(id, means.answer(ask).await);
+                }
+            });
+            asks
+        });
+        // It ends with this worker and not before.
+        let _ = keeper.send((id, means, ask));
+    }
+
     /// Ends all watches and the session. Waits for the store to hear of it, but not for long.
     pub async fn shut_down(mut self) {
+        self.keeper = None;
+        let kept = async { while self.keeping.join_next().await.is_some() {} };
+        // A disk that does not answer must not keep the program.
+        let _ = tokio::time::timeout(Self::KEEPING, kept).await;
         self.tasks.shutdown().await;
         self.connecting.shutdown().await;
         self.looking.shutdown().await;

@@ -5,9 +5,7 @@ use std::io::Read as _;
 use serde_json::{Value, json};
 
 use crate::program::{Place, Watching, on_terminal};
-use crate::{
-    buckets, completion, doctor, examples, locking, locks, query, transfer,
-};
+use crate::{buckets, completion, doctor, examples, locking, locks, query, transfer};
 
 type Case = (&'static str, fn(&Place));
 

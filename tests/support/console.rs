@@ -11,15 +11,17 @@ use async_trait::async_trait;
 use crossterm::event::{
     Event, KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
 };
+use kvscope::config::Config;
 use kvscope::kv::Error;
 use kvscope::kv::backend::Backend;
 use kvscope::ui::app::{App, Freshness, Screen, Settings};
+use kvscope::ui::edits::Told;
 use kvscope::ui::keymap::Keymap;
-use kvscope::ui::message::{Effect, Message, Target};
+use kvscope::ui::message::{Effect, Message, Reply, RequestId, Target};
 use kvscope::ui::screens::browse::Looks;
 use kvscope::ui::theme::Theme;
 use kvscope::ui::value::Masks;
-use kvscope::ui::worker::{Connector, Deliveries, Delivery, Session, Worker};
+use kvscope::ui::worker::{Connector, Deliveries, Delivery, Drafts, Session, Worker};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -122,8 +124,12 @@ impl Console {
             screen: Screen::Browse,
             looks: Looks::default(),
             tour: false,
+            drafts: Drafts::default(),
+            config: Config::default(),
         };
         change(&mut settings);
+        worker.keep_drafts(settings.drafts.clone());
+        worker.take_schemas(settings.config.clone());
         let (app, effects) = App::new(settings, now);
         let terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         let mut console = Self {
@@ -142,7 +148,11 @@ impl Console {
     fn perform(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Quit | Effect::Suspend | Effect::Redraw | Effect::Copy(_) => {
+                Effect::Quit
+                | Effect::Suspend
+                | Effect::Redraw
+                | Effect::Copy(_)
+                | Effect::Outside(..) => {
                     self.asked.push(effect);
                 }
                 effect => self.worker.run(effect),
@@ -192,6 +202,13 @@ impl Console {
             let event = KeyEvent::new(KeyCode::Char(letter), KeyModifiers::NONE);
             self.tell(Message::Input(Event::Key(event)));
         }
+        self.draw();
+    }
+
+    /// The user's own editor has ended.
+    pub(crate) fn came_back(&mut self, id: RequestId, answer: Result<String, String>) {
+        let told = Box::new(Told::Outside(answer));
+        self.tell(Message::Reply(id, Reply::Edit(told)));
         self.draw();
     }
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use super::pty::{Terminal, program};
 
 /// Runs the program beside the console, as another process.
-fn beside(file: &Path, words: &[&str]) -> String {
+pub(crate) fn beside(file: &Path, words: &[&str]) -> String {
     let output = Command::new(program())
         .args(words)
         .arg("--local")

@@ -33,6 +33,11 @@ impl App {
         }
     }
 
+    pub(super) fn is_read_only(&self) -> bool {
+        let place = self.place.as_ref();
+        place.is_some_and(|place| place.capabilities.read_only)
+    }
+
     /// A key did something to the dialog.
     pub(super) fn breaking_did(&mut self, outcome: &Outcome) {
         match outcome {

@@ -78,6 +78,15 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, now: Millis) -> Notes {
             Overlay::Breaking(dialog) => dialog.draw(&mut canvas, body),
             Overlay::Tour(tour) => tour.draw(&mut canvas, body),
             Overlay::Bucket(dialog) => dialog.draw(&mut canvas, body),
+            Overlay::History(history) => history.draw(&mut canvas, body),
+            Overlay::Compared(compared) => compared.draw(&mut canvas, body),
+            Overlay::Look(look) => look.draw(&mut canvas, body),
+            Overlay::Editor(editor) => editor.draw(&mut canvas, body),
+            Overlay::Review(review) => review.draw(&mut canvas, body),
+            Overlay::Conflict(conflict) => conflict.draw(&mut canvas, body),
+            Overlay::Removal(removal) => removal.draw(&mut canvas, body),
+            Overlay::NewKey(new) => new.draw(&mut canvas, body),
+            Overlay::Waiting(waiting) => waiting.draw(&mut canvas, body),
         }
     }
     canvas.notes
@@ -178,7 +187,7 @@ fn footer(app: &App, canvas: &mut Canvas<'_, '_>, area: Rect) {
         return;
     }
     let scopes = match app.overlays.last() {
-        Some(_) => return,
+        Some(overlay) => overlay.scopes().map_or_else(Vec::new, <[Scope]>::to_vec),
         None => app.scopes(),
     };
     let hints = COMMANDS.iter().filter(|spec| {
@@ -186,7 +195,7 @@ fn footer(app: &App, canvas: &mut Canvas<'_, '_>, area: Rect) {
     });
     // The way to everything else stands last and never gives way.
     let (last, rest): (Vec<_>, Vec<_>) =
-        hints.partition(|spec| spec.scopes == [Scope::Global] && spec.hint != "pause");
+        hints.partition(|spec| spec.scopes.first() == Some(&Scope::Global) && spec.hint != "pause");
     let hint = |spec: &&crate::ui::command::Spec| {
         app.keymap
             .key_hint(&scopes, spec)

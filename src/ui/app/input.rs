@@ -80,6 +80,7 @@ impl App {
                     }
                     None => {}
                 },
+                _ => self.edit_key(key),
             }
             return;
         }
@@ -127,6 +128,7 @@ impl App {
             Some(Overlay::Breaking(dialog)) => dialog.paste(text),
             Some(Overlay::Bucket(dialog)) => dialog.paste(text),
             Some(Overlay::Help(_) | Overlay::Tour(_)) => {}
+            Some(_) => self.edit_paste(text),
             None if self.screen == Screen::Activity && self.activity.filter.is_typing() => {
                 self.activity.filter.paste(text);
                 self.activity.filter_changed();
@@ -177,7 +179,7 @@ impl App {
     /// Runs a command, with what stood behind its name in the palette.
     pub(super) fn run(&mut self, command: Command, argument: Option<&str>) {
         match command {
-            Command::Quit => self.effects.push(Effect::Quit),
+            Command::Quit => self.quit(),
             Command::Suspend => self.effects.push(Effect::Suspend),
             Command::Redraw => self.effects.push(Effect::Redraw),
             Command::Help => self.overlays.push(Overlay::Help(Help::new(&self.scopes()))),
@@ -219,6 +221,13 @@ impl App {
                 self.browse
                     .select_key(argument.unwrap_or_default(), &mut ctx);
             }
+            Command::Edit
+            | Command::Outside
+            | Command::NewKey
+            | Command::Delete
+            | Command::UndoWrite
+            | Command::History
+            | Command::Diff => self.run_edit(command),
             _ => self.run_on_screen(command, argument),
         }
     }
@@ -412,7 +421,7 @@ impl App {
         };
         let hit = self.notes.at(position);
         match mouse.kind {
-            MouseEventKind::Down(MouseButton::Left) => self.click(hit),
+            MouseEventKind::Down(MouseButton::Left) => self.click(hit, position),
             MouseEventKind::Drag(MouseButton::Left) => {
                 if self.dragging.is_some() && self.screen == Screen::Locks {
                     self.locks.drag(position, self.notes.body);
@@ -428,7 +437,7 @@ impl App {
         }
     }
 
-    fn click(&mut self, hit: Option<Hit>) {
+    fn click(&mut self, hit: Option<Hit>, position: Position) {
         if let Some(overlay) = self.overlays.last_mut() {
             match (overlay, hit) {
                 (Overlay::Palette(palette), Some(Hit::Row(Pane::Overlay, row))) => {
@@ -441,9 +450,16 @@ impl App {
                         dialog.click(row);
                     }
                 }
-                (_, Some(Hit::Row(Pane::Overlay, _) | Hit::Pane(Pane::Overlay))) => {}
-                _ => {
-                    self.overlays.pop();
+                (_, Some(Hit::Row(Pane::Overlay, row))) => {
+                    let column = position.x.saturating_sub(self.notes.left_of(position));
+                    self.edit_click(row, usize::from(column));
+                }
+                (_, Some(Hit::Pane(Pane::Overlay))) => {}
+                // What was typed or begun is not lost by a click beside it.
+                (overlay, _) => {
+                    if overlay.is_independent() {
+                        self.overlays.pop();
+                    }
                 }
             }
             return;
@@ -477,6 +493,7 @@ impl App {
         };
         match (pane, self.overlays.last_mut()) {
             (Pane::Overlay, Some(Overlay::Help(help))) => help.step(Step::By(by), &self.keymap),
+            (Pane::Overlay, Some(_)) => self.edit_scroll(by),
             (_, Some(_)) => {}
             (Pane::Locks | Pane::Queue, None) => {
                 let mut ctx = context!(self);

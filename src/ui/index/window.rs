@@ -5,6 +5,7 @@
 //! comes and goes around it.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::ops::{ControlFlow, Range};
 use std::time::Instant;
 
@@ -187,6 +188,13 @@ impl KeyIndex {
         } else {
             rank.min(last)
         })
+    }
+
+    /// The keys that pass the filter and have a value, in any layout: the first so many.
+    pub fn shown_live_keys(&self, most: usize) -> BTreeSet<String> {
+        let live = |at: &At| self.summary(*at).operation.is_put();
+        let places = self.places_from(0).filter(live).take(most);
+        places.map(|at| self.spine.key(at).to_owned()).collect()
     }
 
     /// What is known of a key, shown or not.

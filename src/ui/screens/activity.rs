@@ -1,7 +1,8 @@
 //! Activity: the live feed of changes over all watched buckets, the newest at the bottom.
 //!
 //! It follows the end until the user moves away from it. It holds the latest changes only, and no
-//! values: a line leads to its key in Browse.
+//! values: a line leads to its key in Browse. What a write changed inside the value is compared by
+//! the worker, one write after the other, and only for lines that are in sight.
 
 use std::collections::VecDeque;
 
@@ -11,16 +12,22 @@ use ratatui::text::{Line, Span};
 use crate::kv::{BucketName, Entry, Key, Operation, Revision, WatchEvent};
 use crate::ui::canvas::{Canvas, Hit, Pane};
 use crate::ui::command::Command;
+use crate::ui::context::Context;
+use crate::ui::edits::{Ask, Place};
 use crate::ui::filter::FilterLine;
-use crate::ui::message::Millis;
+use crate::ui::message::{Effect, Millis, RequestId};
 use crate::ui::shown;
-use crate::ui::text::figures;
+use crate::ui::text::{self, Align, Run, figures};
 use crate::ui::theme::Role;
 use crate::ui::viewport::{Step, Viewport};
 use crate::ui::widgets::filter_line;
 
 /// How many changes are kept.
 const KEPT: usize = 10_000;
+/// Into larger values nobody looks: in bytes.
+const LARGEST: u64 = 64 << 10;
+/// From this many columns on for a key, what changed stands beside it.
+const WIDE: usize = 40;
 
 /// The feed.
 #[derive(Debug, Default)]
@@ -36,6 +43,8 @@ pub struct Activity {
     /// The selected row among those that pass; at the last one, it follows the end.
     cursor: usize,
     follows: Follows,
+    /// The write that is looked into.
+    looking: Option<(RequestId, u64)>,
     /// Which rows are in sight.
     pub viewport: Viewport,
 }
@@ -62,13 +71,73 @@ enum What {
         revision: Revision,
         operation: Operation,
         size: u64,
+        /// What it changed inside the value, once that was compared.
+        inside: Inside,
     },
     Watch(String),
     /// Something that was done here.
     Deed(String),
 }
 
+/// What a write changed inside a value.
+#[derive(Debug)]
+enum Inside {
+    /// Nobody looked yet.
+    Unknown,
+    /// In a few words, masked; none where it can't be told any more.
+    Told(Vec<Run<'static>>),
+}
+
 impl Activity {
+    /// Asks what the next write in sight changed inside its value, one at a time.
+    pub fn look(&mut self, ctx: &mut Context<'_>) {
+        if self.looking.is_some() {
+            return;
+        }
+        let in_sight = self.viewport.rows(self.passing.len());
+        // The newest first: that is what is looked at.
+        let mut numbers = in_sight
+            .rev()
+            .filter_map(|row| self.passing.get(row).copied());
+        let next = numbers.find_map(|number| {
+            let change = self.change(number)?;
+            match &change.what {
+                What::Write {
+                    key,
+                    revision,
+                    operation: Operation::Put,
+                    size: 0..=LARGEST,
+                    inside: Inside::Unknown,
+                } => {
+                    let place = Place {
+                        bucket: change.bucket.clone(),
+                        key: key.clone(),
+                    };
+                    Some((number, Ask::Changed(place, *revision)))
+                }
+                _ => None,
+            }
+        });
+        if let Some((number, ask)) = next {
+            let id = ctx.request(|id| Effect::Edit(id, Box::new(ask)));
+            self.looking = Some((id, number));
+        }
+    }
+
+    /// Takes what a write changed.
+    pub fn looked(&mut self, id: RequestId, told: Vec<Run<'static>>) {
+        let Some((_, number)) = self.looking.take_if(|(asked, _)| *asked == id) else {
+            return;
+        };
+        let at = number
+            .checked_sub(self.dropped)
+            .and_then(|at| usize::try_from(at).ok());
+        let change = at.and_then(|at| self.changes.get_mut(at));
+        if let Some(What::Write { inside, .. }) = change.map(|change| &mut change.what) {
+            *inside = Inside::Told(told);
+        }
+    }
+
     /// Takes a piece of news about a bucket.
     pub fn note(&mut self, bucket: &BucketName, event: &WatchEvent, now: Millis) {
         let change = match event {
@@ -270,6 +339,7 @@ fn written(bucket: &BucketName, entry: &Entry) -> Change {
             revision: entry.revision,
             operation: entry.operation,
             size: entry.size,
+            inside: Inside::Unknown,
         },
     }
 }
@@ -309,6 +379,7 @@ impl Change {
                 revision,
                 operation,
                 size,
+                inside,
             } => {
                 let (mark, role) = match operation {
                     Operation::Put => ("put    ", Role::Good),
@@ -322,13 +393,25 @@ impl Change {
                     format!(" {:>9} {:>7}", revision.0, "")
                 };
                 let room = width.saturating_sub(10 + 15 + 7 + end.len() + 1).max(8);
+                // Where there is room, what changed stands beside the key.
+                let beside = if room >= WIDE { room * 3 / 5 } else { 0 };
                 spans.push(canvas.span(mark, role));
                 spans.extend(shown::fitted_spans(
                     canvas.theme,
                     key.as_str(),
                     Role::Text,
-                    room,
+                    room - beside,
                 ));
+                if beside > 0 {
+                    let told = match inside {
+                        Inside::Told(told) => told.clone(),
+                        Inside::Unknown => Vec::new(),
+                    };
+                    let told = text::truncate(told, beside - 1);
+                    let told = text::pad(told, beside - 1, Align::Left).into_iter();
+                    spans.push(Span::raw(" "));
+                    spans.extend(told.map(|run| run.into_span(canvas.theme)));
+                }
                 spans.push(canvas.span(end, Role::Muted));
             }
         }

@@ -22,7 +22,7 @@ use self::entry::EntryPane;
 use self::keys::Keys;
 use self::layout::Layout;
 use crate::kv::backend::BucketInfo;
-use crate::kv::{BucketName, Error, Key, WatchEvent};
+use crate::kv::{BucketName, Error, Key, Revision, WatchEvent};
 use crate::query::Query;
 use crate::ui::canvas::{Canvas, Pane};
 use crate::ui::command::{Command, Scope};
@@ -224,6 +224,34 @@ impl Browse {
     /// Reads the value again.
     pub fn read_again(&mut self, ctx: &mut Context<'_>) {
         self.entry.reload(ctx);
+    }
+
+    /// The revision of a key of the open bucket, if it has a value.
+    pub fn revision_of(&self, key: &str) -> Option<Revision> {
+        self.keys.as_ref()?.revision_of(key)
+    }
+
+    /// What the selected key begins with, up to its last dot: a new key is likely to be beside it.
+    pub fn prefix(&self) -> String {
+        let selected = self.keys.as_ref().and_then(|keys| keys.selected());
+        let end = selected.and_then(|key| key.rfind('.'));
+        selected
+            .zip(end)
+            .map_or("", |(key, dot)| &key[..=dot])
+            .to_owned()
+    }
+
+    /// The keys that are to be removed, with their revisions: those that are marked, else the
+    /// selected one.
+    pub fn to_remove(&self) -> Vec<(Key, Revision)> {
+        self.keys.as_ref().map_or_else(Vec::new, Keys::to_remove)
+    }
+
+    /// Takes all marks away.
+    pub fn unmark(&mut self) {
+        if let Some(keys) = &mut self.keys {
+            keys.unmark();
+        }
     }
 
     /// The open bucket is about to be told from the beginning.
@@ -501,6 +529,9 @@ impl Browse {
         {
             line.set("");
             self.filter_changed(ctx);
+            return;
+        }
+        if self.focus == Focus::Keys && self.keys.as_mut().is_some_and(Keys::unmark) {
             return;
         }
         if self.focus == Focus::Keys && self.keys.as_ref().is_some_and(Keys::is_sifted) {

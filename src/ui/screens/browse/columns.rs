@@ -64,9 +64,18 @@ impl Columns {
     }
 
     /// One row.
-    pub(super) fn row(self, canvas: &mut Canvas<'_, '_>, row: &Row<'_>) -> Line<'static> {
-        let mark = if row.changed { "●" } else { " " };
-        let mut spans = vec![canvas.span(mark, Role::Changed)];
+    pub(super) fn row(
+        self,
+        canvas: &mut Canvas<'_, '_>,
+        row: &Row<'_>,
+        is_marked: bool,
+    ) -> Line<'static> {
+        let (mark, role) = match (is_marked, row.changed) {
+            (true, _) => ("▪", Role::KeyHint),
+            (false, true) => ("●", Role::Changed),
+            (false, false) => (" ", Role::Changed),
+        };
+        let mut spans = vec![canvas.span(mark, role)];
         spans.extend(self.name(canvas, row));
         let Some(entry) = row.entry else {
             if let Some(node) = row.node {

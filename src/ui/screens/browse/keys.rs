@@ -1,5 +1,6 @@
 //! The pane of keys: a window over the key index, with a selection that is a key.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use ratatui::layout::Rect;
@@ -22,6 +23,8 @@ use crate::ui::widgets::{filter_line, paragraph};
 
 /// How long a changed row is marked.
 const HIGHLIGHT: Duration = Duration::from_secs(3);
+/// So many keys can be marked at once.
+const MOST_MARKED: usize = 100_000;
 
 /// The pane of an open bucket.
 #[derive(Debug)]
@@ -44,6 +47,8 @@ pub(super) struct Keys {
     highest: Revision,
     /// Since when and why there is no watch.
     failure: Option<(Millis, String)>,
+    /// The keys that are marked.
+    marked: BTreeSet<String>,
     /// An origin for the index's instants: only their differences matter.
     origin: (Instant, Millis),
 }
@@ -62,6 +67,7 @@ impl Keys {
             viewport: Viewport::default(),
             highest: Revision::ABSENT,
             failure: None,
+            marked: BTreeSet::new(),
             origin: (Instant::now(), now),
         }
     }
@@ -290,6 +296,50 @@ impl Keys {
         Some((Key::from_stored(path), entry.revision))
     }
 
+    /// The revision of a key, if it has a value.
+    pub(super) fn revision_of(&self, key: &str) -> Option<Revision> {
+        let entry = self.index.entry(key)?;
+        entry.operation.is_put().then_some(entry.revision)
+    }
+
+    /// The keys that are to be removed, with their revisions: those that are marked and still have
+    /// a value, else the selected one, which may be a marker to be purged.
+    pub(super) fn to_remove(&self) -> Vec<(Key, Revision)> {
+        if self.marked.is_empty() {
+            return self.selected_entry().into_iter().collect();
+        }
+        let marked = self.marked.iter();
+        marked
+            .filter_map(|key| Some((Key::from_stored(key.as_str()), self.revision_of(key)?)))
+            .collect()
+    }
+
+    /// Takes all marks away; says whether there were any.
+    pub(super) fn unmark(&mut self) -> bool {
+        let had = !self.marked.is_empty();
+        self.marked.clear();
+        had
+    }
+
+    /// Marks the selected key or takes its mark away, and goes on to the next.
+    fn mark(&mut self) {
+        let Some((key, _)) = self.selected_entry() else {
+            return;
+        };
+        let key = key.to_string();
+        if !self.marked.remove(&key) {
+            self.marked.insert(key);
+        }
+        self.step(Step::By(1));
+    }
+
+    /// Marks every key that passes the filter, or takes all marks away.
+    fn mark_all(&mut self) {
+        if !self.unmark() {
+            self.marked = self.index.shown_live_keys(MOST_MARKED);
+        }
+    }
+
     pub(super) fn step(&mut self, step: Step) {
         // The user chose for himself.
         self.wished = None;
@@ -351,6 +401,8 @@ impl Keys {
             // What is deleted has no value to match.
             Command::Deleted if self.is_sifted() => {}
             Command::Deleted => self.index.show_markers(!self.index.markers_shown()),
+            Command::Mark => self.mark(),
+            Command::MarkAll => self.mark_all(),
             Command::ExpandAll => self.index.open_all(),
             Command::CollapseAll => self.index.close_all(),
             _ => {}
@@ -441,6 +493,15 @@ impl Keys {
             let found = figures::count(self.index.shown() as u64);
             spans.push(canvas.span(format!("· {found} found "), Role::KeyHint));
         }
+        if !self.marked.is_empty() {
+            let marked = figures::count(self.marked.len() as u64);
+            let most = if self.marked.len() >= MOST_MARKED {
+                ", no more can be"
+            } else {
+                ""
+            };
+            spans.push(canvas.span(format!("· {marked} marked{most} "), Role::KeyHint));
+        }
         if self.index.markers_shown() {
             let markers = figures::count(counts.markers as u64);
             spans.push(canvas.span(format!("· {markers} deleted "), Role::Muted));
@@ -512,7 +573,8 @@ impl Keys {
                     place,
                 );
             }
-            let line = columns.row(canvas, row);
+            let is_marked = row.entry.is_some() && self.marked.contains(row.path);
+            let line = columns.row(canvas, row, is_marked);
             canvas.line(line, place);
         }
         if let Some(fade) = self.index.next_fade(now) {

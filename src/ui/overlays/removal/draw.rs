@@ -1,0 +1,200 @@
+//! How the dialog looks.
+
+use ratatui::layout::Rect;
+use ratatui::text::Line;
+
+use super::{Removal, Stage};
+use crate::edit::bulk::{Counts, Removal as Kind};
+use crate::ui::canvas::{Canvas, Hit, Pane};
+use crate::ui::diff::excerpt_runs;
+use crate::ui::overlays::dialog::{Dialog, Paragraph};
+use crate::ui::shown;
+use crate::ui::text::figures::count;
+use crate::ui::theme::Role;
+use crate::ui::viewport::Viewport;
+use crate::ui::widgets::input_line;
+
+/// How many keys are named before it is only their number.
+const NAMED: usize = 6;
+
+impl Removal {
+    /// Draws it over the screen.
+    pub fn draw(&self, canvas: &mut Canvas<'_, '_>, screen: Rect) {
+        let lines = self.words();
+        let left = self.left();
+        let extra = match &self.stage {
+            Stage::Asking(_) => u16::from(self.password().is_some()),
+            Stage::Running { .. } => 0,
+            Stage::Over(_) => u16::try_from(left.len()).unwrap_or(u16::MAX),
+        };
+        let dialog = Dialog {
+            title: self.title(),
+            lines: &lines,
+            keys: self.keys_in_words(),
+            below: extra,
+            is_grave: true,
+        };
+        let rest = dialog.draw(canvas, screen);
+        match &self.stage {
+            Stage::Asking(input) if extra > 0 => {
+                let word = self.password().unwrap_or_default();
+                let prompt = format!(
+                    "type {}: ",
+                    shown::short(&word, usize::from(rest.width) / 2)
+                );
+                input_line(canvas, &prompt, input, rest);
+            }
+            Stage::Over(_) => {
+                canvas.rows_in(Pane::Overlay, rest);
+                canvas.hit(rest, Hit::Pane(Pane::Overlay));
+                let viewport = Viewport {
+                    height: usize::from(rest.height),
+                    ..self.viewport
+                };
+                for (y, row) in (rest.y..).zip(viewport.rows(left.len())) {
+                    let Some((key, why)) = left.get(row) else {
+                        break;
+                    };
+                    let words = shown::short(&format!("{key}: {why}"), usize::from(rest.width));
+                    let place = Rect {
+                        y,
+                        height: 1,
+                        ..rest
+                    };
+                    canvas.line(Line::from(canvas.span(words, Role::Warning)), place);
+                }
+            }
+            Stage::Asking(_) | Stage::Running { .. } => {}
+        }
+    }
+
+    fn title(&self) -> String {
+        let verb = match self.kind {
+            Kind::Delete => "Delete",
+            Kind::Purge => "Purge",
+        };
+        match self.keys.as_slice() {
+            [(key, _)] => format!("{verb} {key}?"),
+            keys => format!(
+                "{verb} {} keys of {}?",
+                count(keys.len() as u64),
+                self.bucket
+            ),
+        }
+    }
+
+    fn keys_in_words(&self) -> String {
+        let other = match self.kind {
+            Kind::Delete => "purge, with the history",
+            Kind::Purge => "delete, and keep the history",
+        };
+        match &self.stage {
+            Stage::Asking(_) if self.password().is_some() => {
+                format!("Enter when it is typed · Tab {other} · Esc leave")
+            }
+            Stage::Asking(_) if !self.moved.is_empty() => "Enter look again · Esc leave".to_owned(),
+            Stage::Asking(_) => format!("Enter delete · p {other} … · Esc leave"),
+            Stage::Running {
+                is_stopping: true, ..
+            } => "stopping …".to_owned(),
+            Stage::Running { .. } => "Esc stop".to_owned(),
+            Stage::Over(_) if self.is_complete() => "Esc leave".to_owned(),
+            Stage::Over(_) => "Enter go on with what is left · Esc leave".to_owned(),
+        }
+    }
+
+    fn words(&self) -> Vec<Paragraph> {
+        let mut lines = Vec::new();
+        let all = self.keys.len();
+        match &self.stage {
+            Stage::Running { bulk, .. } => {
+                let Counts {
+                    removed,
+                    moved,
+                    failed,
+                    ..
+                } = bulk.counts();
+                let done = removed + moved + failed;
+                lines.push(Paragraph::new(
+                    format!("{} of {} keys …", count(done as u64), count(all as u64)),
+                    Role::Warning,
+                ));
+                return lines;
+            }
+            Stage::Over(bulk) => {
+                let role = if self.left().is_empty() {
+                    Role::Good
+                } else {
+                    Role::Danger
+                };
+                lines.push(Paragraph::new(self.result(bulk), role));
+                return lines;
+            }
+            Stage::Asking(_) => {}
+        }
+        let named: Vec<String> = self
+            .keys
+            .iter()
+            .take(NAMED)
+            .map(|(key, revision)| format!("{key} at {revision}"))
+            .collect();
+        let more = match all.saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" · {} more", count(more as u64)),
+        };
+        if let [(_, revision)] = self.keys.as_slice() {
+            lines.push(Paragraph::new(
+                format!("Acts on revision {revision}, as shown."),
+                Role::Text,
+            ));
+        } else {
+            lines.push(Paragraph::new(
+                format!("{}{more}", named.join(" · ")),
+                Role::Text,
+            ));
+            lines.push(Paragraph::new(
+                "Each only at the revision shown; what has moved is left alone.",
+                Role::Text,
+            ));
+        }
+        let (what, role) = match self.kind {
+            Kind::Delete => (
+                "The history stays: h finds it, and R there brings a value back.",
+                Role::Muted,
+            ),
+            Kind::Purge => (
+                "The history goes too: nothing brings it back.",
+                Role::Danger,
+            ),
+        };
+        lines.push(Paragraph::new(what, role));
+        match (self.keys.as_slice(), self.moved.len()) {
+            (_, 0) => {}
+            ([(key, _)], _) => {
+                let now = self
+                    .moved
+                    .get(key)
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
+                lines.push(Paragraph::new(
+                    format!("It has moved on to revision {now}."),
+                    Role::Danger,
+                ));
+            }
+            (_, moved) => lines.push(Paragraph::new(
+                format!("{moved} of them have moved on since: they would be left alone."),
+                Role::Danger,
+            )),
+        }
+        if let Some(command) = self.command() {
+            let mut runs = excerpt_runs(&command, Role::KeyHint, false);
+            let words: String = runs.drain(..).map(|run| run.text.into_owned()).collect();
+            let others = if all > 1 { "  (and so on)" } else { "" };
+            lines.push(Paragraph::visible(
+                format!("{words}{others}"),
+                Role::KeyHint,
+            ));
+        }
+        lines
+    }
+}

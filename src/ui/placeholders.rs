@@ -1,0 +1,295 @@
+//! What stands for a secret in a text that is edited, and the way back.
+//!
+//! A masked secret is not in the text at all: `"token": "••••••••1•"` stands there, also in the
+//! file that an external editor gets and in a draft on disk. On the way to the store each
+//! placeholder becomes again what it stands for. It can be moved, copied, deleted or written over
+//! as a whole; one that was changed in part stands for nothing, and the text can't be saved.
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::edit::{MASK, Masking};
+
+/// The secrets of a text, by the placeholders that stand for them.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Placeholders {
+    /// What every placeholder begins with; nothing else in the text does.
+    mark: String,
+    /// What tells the rest of a placeholder that was cut into.
+    rest: String,
+    secrets: Vec<Secret>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+struct Secret {
+    text: String,
+    /// Whether its placeholder is a JSON string.
+    quoted: bool,
+}
+
+/// So many bullets in a row are the rest of a placeholder, where the text had no such row itself.
+const REST: &str = "•••";
+
+/// What ends a placeholder: a digit typed behind it must not make another one of it.
+const END: char = '•';
+
+/// A placeholder that stands for nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: a masked secret was changed in part; write it anew in whole, or undo that")]
+pub struct Broken {
+    /// The line, from 1.
+    pub line: usize,
+}
+
+impl Placeholders {
+    /// Puts placeholders in the place of the secrets of a text that has none yet.
+    pub fn mask(text: &str, masking: &Masking) -> (String, Self) {
+        let mut mark = MASK.to_owned();
+        while text.contains(&mark) {
+            mark.push(END);
+        }
+        let rest = if text.contains(REST) { &mark } else { REST };
+        let mut placeholders = Self {
+            rest: rest.to_owned(),
+            mark,
+            secrets: Vec::new(),
+        };
+        let masked = placeholders.put(text, masking);
+        if placeholders.is_empty() {
+            // Then bullets are just bullets.
+            return (masked, Self::default());
+        }
+        (masked, placeholders)
+    }
+
+    /// The same for a text of which these are the placeholders already: what stands for a secret
+    /// goes on to stand for it.
+    ///
+    /// # Errors
+    /// [`Broken`] where a placeholder was changed in part.
+    pub fn mask_again(&self, text: &str, masking: &Masking) -> Result<(String, Self), Broken> {
+        let text = self.restore(text)?;
+        if self.is_empty() {
+            return Ok(Self::mask(&text, masking));
+        }
+        let mut placeholders = self.clone();
+        let masked = placeholders.put(&text, masking);
+        Ok((masked, placeholders))
+    }
+
+    fn put(&mut self, text: &str, masking: &Masking) -> String {
+        let quoted = crate::edit::fault(text).is_none();
+        let mut masked = String::with_capacity(text.len());
+        let mut at = 0;
+        for range in masking.in_value(text.as_bytes()) {
+            // A guess in text that is no JSON may cut through a letter.
+            let (Some(before), Some(secret)) = (text.get(at..range.start), text.get(range.clone()))
+            else {
+                continue;
+            };
+            masked.push_str(before);
+            let secret = Secret {
+                text: secret.to_owned(),
+                quoted,
+            };
+            let known = self.secrets.iter().position(|known| *known == secret);
+            let number = known.unwrap_or_else(|| {
+                self.secrets.push(secret);
+                self.secrets.len() - 1
+            });
+            masked.push_str(&self.placeholder(number));
+            at = range.end;
+        }
+        masked.push_str(&text[at..]);
+        masked
+    }
+
+    /// For a text with placeholders whose secrets are lost: none of them can be saved.
+    pub fn lost() -> Self {
+        Self {
+            mark: MASK.to_owned(),
+            rest: REST.to_owned(),
+            secrets: Vec::new(),
+        }
+    }
+
+    /// Whether a piece of text is placeholders and punctuation, and so no secret is in it.
+    pub fn cover(&self, piece: &str) -> bool {
+        let mut at = 0;
+        let mut is_blank = true;
+        let blank = |text: &str| !text.chars().any(char::is_alphanumeric);
+        for (range, _) in self.whole(piece) {
+            is_blank &= piece.get(at..range.start).is_some_and(blank);
+            at = range.end;
+        }
+        // A guess in text that is no JSON leaves out the quotes around a string.
+        is_blank
+            && (blank(&piece[at..])
+                || self
+                    .whole(&format!("\"{piece}\""))
+                    .next()
+                    .is_some_and(|(range, _)| range.len() == piece.len() + 2))
+    }
+
+    /// Whether nothing is masked.
+    pub fn is_empty(&self) -> bool {
+        self.secrets.is_empty()
+    }
+
+    fn placeholder(&self, secret: usize) -> String {
+        let quote = if self.secrets.get(secret).is_some_and(|secret| secret.quoted) {
+            "\""
+        } else {
+            ""
+        };
+        format!("{quote}{}{}{END}{quote}", self.mark, secret + 1)
+    }
+
+    /// Where in a line placeholders stand, in letters.
+    pub fn in_line(&self, line: &str) -> Vec<Range<usize>> {
+        let (mut byte, mut letter) = (0, 0);
+        let mut letters_to = |end: usize| {
+            letter += line[byte..end].chars().count();
+            byte = end;
+            letter
+        };
+        self.whole(line)
+            .map(|(range, _)| letters_to(range.start)..letters_to(range.end))
+            .collect()
+    }
+
+    /// The same in bytes.
+    pub fn bytes_in_line(&self, line: &str) -> Vec<Range<usize>> {
+        self.whole(line).map(|(range, _)| range).collect()
+    }
+
+    fn whole<'t>(&'t self, text: &'t str) -> impl Iterator<Item = (Range<usize>, &'t Secret)> {
+        let marks = (!self.is_empty()).then(|| text.match_indices(&self.mark));
+        let marks = marks.into_iter().flatten();
+        marks.filter_map(|(at, _)| self.placeholder_at(text, at))
+    }
+
+    fn placeholder_at(&self, text: &str, at: usize) -> Option<(Range<usize>, &Secret)> {
+        let rest = &text[at + self.mark.len()..];
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let number: usize = rest[..digits].parse().ok()?;
+        let secret = self.secrets.get(number.checked_sub(1)?)?;
+        let placeholder = self.placeholder(number - 1);
+        let start = at - usize::from(secret.quoted).min(at);
+        let end = start + placeholder.len();
+        (text.get(start..end)? == placeholder).then_some((start..end, secret))
+    }
+
+    /// The text with its secrets.
+    ///
+    /// # Errors
+    /// [`Broken`] where a placeholder was changed in part.
+    pub fn restore(&self, text: &str) -> Result<String, Broken> {
+        if self.rest.is_empty() {
+            return Ok(text.to_owned());
+        }
+        let mut restored = String::with_capacity(text.len());
+        let mut at = 0;
+        let literal = |range: Range<usize>| match text[range.clone()].find(&self.rest) {
+            None => Ok(&text[range]),
+            Some(rest) => Err(Broken {
+                line: text[..range.start + rest].matches('\n').count() + 1,
+            }),
+        };
+        for (range, secret) in self.whole(text) {
+            restored.push_str(literal(at..range.start)?);
+            restored.push_str(&secret.text);
+            at = range.end;
+        }
+        restored.push_str(literal(at..text.len())?);
+        Ok(restored)
+    }
+}
+
+/// Says nothing of the secrets.
+impl fmt::Debug for Placeholders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Placeholders")
+            .field("secrets", &self.secrets.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::edit::Masks;
+    use proptest::prelude::*;
+
+    fn masked(text: &str) -> (String, Placeholders) {
+        Placeholders::mask(text, &Masking::default())
+    }
+
+    #[test]
+    fn secrets_leave_the_text_and_come_back() {
+        let text = r#"{"user": "u", "password": "hunter2", "keys": {"token": [1, 2]}}"#;
+        let (shown, placeholders) = masked(text);
+        assert!(
+            !shown.contains("hunter2") && !shown.contains("[1, 2]"),
+            "{shown}"
+        );
+        assert!(crate::edit::fault(&shown).is_none(), "{shown}");
+        assert_eq!(placeholders.restore(&shown).unwrap(), text);
+        let moved = shown.replace("\"user\": \"u\", ", "");
+        assert!(placeholders.restore(&moved).unwrap().contains("hunter2"));
+        let anew = shown.replace(&placeholders.placeholder(0), "\"new\"");
+        assert!(
+            placeholders
+                .restore(&anew)
+                .unwrap()
+                .contains("\"password\": \"new\"")
+        );
+    }
+
+    #[test]
+    fn one_that_was_changed_in_part_stands_for_nothing() {
+        let (shown, placeholders) = masked("{\n\"password\": \"hunter2\"}");
+        for broken in [
+            shown.replace("1•", "2•"),
+            shown.replace("1•", "1"),
+            shown.replace("•\"", "•x\""),
+            shown.replace("•1", "1"),
+            shown.replace("\"••", "••"),
+            shown.replace("••••••••", "•••••••"),
+        ] {
+            let answer = placeholders.restore(&broken);
+            assert_eq!(answer, Err(Broken { line: 2 }), "{broken}");
+        }
+    }
+
+    #[test]
+    fn bullets_in_the_text_are_just_text() {
+        let text = format!(r#"{{"note": "{MASK}1•", "token": "t"}}"#);
+        let (shown, placeholders) = masked(&text);
+        assert_eq!(placeholders.restore(&shown).unwrap(), text);
+    }
+
+    #[test]
+    fn other_text_and_whole_values_are_masked_too() {
+        let (shown, placeholders) = masked("user: u\npassword: hunter2\n");
+        assert!(!shown.contains("hunter2"));
+        assert_eq!(
+            placeholders.restore(&shown).unwrap(),
+            "user: u\npassword: hunter2\n"
+        );
+        let whole = Masking::new(&Arc::new(Masks::default()), "app.token");
+        let (shown, placeholders) = Placeholders::mask("abc", &whole);
+        assert_eq!(placeholders.in_line(&shown).len(), 1);
+        assert_eq!(placeholders.restore(&shown).unwrap(), "abc");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_on_the_way(text in "([ -~•\n]|password|token|[:={}\"]){0,60}") {
+            let (shown, placeholders) = masked(&text);
+            prop_assert_eq!(placeholders.restore(&shown).unwrap(), text);
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Two who change one value: what is joined, what is asked, and that nothing is lost.
+
+use kvscope::kv::{Revision, Store};
+
+use super::editing::{editing, stored};
+use super::harness::Console;
+
+const BASE: &str = "{\n  \"currency\": \"EUR\",\n  \"max\": 1,\n  \"url\": \"v1\"\n}\n";
+
+/// A console with `"max": 12` typed and looked at, on a value that is another by then.
+async fn conflicting(theirs: Option<&str>) -> (Console, Store) {
+    let (mut console, config) = editing(&[("limits", BASE)]).await;
+    console.press("down down end left 2");
+    console.settle().await;
+    match theirs {
+        Some(theirs) => config.put("limits", theirs.to_owned()).await.unwrap(),
+        None => config.delete("limits", None).await.unwrap(),
+    };
+    console.press("ctrl-s");
+    console.settle().await;
+    console.press("enter");
+    console.settle().await;
+    (console, config)
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_of_different_paths_are_joined_and_shown_for_approval() {
+    let theirs = BASE.replace("EUR", "USD");
+    let (mut console, config) = conflicting(Some(&theirs)).await;
+    let screen = console.screen();
+    for words in [
+        "limits moved from revision 1 to 2",
+        ".max",
+        ".currency",
+        "merged",
+        "All is joined",
+    ] {
+        assert!(screen.contains(words), "{words}:\n{screen}");
+    }
+    console.press("ctrl-s");
+    console.settle().await;
+    let screen = console.screen();
+    assert!(
+        screen.contains("Save limits on revision 2?") && screen.contains("1 → 12"),
+        "{screen}"
+    );
+    assert!(
+        !screen.contains(".currency"),
+        "theirs is there already: {screen}"
+    );
+    console.press("enter");
+    console.settle().await;
+    assert!(
+        console.screen().contains("merged and saved"),
+        "{}",
+        console.screen()
+    );
+    assert!(console.area_of(" Edit ").is_none());
+    let wanted = theirs.replace("1,", "12,");
+    assert_eq!(stored(&config, "limits").await, (wanted, Revision(3)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_path_needs_a_choice_and_can_be_edited() {
+    let theirs = BASE.replace("1,", "7,");
+    for (keys, wanted) in [("1", "12"), ("2", "7"), ("e", "99")] {
+        let (mut console, config) = conflicting(Some(&theirs)).await;
+        assert!(
+            console.screen().contains("1 to choose"),
+            "{}",
+            console.screen()
+        );
+        console.press("ctrl-s");
+        console.settle().await;
+        assert!(
+            console.screen().contains("1 to choose"),
+            "it is not saved without"
+        );
+        console.press(keys);
+        if keys == "e" {
+            console.press("ctrl-u");
+            console.type_text("9 9");
+            console.press("enter");
+            assert!(
+                console.screen().contains("not JSON"),
+                "{}",
+                console.screen()
+            );
+            console.press("left backspace enter");
+        }
+        assert!(
+            console.screen().contains("All is joined"),
+            "{keys}: {}",
+            console.screen()
+        );
+        console.press("ctrl-s");
+        console.settle().await;
+        if keys == "2" {
+            // What they have is there already.
+            assert!(
+                console.screen().contains("byte for byte"),
+                "{}",
+                console.screen()
+            );
+        }
+        console.press("enter");
+        console.settle().await;
+        let (value, _) = stored(&config, "limits").await;
+        assert_eq!(value, BASE.replace("1,", &format!("{wanted},")), "{keys}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_goes_again_and_again_and_back_to_the_editor() {
+    let (mut console, config) = conflicting(Some(&BASE.replace("EUR", "USD"))).await;
+    console.press("ctrl-s");
+    console.settle().await;
+    // They write once more, between the look and the agreement.
+    config
+        .put("limits", BASE.replace("EUR", "USD").replace("v1", "v2"))
+        .await
+        .unwrap();
+    console.press("enter");
+    console.settle().await;
+    let screen = console.screen();
+    assert!(
+        screen.contains("limits moved from revision 2 to 3"),
+        "{screen}"
+    );
+    assert!(
+        screen.contains(".url") && !screen.contains(".currency"),
+        "{screen}"
+    );
+    // Back to the editor: the text is as it was typed.
+    console.press("esc");
+    assert!(
+        console.row_in(" Edit ", "3   \"max\": 12,").is_some(),
+        "{}",
+        console.screen()
+    );
+    assert!(
+        console
+            .screen()
+            .contains("changed by someone else: put at revision 3")
+    );
+    console.press("ctrl-s");
+    console.settle().await;
+    console.press("enter");
+    console.settle().await;
+    console.press("ctrl-s");
+    console.settle().await;
+    console.press("enter");
+    console.settle().await;
+    let wanted = BASE
+        .replace("EUR", "USD")
+        .replace("v1", "v2")
+        .replace("1,", "12,");
+    assert_eq!(stored(&config, "limits").await, (wanted, Revision(4)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_deleted_meanwhile_is_a_conflict_too() {
+    let (mut console, config) = conflicting(None).await;
+    let screen = console.screen();
+    assert!(
+        screen.contains("was deleted") && screen.contains("1 to choose"),
+        "{screen}"
+    );
+    console.press("1 ctrl-s");
+    console.settle().await;
+    console.press("enter");
+    console.settle().await;
+    assert_eq!(
+        stored(&config, "limits").await,
+        (BASE.replace("1,", "12,"), Revision(3))
+    );
+    // Left as they left it.
+    let (mut console, config) = conflicting(None).await;
+    console.press("2 ctrl-s");
+    console.settle().await;
+    assert!(
+        console.screen().contains("the key stays gone"),
+        "{}",
+        console.screen()
+    );
+    assert!(config.get("limits").await.unwrap().unwrap().is_marker());
+    assert!(console.area_of(" Edit ").is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conflict_over_a_secret_stays_masked() {
+    let base = "{\n  \"token\": \"old\",\n  \"b\": 1\n}";
+    let (mut console, config) = editing(&[("limits", base)]).await;
+    console.press("ctrl-t down end left left X");
+    console.settle().await;
+    config
+        .put("limits", base.replace("old", "theirs"))
+        .await
+        .unwrap();
+    console.press("ctrl-s");
+    console.settle().await;
+    assert!(
+        !console.screen().contains("olXd") && !console.screen().contains("oldX"),
+        "{}",
+        console.screen()
+    );
+    console.press("enter");
+    console.settle().await;
+    let screen = console.screen();
+    assert!(
+        screen.contains(".token") && screen.contains("1 to choose"),
+        "{screen}"
+    );
+    assert!(
+        !screen.contains("theirs\"") && !screen.contains("old"),
+        "{screen}"
+    );
+    console.press("e");
+    assert!(
+        console.screen().contains("it is a secret"),
+        "{}",
+        console.screen()
+    );
+    console.press("m");
+    assert!(
+        console.screen().contains("\"theirs\""),
+        "{}",
+        console.screen()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_fits_every_size() {
+    let (mut console, _) = conflicting(Some(&BASE.replace("1,", "7,").replace("EUR", "USD"))).await;
+    for (width, height) in [(40, 10), (80, 24), (200, 60)] {
+        console.resize(width, height);
+        console.settle().await;
+        let screen = console.screen();
+        assert!(
+            screen.contains(".max") && screen.contains("to choose"),
+            "{width}×{height}:\n{screen}"
+        );
+    }
+}

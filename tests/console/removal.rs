@@ -1,0 +1,247 @@
+//! Making keys, and deleting and purging them, one and many.
+
+use std::time::Duration;
+
+use kvscope::kv::Revision;
+use kvscope::kv::memory::Memory;
+use std::sync::Arc;
+
+use super::harness::Console;
+use super::{bucket, opened, shown_keys};
+
+#[tokio::test(start_paused = true)]
+async fn a_new_key_has_a_good_name_and_must_not_be_there() {
+    let (mut console, config) = opened(&[("app.limits", "1")]).await;
+    console.press("n");
+    assert!(
+        console.screen().contains("New key in config"),
+        "{}",
+        console.screen()
+    );
+    assert!(
+        console.screen().contains("key: app."),
+        "beside the selected one"
+    );
+    console.type_text("limits");
+    assert!(
+        console
+            .screen()
+            .contains("It is there already, at revision 1"),
+        "{}",
+        console.screen()
+    );
+    console.press("enter");
+    assert!(
+        console.screen().contains("New key in config"),
+        "it does not go on"
+    );
+    console.type_text(" x");
+    assert!(
+        !console.screen().contains("It is not there yet"),
+        "{}",
+        console.screen()
+    );
+    console.press("backspace backspace 2");
+    assert!(
+        console.screen().contains("It is not there yet"),
+        "{}",
+        console.screen()
+    );
+    console.press("tab");
+    console.type_text("90s");
+    console.press("enter");
+    console.settle().await;
+    assert!(
+        console.screen().contains(" New app.limits2 ─ a new key"),
+        "{}",
+        console.screen()
+    );
+    console.type_text("{\"a\":1}");
+    console.press("ctrl-s");
+    console.settle().await;
+    let screen = console.screen();
+    assert!(
+        screen.contains("Create app.limits2?") && screen.contains("dropped 1 m 30 s after"),
+        "{screen}"
+    );
+    console.press("enter");
+    console.settle().await;
+    let entry = config.get("app.limits2").await.unwrap().unwrap();
+    assert_eq!(entry.ttl, Some(Duration::from_secs(90)));
+    assert_eq!(entry.value.unwrap().as_ref(), b"{\"a\":1}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_somebody_made_meanwhile_is_a_conflict() {
+    let (mut console, config) = opened(&[("a", "1")]).await;
+    console.press("n");
+    console.type_text("b");
+    console.press("enter");
+    console.settle().await;
+    console.type_text("mine");
+    config.put("b", "theirs").await.unwrap();
+    console.press("ctrl-s");
+    console.settle().await;
+    console.press("enter");
+    console.settle().await;
+    assert!(
+        console.screen().contains("b moved from revision 0 to 2"),
+        "{}",
+        console.screen()
+    );
+    assert_eq!(
+        config.get("b").await.unwrap().unwrap().revision,
+        Revision(2)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_is_deleted_at_the_revision_shown() {
+    let (mut console, config) = opened(&[("a", "1"), ("b", "2")]).await;
+    console.press("D");
+    let screen = console.screen();
+    for words in [
+        "Delete a?",
+        "Acts on revision 1",
+        "nats kv del config a",
+        "The history stays",
+        "Enter delete",
+    ] {
+        assert!(screen.contains(words), "{words}:\n{screen}");
+    }
+    console.press("esc");
+    assert_eq!(shown_keys(&console).len(), 2);
+    console.press("D");
+    config.put("a", "3").await.unwrap();
+    console.settle().await;
+    assert!(
+        console.screen().contains("It has moved on to revision 3"),
+        "{}",
+        console.screen()
+    );
+    console.press("enter");
+    console.settle().await;
+    assert!(
+        console.screen().contains("Acts on revision 3"),
+        "it looks again first"
+    );
+    console.press("enter");
+    console.settle().await;
+    assert!(
+        console.screen().contains("deleted a, revision 4"),
+        "{}",
+        console.screen()
+    );
+    console.press("esc");
+    assert_eq!(shown_keys(&console), [("b".to_owned(), 2)]);
+    assert!(config.get("a").await.unwrap().unwrap().is_marker());
+    // A purge wants the name typed.
+    console.press("D p");
+    assert!(
+        console.screen().contains("nothing brings it back"),
+        "{}",
+        console.screen()
+    );
+    console.press("enter");
+    console.settle().await;
+    assert!(!config.get("b").await.unwrap().unwrap().is_marker());
+    console.type_text("b");
+    console.press("enter");
+    console.settle().await;
+    assert!(
+        console.screen().contains("purged b, revision 5"),
+        "{}",
+        console.screen()
+    );
+    console.press("esc 3");
+    let feed = console.pane(" Activity ").join("\n");
+    assert!(
+        feed.contains("deleted a, revision 4") && feed.contains("purged b, revision 5"),
+        "{feed}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_moved_unseen_is_left_alone() {
+    let (mut console, config) = opened(&[("a", "1")]).await;
+    console.press("D");
+    config.put("a", "2").await.unwrap();
+    console.press("enter");
+    console.settle().await;
+    assert!(
+        console
+            .screen()
+            .contains("it has moved to revision 2: left alone"),
+        "{}",
+        console.screen()
+    );
+    assert_eq!(
+        config.get("a").await.unwrap().unwrap().revision,
+        Revision(2)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_keys_are_counted_first_and_each_is_guarded() {
+    let memory = Arc::new(Memory::new());
+    let config = bucket(&*memory, "config").await;
+    for n in 0..60 {
+        config.put(format!("app.key-{n:02}"), "x").await.unwrap();
+    }
+    config.put("other", "x").await.unwrap();
+    let mut console = Console::on(memory, 120, 30);
+    console.is_live().await;
+    console.settle().await;
+    console.press("enter /");
+    console.type_text("app.");
+    console.press("enter X");
+    assert!(
+        console.screen().contains("60 marked"),
+        "{}",
+        console.screen()
+    );
+    console.press("x");
+    assert!(
+        console.screen().contains("59 marked"),
+        "{}",
+        console.screen()
+    );
+    console.press("D");
+    let screen = console.screen();
+    assert!(
+        screen.contains("Delete 59 keys of config?") && screen.contains("53 more"),
+        "{screen}"
+    );
+    config.put("app.key-07", "theirs").await.unwrap();
+    console.settle().await;
+    assert!(
+        console.screen().contains("1 of them have moved on"),
+        "{}",
+        console.screen()
+    );
+    console.type_text("58");
+    console.press("enter");
+    console.settle().await;
+    assert!(
+        console.screen().contains("Delete 59 keys"),
+        "the number must be right"
+    );
+    console.press("backspace 9 enter");
+    console.settle().await;
+    let screen = console.screen();
+    assert!(
+        screen.contains("deleted 58 of 59 keys; 1 moved and were left alone"),
+        "{screen}"
+    );
+    assert!(
+        screen.contains("app.key-07: it has moved to revision 62: left alone"),
+        "{screen}"
+    );
+    console.press("esc esc");
+    console.settle().await;
+    let left: Vec<String> = shown_keys(&console)
+        .into_iter()
+        .map(|(key, _)| key)
+        .collect();
+    assert_eq!(left, ["app.key-00", "app.key-07", "other"]);
+}
