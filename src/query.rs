@@ -253,12 +253,12 @@ mod tests {
             ("", "at its end", "a term should come"),
             (".a | | .b", "at character 6", "not \"|"),
             (
-                ".ä | nonsense(1)",
-                "at character 6",
+                "\"ä\" | nonsense(1)",
+                "at character 7",
                 "there is no filter \"nonsense\"",
             ),
             ("$x", "at character 1", "there is no variable"),
-            ("\"abc", "at character 1", "closing quote"),
+            ("\"abc", "at its end", "closing quote"),
             (".a & 3", "at character 4", "not \"&"),
         ] {
             let error = Query::new(query).unwrap_err();

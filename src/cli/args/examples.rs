@@ -45,6 +45,14 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         "update",
         &["kvscope update config app.billing.limits @limits.json 8841"],
     ),
+    (
+        "edit",
+        &[
+            "kvscope edit config app.billing.limits",
+            "kvscope edit --create config app.search.limits",
+        ],
+    ),
+    ("revert", &["kvscope revert config app.billing.limits 8838"]),
     ("del", &["kvscope del flags dark-mode --revision 12"]),
     ("purge", &["kvscope purge config app.token"]),
     (
