@@ -12,7 +12,7 @@ pub struct Notices(Pin<Box<dyn Stream<Item = Bytes> + Send + Sync>>);
 
 impl Notices {
     /// The notices that a backend brings.
-    #[cfg(any(feature = "nats", feature = "testing"))]
+    #[cfg(any(test, feature = "nats", feature = "testing"))]
     pub(crate) fn new(stream: impl Stream<Item = Bytes> + Send + Sync + 'static) -> Self {
         Self(Box::pin(stream))
     }
