@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::super::notice::Notice;
 use super::store::record_of;
-use super::{Lane, Parts, next_event};
+use super::{Lane, Parts, RETURN, next_event};
 use crate::kv::{Revision, WatchEvent};
 
 /// How often others have a turn before it is sure that a task does not ask again at once.
@@ -142,13 +142,17 @@ impl Lane {
     /// Whether somebody asks again at once for what was just let go. Others are told when that is
     /// known.
     pub(super) async fn is_asked_again(&mut self) -> bool {
-        if self.left_at.is_none() || !self.returns {
+        let Some(left_at) = self.left_at.filter(|_| self.returns) else {
             return false;
-        }
+        };
+        // Counted too, for a clock may stand still.
         for _ in 0..RETURN_TURNS {
             tokio::task::yield_now().await;
             if !self.parts.commands.is_empty() {
                 return true;
+            }
+            if left_at.elapsed() >= RETURN {
+                break;
             }
         }
         self.returns = false;
