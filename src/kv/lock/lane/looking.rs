@@ -78,6 +78,8 @@ impl Lane {
 
     /// When to begin looking after those it waits for: most waits are over before.
     pub(super) fn oversight_at(&self) -> Option<Instant> {
+        // Without a record there is nobody to look after, and a moment that has passed would spin.
+        self.line.known()?;
         let since = self.waits_since.filter(|_| self.oversight.is_none())?;
         Some(since + Overseer::first_look(self.parts.lease))
     }
