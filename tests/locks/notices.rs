@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kvscope::kv::backend::{Backend, BucketConfig};
-use kvscope::kv::faulty::{Faults, Faulty};
+use kvscope::kv::faulty::{Faults, Faulty, WriteFault};
 use kvscope::kv::lock::record::Record;
 use kvscope::kv::lock::{Clock, Locks, Settings, WriteGuard, key_of};
 use kvscope::kv::memory::Memory;
@@ -55,15 +55,16 @@ async fn make_bucket(backend: &dyn Backend) -> Store {
     Store::open(backend, BUCKET).await.unwrap()
 }
 
+async fn waiters(store: &Store) -> usize {
+    let entry = store.get(key_of("a").unwrap()).await.unwrap().unwrap();
+    let record = Record::from_bytes(entry.live_value().unwrap()).unwrap();
+    record.waiters().count()
+}
+
 async fn hand_over(store: &Store, guard: WriteGuard, next: &Locks) -> (WriteGuard, Duration) {
     let next = next.clone();
     let next = tokio::spawn(async move { next.write("a").owner("next").await.unwrap() });
-    eventually("it waits", async || {
-        let entry = store.get(key_of("a").unwrap()).await.unwrap().unwrap();
-        let record = Record::from_bytes(entry.live_value().unwrap()).unwrap();
-        record.waiters().count() == 1
-    })
-    .await;
+    eventually("it waits", async || waiters(store).await == 1).await;
     let begun = Instant::now();
     guard.release().await.unwrap();
     (next.await.unwrap(), begun.elapsed())
@@ -110,6 +111,42 @@ async fn who_asks_again_at_once_is_written_down_by_the_next() {
         "{writes} writes for {} turns",
         2 * TURNS
     );
+}
+
+/// A wait whose record is not known for longer than a holder is trusted: there is nobody to look
+/// after then, and whoever wakes for it wakes again at once, for ever.
+#[test]
+fn a_wait_on_a_record_that_can_not_be_read_comes_to_an_end() {
+    let (tell, ended) = std::sync::mpsc::channel();
+    // On a thread of its own: a task that never rests can't be timed out from beside it.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let two = Two::begin().await;
+            let guard = two.one.write("a").owner("holder").await.unwrap();
+            let wait = |owner: &'static str| {
+                let locks = two.other.clone();
+                tokio::spawn(async move { locks.write("a").owner(owner).await })
+            };
+            let waits = wait("it");
+            eventually("it waits", async || waiters(&two.store).await == 1).await;
+            two.faults[1].next_write(WriteFault::Drop);
+            two.faults[1].fail_reads(u32::MAX);
+            let waits_too = wait("another");
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            two.faults[1].clear();
+            guard.release().await.unwrap();
+            waits.await.unwrap().unwrap().release().await.unwrap();
+            waits_too.await.unwrap().unwrap().release().await.unwrap();
+        });
+        tell.send(()).unwrap();
+    });
+    let end = ended.recv_timeout(Duration::from_secs(30));
+    end.expect("both got the lock, in a time that costs nothing to wait for");
 }
 
 /// A server that lets nobody tell anything.
