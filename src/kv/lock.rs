@@ -56,7 +56,7 @@ mod name;
 mod notice;
 pub mod observer;
 mod overseer;
-mod process;
+pub(crate) mod process;
 mod processor;
 pub mod record;
 mod rw_lock;
