@@ -45,6 +45,7 @@ pub mod diagnosis;
 mod error;
 mod guard;
 mod heart;
+mod kill;
 mod lane;
 pub mod lease;
 mod line;

@@ -286,10 +286,12 @@ impl Breaking {
             ));
         }
         if self.typed.is_some() {
-            let overlap = if sight.overlap.is_zero() {
-                "Its guards have run out.".to_owned()
-            } else {
-                format!("TWO MAY HOLD for up to {}.", span(sight.overlap))
+            let overlap = match sight.overlap {
+                None => {
+                    "It can't be killed: TWO MAY HOLD for as long as its process lives.".to_owned()
+                }
+                Some(Duration::ZERO) => "Its guards have run out.".to_owned(),
+                Some(overlap) => format!("TWO MAY HOLD for up to {}.", span(overlap)),
             };
             lines.push((
                 format!("Evicting at once, without a quarantine. {overlap} Type the resource's name, {}, to do it.", self.lock.resource),
