@@ -48,6 +48,7 @@ mod heart;
 mod kill;
 mod lane;
 pub mod lease;
+pub mod leftovers;
 mod line;
 pub mod listing;
 mod locks;

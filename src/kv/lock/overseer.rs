@@ -114,7 +114,7 @@ impl Overseer {
                     return;
                 }
             }
-            let pace = self.watched.values().map(|watched| watched.lease());
+            let pace = self.watched.values().map(Watched::lease);
             let pace = pace.map(reading_pace).min().unwrap_or(PROCESS_PACE);
             self.listen(pace.min(PROCESS_PACE)).await;
         }
@@ -276,8 +276,8 @@ impl Overseer {
     /// The store has answered what was sent then. If that, or the time before, took long, it may not
     /// have been there, or this process was stopped and does not know.
     fn answered(&mut self, sent: Duration, now: Duration) {
-        let before = self.answered_at.map_or(sent, |at| at.min(sent));
-        let unheard = (sent - before).max(now.saturating_sub(sent));
+        let silent = self.answered_at.map(|at| sent.saturating_sub(at));
+        let unheard = silent.unwrap_or_default().max(now.saturating_sub(sent));
         self.outage(unheard, now);
         self.answered_at = self.answered_at.max(Some(now));
     }

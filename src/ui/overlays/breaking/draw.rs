@@ -112,7 +112,7 @@ impl Breaking {
             Stage::Quarantine { until, .. } => {
                 let left = u64::try_from(until - canvas.now).unwrap_or(0);
                 let words = if left == 0 {
-                    "Its session is dead. Taking it out …".to_owned()
+                    "Taking it out …".to_owned()
                 } else {
                     canvas.changes_at(
                         canvas.now + Millis::try_from((left - 1) % 1000 + 1).unwrap_or(1),
