@@ -209,7 +209,7 @@ impl Lane {
                 continue;
             }
             self.tell_others().await;
-            self.look_around().await;
+            self.look_around();
             if self.line.is_idle() {
                 let is_over = self.is_orphan || self.idle_since.elapsed() >= LINGER;
                 if is_over {
@@ -266,7 +266,7 @@ impl Lane {
             Woken::Command(None) => self.is_orphan = true,
             Woken::Event(Some(event)) => self.event(event),
             Woken::Event(None) => self.watch = None,
-            Woken::Watch(watch) => (self.starting, self.watch) = (None, watch),
+            Woken::Watch(watch) => self.watches(watch),
             Woken::Dead(Some(session)) => {
                 self.line.evict(&session);
                 // Many who died together go in one write.

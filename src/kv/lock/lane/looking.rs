@@ -44,7 +44,7 @@ impl Drop for Starting {
 
 impl Lane {
     /// While an attempt waits: the watch, and the oversight of those it waits for.
-    pub(super) async fn look_around(&mut self) {
+    pub(super) fn look_around(&mut self) {
         let watches = self.notices != Notices::Proven;
         if !watches {
             self.watch = None;
@@ -87,16 +87,22 @@ impl Lane {
     }
 
     /// Begins to watch beside everything else: a store that does not answer holds up nobody who lets
-    /// go. Without a watch the polling has to do, and the next is tried for with it.
+    /// go.
     fn start_watching(&mut self) -> Option<Starting> {
         if self.watch_at.is_some_and(|at| at > Instant::now()) {
             return None;
         }
-        self.watch_at = self.poll_at;
         let filter = Filter::new(self.parts.key.as_str()).ok()?;
         let bucket = Arc::clone(&self.parts.bucket);
         let watch = async move { bucket.watch(WatchOptions::new(filter)).await.ok() };
         Some(Starting(tokio::spawn(watch)))
+    }
+
+    /// The watch is there, or was not to be had: then the polling has to do for a while.
+    pub(super) fn watches(&mut self, watch: Option<Watch>) {
+        self.starting = None;
+        self.watch_at = watch.is_none().then(|| Instant::now() + poll_pace());
+        self.watch = watch;
     }
 
     /// When to begin looking after those it waits for: most waits are over before.
