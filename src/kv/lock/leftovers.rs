@@ -207,7 +207,7 @@ impl<'a> InLocks<'a> {
     }
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::kv::BucketName;

@@ -13,7 +13,7 @@
 //! that would decide something.
 
 mod before;
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
 mod tests;
 mod watched;
 
