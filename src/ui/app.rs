@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use ratatui::Frame;
 
+pub use self::edits::LastWrite;
 pub use self::status::Freshness;
 use super::canvas::{Notes, Pane};
 use super::command::{Command, Scope};
@@ -34,7 +35,6 @@ use super::screens::server::Server;
 use super::theme::Theme;
 use super::worker::Drafts;
 use crate::config::Config;
-use crate::edit::Undoable;
 use crate::kv::backend::Connection;
 use crate::kv::{BucketName, Error, WatchEvent};
 
@@ -129,7 +129,7 @@ pub struct App {
     /// The snapshot that is being written.
     snapshot: Option<RequestId>,
     /// Our own last write, to be undone.
-    undoable: Option<(BucketName, Undoable)>,
+    last_write: LastWrite,
     /// Since when the picture is held still.
     paused: Option<Millis>,
     notice: Option<Notice>,
@@ -187,7 +187,7 @@ impl App {
             overlays: Vec::new(),
             deeds: Vec::new(),
             snapshot: None,
-            undoable: None,
+            last_write: LastWrite::None,
             paused: None,
             notice: None,
             history: VecDeque::new(),

@@ -38,6 +38,8 @@ pub enum Command {
     Pause,
     /// Filter the rows, or find in the value.
     Filter,
+    /// Find a text in what is edited.
+    Find,
     /// Show keys whose value a query matches.
     Where,
     /// Show masked secrets, or mask them.
@@ -352,7 +354,8 @@ pub const COMMANDS: &[Spec] = {
         row(C::Process, "process", "process", "Show everything that the process of the selected one holds and waits for", &[Locks]),
         row(C::Lock, "lock", "lock/key", "Go from a key to the lock that is kept there, and back", &[Keys, Entry, Locks, Activity]),
         row(C::Clear, "clear", "clear", "Empty the feed", &[Activity]),
-        taking(Optional("TEXT"), row(C::Filter, "filter", "filter", "Show rows that contain a text (! before it: that don't); in a value, find it", &[Buckets, Keys, Entry, Locks, Activity, Editor])),
+        taking(Optional("TEXT"), row(C::Filter, "filter", "filter", "Show rows that contain a text (! before it: that don't); in a value, find it", &[Buckets, Keys, Entry, Locks, Activity])),
+        row(C::Find, "find", "find", "Find a text in what is edited", &[Editor]),
         row(C::CopyValue, "copy-value", "copy", "Copy the value", &[Keys, Entry]),
         row(C::CopyKey, "copy-key", "", "Copy the key's name", &[Keys, Entry, Locks, Activity, History]),
         row(C::Reveal, "reveal", "reveal", "Show masked secrets, or mask them again", &[Keys, Entry, Editor, Look, Conflict]),

@@ -5,8 +5,11 @@
 //! placeholder becomes again what it stands for. It can be moved, copied, deleted or written over
 //! as a whole; one that was changed in part stands for nothing, and the text can't be saved.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+
+use aho_corasick::{AhoCorasick, MatchKind};
 
 use crate::edit::{MASK, Masking};
 
@@ -33,9 +36,15 @@ const REST: &str = "•••";
 /// What ends a placeholder: a digit typed behind it must not make another one of it.
 const END: char = '•';
 
+/// So long is a text, with its quotes, that it is the secret itself wherever it stands, and no word
+/// that happens to be spelled the same.
+const TELLING: usize = 6;
+
 /// A placeholder that stands for nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: a masked secret was changed in part; write it anew in whole, or undo that")]
+#[error(
+    "line {line}: a masked secret was changed in part, or is lost; write it anew in whole, or undo that"
+)]
 pub struct Broken {
     /// The line, from 1.
     pub line: usize,
@@ -102,6 +111,70 @@ impl Placeholders {
         }
         masked.push_str(&text[at..]);
         masked
+    }
+
+    /// The text without any secret in clear, for a place where none may be. Whatever is secret in it
+    /// and no placeholder becomes one: that of the secret, if it is known, or else one that stands
+    /// for nothing. Says also how many of the latter there are.
+    pub fn hide(&self, text: &str, masking: &Masking) -> (String, usize) {
+        let text = self.put_known(text);
+        let quoted = crate::edit::fault(&text).is_none();
+        let quote = if quoted { "\"" } else { "" };
+        let mark = if self.mark.is_empty() {
+            MASK
+        } else {
+            &self.mark
+        };
+        let mut hidden = String::with_capacity(text.len());
+        let (mut at, mut lost) = (0, 0);
+        for range in masking.in_value(text.as_bytes()) {
+            let start = text.floor_char_boundary(range.start).max(at);
+            let end = text.ceil_char_boundary(range.end).max(start);
+            let piece = &text[start..end];
+            if self.cover(piece) {
+                continue;
+            }
+            hidden.push_str(&text[at..start]);
+            match self.secrets.iter().position(|secret| secret.text == piece) {
+                Some(number) => hidden.push_str(&self.placeholder(number)),
+                None => {
+                    lost += 1;
+                    hidden.push_str(&format!("{quote}{mark}0{END}{quote}"));
+                }
+            }
+            at = end;
+        }
+        hidden.push_str(&text[at..]);
+        (hidden, lost)
+    }
+
+    /// Puts placeholders wherever a secret that is known stands, also where nothing says that it is
+    /// one.
+    fn put_known<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let telling = self.secrets.iter().enumerate();
+        let telling: Vec<_> = telling
+            .filter(|(_, secret)| secret.text.len() >= TELLING)
+            .collect();
+        let patterns = telling.iter().map(|(_, secret)| &secret.text);
+        let finder = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(patterns);
+        // They are too large for it: then only those are found that are called secrets.
+        let Ok(finder) = finder else {
+            return Cow::Borrowed(text);
+        };
+        let mut put = String::new();
+        let mut at = 0;
+        for found in finder.find_iter(text) {
+            put.push_str(&text[at..found.start()]);
+            put.push_str(&self.placeholder(telling[found.pattern()].0));
+            at = found.end();
+        }
+        if at == 0 {
+            return Cow::Borrowed(text);
+        }
+        put.push_str(&text[at..]);
+        Cow::Owned(put)
     }
 
     /// For a text with placeholders whose secrets are lost: none of them can be saved.
@@ -269,6 +342,36 @@ mod tests {
         let text = format!(r#"{{"note": "{MASK}1•", "token": "t"}}"#);
         let (shown, placeholders) = masked(&text);
         assert_eq!(placeholders.restore(&shown).unwrap(), text);
+    }
+
+    #[test]
+    fn no_secret_is_left_where_none_may_be() {
+        let (shown, placeholders) = masked("{\"password\": \"hunter2\", \"a\": 1}");
+        let hide = |text: &str| placeholders.hide(text, &Masking::default());
+        // What is a placeholder stays one, and what is none of them becomes one.
+        assert_eq!(hide(&shown), (shown.clone(), 0));
+        let revealed = placeholders.restore(&shown).unwrap();
+        assert_eq!(hide(&revealed), (shown.clone(), 0));
+        assert_eq!(hide(&revealed.replace("password", "pasword")).1, 0);
+        assert!(
+            !hide(&revealed.replace("password", "pasword"))
+                .0
+                .contains("hunter2")
+        );
+        for typed in ["\"hunter3\"", "hunter3", "7\"hunter2\"", "\"hunter"] {
+            let text = revealed.replace("\"hunter2\"", typed);
+            let (hidden, lost) = hide(&text);
+            assert!(lost == 1 && !hidden.contains("hunter"), "{typed}: {hidden}");
+            assert!(
+                hidden.contains("\"a\": 1") || typed == "\"hunter",
+                "{hidden}"
+            );
+            assert!(placeholders.restore(&hidden).is_err(), "{hidden}");
+            assert!(Placeholders::lost().restore(&hidden).is_err(), "{hidden}");
+        }
+        let (hidden, lost) =
+            Placeholders::default().hide("{\"token\": \"abc\"}", &Masking::default());
+        assert_eq!((hidden.as_str(), lost), ("{\"token\": \"••••••••0•\"}", 1));
     }
 
     #[test]

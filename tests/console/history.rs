@@ -167,48 +167,6 @@ async fn a_deleted_key_is_found_and_brought_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_own_last_write_is_undone_if_nobody_wrote_since() {
-    let (mut console, config) = opened(&[("limits", "{\"a\": 1}")]).await;
-    console.press("u");
-    assert!(console.screen().contains("nothing of yours to undo"));
-    let change = "e down end backspace 2";
-    let save = |console: &mut Console| console.press("ctrl-s");
-    console.press("e");
-    console.settle().await;
-    console.press(&change[2..]);
-    console.settle().await;
-    save(&mut console);
-    console.settle().await;
-    console.press("enter");
-    console.settle().await;
-    assert_eq!(config.get("limits").await.unwrap().unwrap().revision.0, 2);
-    console.press("u");
-    console.settle().await;
-    let screen = console.screen();
-    assert!(
-        screen.contains("Undo revision 2 of limits?") && screen.contains("2 → 1"),
-        "{screen}"
-    );
-    console.press("enter");
-    console.settle().await;
-    let entry = config.get("limits").await.unwrap().unwrap();
-    assert_eq!(
-        (entry.revision.0, entry.value.unwrap().as_ref()),
-        (3, &b"{\"a\": 1}"[..])
-    );
-    // The undoing is a write of its own, but somebody writes over it.
-    config.put("limits", "{}").await.unwrap();
-    console.settle().await;
-    console.press("u");
-    console.settle().await;
-    console.press("enter");
-    console.settle().await;
-    let screen = console.screen();
-    assert!(screen.contains("it has moved to revision 4"), "{screen}");
-    assert_eq!(config.get("limits").await.unwrap().unwrap().revision.0, 4);
-}
-
-#[tokio::test(start_paused = true)]
 async fn activity_tells_what_changed_inside_a_value() {
     let (mut console, config) = opened(&[("limits", "{\"max\": 1, \"token\": \"a\"}")]).await;
     console.press("3");

@@ -60,6 +60,14 @@ impl Editor {
     }
 
     fn title(&self, canvas: &Canvas<'_, '_>, width: usize) -> Line<'static> {
+        if let Some(part) = &self.part {
+            let words = format!("{part} of {}", self.key_name());
+            let words = shown::short(&words, width.saturating_sub(12));
+            return Line::from(vec![
+                canvas.span(format!(" Edit {words} "), Role::Title),
+                canvas.span("─ a choice ", Role::Muted),
+            ]);
+        }
         let base = self.base_in_words();
         let state = if self.is_changed() { " · changed" } else { "" };
         let verb = if self.is_new() { "New" } else { "Edit" };
