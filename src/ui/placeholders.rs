@@ -218,22 +218,58 @@ impl Placeholders {
         format!("{quote}{}{}{END}{quote}", self.mark, secret + 1)
     }
 
-    /// Where in a line placeholders stand, in letters.
-    pub fn in_line(&self, line: &str) -> Vec<Range<usize>> {
-        let (mut byte, mut letter) = (0, 0);
+    /// Where placeholders stand around a letter of a line, in letters: so many on either side of it.
+    pub fn around(&self, line: &str, letter: usize, many: usize) -> Vec<Range<usize>> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        let byte = line
+            .char_indices()
+            .nth(letter)
+            .map_or(line.len(), |(at, _)| at);
+        // One that is cut in two by the letter begins before it.
+        let before = line[..byte].rmatch_indices(&self.mark);
+        let mut marks: Vec<_> = before.map(|(at, _)| at).take(many).collect();
+        marks.reverse();
+        let start = marks.last().map_or(0, |at| at + self.mark.len());
+        let start = line.floor_char_boundary(start.max(byte.saturating_sub(self.longest())));
+        let after = line[start..].match_indices(&self.mark);
+        marks.extend(after.map(|(at, _)| start + at).take(many));
+        let found = marks
+            .into_iter()
+            .filter_map(|at| self.placeholder_at(line, at));
+        let (mut at, mut letters) = (0, 0);
         let mut letters_to = |end: usize| {
-            letter += line[byte..end].chars().count();
-            byte = end;
-            letter
+            letters += line[at..end].chars().count();
+            at = end;
+            letters
         };
-        self.whole(line)
+        found
             .map(|(range, _)| letters_to(range.start)..letters_to(range.end))
             .collect()
     }
 
-    /// The same in bytes.
-    pub fn bytes_in_line(&self, line: &str) -> Vec<Range<usize>> {
-        self.whole(line).map(|(range, _)| range).collect()
+    /// The placeholders of a line that end behind a byte, in bytes, in order.
+    pub fn from_byte<'t>(
+        &'t self,
+        line: &'t str,
+        byte: usize,
+    ) -> impl Iterator<Item = Range<usize>> + 't {
+        let start = line.floor_char_boundary(byte.saturating_sub(self.longest()));
+        self.whole(&line[start..])
+            .map(move |(range, _)| range.start + start..range.end + start)
+            .skip_while(move |range| range.end <= byte)
+    }
+
+    /// Whether a line has any.
+    pub fn are_in(&self, line: &str) -> bool {
+        self.whole(line).next().is_some()
+    }
+
+    /// No placeholder has more bytes than this.
+    fn longest(&self) -> usize {
+        let (quotes, digits) = (2, 20);
+        self.mark.len() + END.len_utf8() + quotes + digits
     }
 
     fn whole<'t>(&'t self, text: &'t str) -> impl Iterator<Item = (Range<usize>, &'t Secret)> {
@@ -322,6 +358,32 @@ mod tests {
     }
 
     #[test]
+    fn they_are_found_around_a_letter_and_behind_a_byte() {
+        let text = r#"{"é": 1, "token": "a", "key": "b", "password": "c", "secret": "d"}"#;
+        let (shown, placeholders) = masked(text);
+        let all: Vec<_> = placeholders.from_byte(&shown, 0).collect();
+        assert_eq!(all.len(), 4);
+        let letters = |range: &Range<usize>| {
+            shown[..range.start].chars().count()..shown[..range.end].chars().count()
+        };
+        for (at, range) in all.iter().enumerate() {
+            let Range { start, end } = letters(range);
+            for letter in start..=end {
+                let around = placeholders.around(&shown, letter, 1);
+                assert!(around.contains(&(start..end)), "{letter}: {around:?}");
+            }
+            let wide = placeholders.around(&shown, start + 1, 9);
+            assert_eq!(wide, all.iter().map(letters).collect::<Vec<_>>());
+            for byte in [range.start, range.start + 2, range.end - 1] {
+                let rest: Vec<_> = placeholders.from_byte(&shown, byte).collect();
+                assert_eq!(rest, all[at..], "{byte}");
+            }
+        }
+        assert_eq!(placeholders.from_byte(&shown, shown.len()).count(), 0);
+        assert!(placeholders.around("nothing here", 3, 9).is_empty());
+    }
+
+    #[test]
     fn one_that_was_changed_in_part_stands_for_nothing() {
         let (shown, placeholders) = masked("{\n\"password\": \"hunter2\"}");
         for broken in [
@@ -384,7 +446,7 @@ mod tests {
         );
         let whole = Masking::new(&Arc::new(Masks::default()), "app.token");
         let (shown, placeholders) = Placeholders::mask("abc", &whole);
-        assert_eq!(placeholders.in_line(&shown).len(), 1);
+        assert!(placeholders.are_in(&shown));
         assert_eq!(placeholders.restore(&shown).unwrap(), "abc");
     }
 

@@ -10,26 +10,25 @@ mod drafts;
 mod editing;
 mod locks;
 mod portions;
+mod session;
 mod sifting;
 mod snapshot;
 
-use std::any::Any;
 use std::collections::HashMap;
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 pub use self::drafts::Drafts;
 use self::editing::Means;
 use self::portions::Portions;
+pub use self::session::{Connector, Guard, Session};
 use super::edits::Ask;
 use super::message::{
-    Brand, Connected, Effect, LockReport, MaskChange, Message, OpenEntry, Reply, RequestId, Target,
+    Connected, Effect, LockReport, MaskChange, Message, OpenEntry, Reply, RequestId, Target,
     WatchId,
 };
 use super::value::{Document, Masks};
@@ -37,40 +36,6 @@ use crate::config::Config;
 use crate::kv::backend::{Backend, Consistency};
 use crate::kv::{BucketName, Error, Filter, Key, WatchFrom, WatchOptions};
 use crate::query::Query;
-
-/// Whoever knows how to get from a name to a backend: the command line.
-#[async_trait]
-pub trait Connector: fmt::Debug + Send + Sync {
-    /// The places to choose from, the likeliest first.
-    async fn places(&self) -> Vec<Target>;
-
-    /// Goes to a place. With read-only asked for, the backend is wrapped already.
-    async fn connect(&self, target: &Target) -> Result<Session, Error>;
-}
-
-/// A connection to a place.
-#[derive(Debug)]
-pub struct Session {
-    /// The place.
-    pub backend: Arc<dyn Backend>,
-    /// What the user calls it.
-    pub label: String,
-    /// Where it is, without credentials.
-    pub address: String,
-    /// How it is to look, if the user said so.
-    pub brand: Option<Brand>,
-    /// Whatever must live as long as the session does, such as the demonstration's services.
-    pub guard: Option<Guard>,
-}
-
-/// Something that is kept for its `Drop` alone.
-pub struct Guard(pub Box<dyn Any + Send + Sync>);
-
-impl fmt::Debug for Guard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Guard")
-    }
-}
 
 /// What comes back from the worker's tasks.
 #[derive(Debug)]

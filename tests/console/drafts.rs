@@ -308,7 +308,7 @@ async fn going_to_another_place_keeps_the_text_for_the_one_before() {
     moving.settled(":").await;
     moving.type_text("connect");
     moving.settled("enter").await;
-    moving.settled("enter 1").await;
+    moving.settled("j enter 1").await;
     moving.settled("e").await;
     assert!(moving.area_of(" Edit ").is_some(), "{}", moving.screen());
     moving.press("x");

@@ -64,6 +64,8 @@ pub struct Editor {
     viewport: Viewport,
     column: usize,
     columns: usize,
+    /// The column of the cursor.
+    cursor_column: usize,
 }
 
 /// What is known of the text by the worker's checks.
@@ -201,6 +203,7 @@ impl Editor {
             viewport: Viewport::default(),
             column: 0,
             columns: 0,
+            cursor_column: 0,
         }
     }
 
@@ -414,6 +417,9 @@ impl Editor {
 
     /// Takes the size that the last frame had.
     pub fn fit(&mut self, rows: usize, columns: usize) {
+        if (self.viewport.height, self.columns) == (rows, columns) {
+            return;
+        }
         self.viewport.height = rows;
         self.columns = columns;
         self.follow();
@@ -425,6 +431,7 @@ impl Editor {
         self.viewport.follow(row, self.buffer.lines().len());
         let line = self.buffer.lines().get(row).map_or("", String::as_str);
         let column = draw::column_of(line, letter);
+        self.cursor_column = column;
         if column < self.column {
             self.column = column.saturating_sub(self.columns / 4);
         } else if self.columns > 0 && column >= self.column + self.columns {

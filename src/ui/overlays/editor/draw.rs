@@ -195,7 +195,7 @@ impl Editor {
                 lay_over(canvas, Role::Selection, line, range, &columns, at);
             }
             if row == self.buffer.cursor().0 && self.find.is_none() {
-                let column = column_of(line, self.buffer.cursor().1).saturating_sub(columns.start);
+                let column = self.cursor_column.saturating_sub(columns.start);
                 let x = at.x
                     + u16::try_from(column)
                         .unwrap_or(u16::MAX)
@@ -213,14 +213,15 @@ impl Editor {
         lit: &[Range<usize>],
         columns: Range<usize>,
     ) -> Line<'l> {
-        let masked = self.placeholders.bytes_in_line(line);
-        let mut clip = Clip::new(columns);
+        // A line may be a megabyte: what is left of the window is passed over.
+        let (begin, column) = text::begin_at(line, columns.start);
+        let mut masked = self.placeholders.from_byte(line, begin).peekable();
+        let mut clip = Clip::starting_at(column, columns);
         let mut push = |range: Range<usize>, role: Role| {
-            let mut at = range.start;
+            let mut at = range.start.max(begin);
             while at < range.end && !clip.is_full() {
-                let next = masked.partition_point(|mask| mask.end <= at);
-                let mask = masked.get(next).filter(|mask| mask.start < range.end);
-                let (end, role) = match mask {
+                while masked.next_if(|mask| mask.end <= at).is_some() {}
+                let (end, role) = match masked.peek().filter(|mask| mask.start < range.end) {
                     Some(mask) if mask.start <= at => (mask.end.min(range.end), Role::Secret),
                     Some(mask) => (mask.start, role),
                     None => (range.end, role),

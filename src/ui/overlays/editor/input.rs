@@ -133,9 +133,7 @@ impl Editor {
     /// Shows the secrets where there are placeholders, or else puts placeholders there.
     fn reveal(&mut self, ctx: &mut Context<'_>) {
         let lines = self.buffer.lines();
-        let is_masked = lines
-            .iter()
-            .any(|line| !self.placeholders.bytes_in_line(line).is_empty());
+        let is_masked = lines.iter().any(|line| self.placeholders.are_in(line));
         if !is_masked {
             let typed = self.typed();
             return self.ask(Wish::Mask, Ask::Mask(typed), ctx);
@@ -276,6 +274,7 @@ impl Editor {
         let wanted = row.clamp(rows.start, last);
         if wanted != row {
             self.buffer.go_to((wanted, column), &self.placeholders);
+            self.follow();
         }
     }
 }
