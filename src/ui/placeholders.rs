@@ -359,7 +359,7 @@ mod tests {
 
     #[test]
     fn they_are_found_around_a_letter_and_behind_a_byte() {
-        let text = r#"{"é": 1, "token": "a", "key": "b", "password": "c", "secret": "d"}"#;
+        let text = r#"{"é": 1, "token": "a", "auth_token": "b", "password": "c", "secret": "d"}"#;
         let (shown, placeholders) = masked(text);
         let all: Vec<_> = placeholders.from_byte(&shown, 0).collect();
         assert_eq!(all.len(), 4);
@@ -408,7 +408,7 @@ mod tests {
 
     #[test]
     fn no_secret_is_left_where_none_may_be() {
-        let (shown, placeholders) = masked("{\"password\": \"hunter2\", \"a\": 1}");
+        let (shown, placeholders) = masked("{\n\"password\": \"hunter2\",\n\"a\": 1}");
         let hide = |text: &str| placeholders.hide(text, &Masking::default());
         // What is a placeholder stays one, and what is none of them becomes one.
         assert_eq!(hide(&shown), (shown.clone(), 0));
@@ -424,10 +424,7 @@ mod tests {
             let text = revealed.replace("\"hunter2\"", typed);
             let (hidden, lost) = hide(&text);
             assert!(lost == 1 && !hidden.contains("hunter"), "{typed}: {hidden}");
-            assert!(
-                hidden.contains("\"a\": 1") || typed == "\"hunter",
-                "{hidden}"
-            );
+            assert!(hidden.contains("a\": 1"), "{hidden}");
             assert!(placeholders.restore(&hidden).is_err(), "{hidden}");
             assert!(Placeholders::lost().restore(&hidden).is_err(), "{hidden}");
         }

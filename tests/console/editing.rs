@@ -303,6 +303,25 @@ async fn text_is_formatted_searched_selected_and_pasted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_end_of_a_long_line_is_seen_with_its_secrets_masked() {
+    let pad = "é日x".repeat(400);
+    let value = format!("{{\n\"pad\": \"{pad}\", \"token\": \"s3cret\", \"z\": 1}}");
+    let (mut console, _) = editing(&[("limits", &value)]).await;
+    console.settled("down end").await;
+    let line = row(&console, 2);
+    assert!(
+        line.ends_with("日x\", \"token\": \"••••••••1•\", \"z\": 1}"),
+        "{line}"
+    );
+    // As one letter: from behind it to before it.
+    console
+        .settled("left left left left left left left left left left x")
+        .await;
+    let line = row(&console, 2);
+    assert!(line.contains("\"token\": x\"••••••••1•\","), "{line}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn brackets_are_matched() {
     let (mut console, _) = editing(&[("limits", LIMITS)]).await;
     let style = |console: &Console, row: u16| {

@@ -32,7 +32,11 @@ async fn every_revision_tells_what_it_changed() {
         rows[2].contains("3 put") && rows[2].contains(".max 1 → 2"),
         "{rows:#?}"
     );
-    assert!(rows[3].contains("1 put"), "{rows:#?}");
+    // What was before the oldest is not known, and so it is not said to have made the key.
+    assert!(
+        rows[3].contains("1 put") && rows[3].contains("the oldest that is kept"),
+        "{rows:#?}"
+    );
     assert!(!console.screen().contains("s3cret") && !console.screen().contains("other\""));
 }
 
@@ -54,6 +58,11 @@ async fn differences_are_by_path_and_side_by_side() {
     console.press("m");
     assert!(
         console.screen().contains("\"s3cret\" → \"other\""),
+        "{}",
+        console.screen()
+    );
+    assert!(
+        console.screen().contains("v by path/line"),
         "{}",
         console.screen()
     );

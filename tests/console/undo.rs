@@ -218,7 +218,9 @@ async fn what_cant_be_undone_says_why() {
     console.settled("enter").await;
     console.settled("esc u").await;
     assert!(
-        console.screen().contains("2 keys were deleted at once"),
+        console
+            .screen()
+            .contains("2 keys were deleted at once: h on each"),
         "{}",
         console.screen()
     );

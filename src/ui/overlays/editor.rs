@@ -57,6 +57,8 @@ pub struct Editor {
     find: Option<Find>,
     question: Option<Question>,
     draft: Keeping,
+    /// Why another program made nothing of the text, and where what it left is.
+    refused: Option<String>,
     /// Whether it was opened for the sake of another program.
     is_for_outside: bool,
     /// Whether the picture was held still when it was opened, so that nothing is heard of others.
@@ -198,6 +200,7 @@ impl Editor {
             find: None,
             question: None,
             draft: Keeping::default(),
+            refused: None,
             is_for_outside: false,
             is_deaf: false,
             viewport: Viewport::default(),
@@ -398,6 +401,7 @@ impl Editor {
             Form::Hex => "hex",
             Form::Json(_) | Form::Text => "txt",
         };
+        self.refused = None;
         let text = self.buffer.text();
         let (hidden, _) = self.placeholders.hide(&text, &self.opened.masking);
         let handout = Handout {

@@ -332,12 +332,13 @@ impl Removal {
         };
         let removed = bulk.counts().removed;
         let ([item], [(key, _)]) = (bulk.items(), self.keys.as_slice()) else {
-            return match removed {
-                0 => LastWrite::None,
-                count => LastWrite::Final(format!(
-                    "{count} keys were {} at once, which u does not undo: h on each shows what is \
-                     kept of it, R brings it back",
-                    self.verb()
+            return match (removed, self.kind) {
+                (0, _) => LastWrite::None,
+                (count, Kind::Delete) => LastWrite::Final(format!(
+                    "{count} keys were deleted at once: h on each, and R there, brings it back"
+                )),
+                (count, Kind::Purge) => LastWrite::Final(format!(
+                    "the purge of {count} keys can't be undone: their values went with the history"
                 )),
             };
         };

@@ -115,8 +115,9 @@ impl Editor {
     /// The user's own editor has ended.
     fn came_back(&mut self, answer: Result<String, String>, ctx: &mut Context<'_>) -> Outcome {
         match answer {
+            // It may name a file, which must be read in full.
             Err(words) => {
-                ctx.warn(words);
+                self.refused = Some(words);
                 Outcome::Open
             }
             Ok(text) => {

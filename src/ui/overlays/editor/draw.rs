@@ -88,8 +88,11 @@ impl Editor {
     /// Where the cursor is, in the lower border.
     fn draw_place(&self, canvas: &mut Canvas<'_, '_>, area: Rect) {
         let (row, column) = self.buffer.cursor();
-        let lines = figures::count(self.buffer.lines().len() as u64);
-        let words = format!(" {}:{} of {lines} lines ", row + 1, column + 1);
+        let lines = match self.buffer.lines().len() {
+            1 => "1 line".to_owned(),
+            many => format!("{} lines", figures::count(many as u64)),
+        };
+        let words = format!(" {}:{} of {lines} ", row + 1, column + 1);
         let width = u16::try_from(words.len()).unwrap_or(u16::MAX);
         if width.saturating_add(2) < area.width && area.height > 1 {
             let place = Rect {

@@ -79,6 +79,9 @@ impl Editor {
                 "the picture is held still: what others write meanwhile is seen when it is saved";
             told.push((words.to_owned(), Role::Warning));
         }
+        if let Some(words) = &self.refused {
+            told.push((words.clone(), Role::Danger));
+        }
         match self.asked {
             Some((.., Wish::Propose)) => {
                 told.push(("working out what changes …".to_owned(), Role::Muted));
