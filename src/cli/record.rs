@@ -197,6 +197,8 @@ pub(super) struct CompactRecord<'a> {
     pub(super) young: u64,
     pub(super) removed: u64,
     pub(super) passed_over: u64,
+    pub(super) sessions: u64,
+    pub(super) sessions_removed: u64,
     pub(super) bytes_before: u64,
     pub(super) bytes: u64,
 }

@@ -133,8 +133,8 @@ pub struct BreakSight {
     pub next: Vec<Claim>,
     /// How long the quarantine will be.
     pub quarantine: Duration,
-    /// For how long two may hold after a forced break.
-    pub overlap: Duration,
+    /// For how long two may hold after a forced break; `None` when there is no end to it.
+    pub overlap: Option<Duration>,
 }
 
 impl PartialEq for BreakSight {

@@ -8,6 +8,8 @@ use std::fs;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::kv::lock::process::proc::{self, Stat};
+
 /// One process. A number can come again; with its start it can't.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Member {
@@ -82,7 +84,8 @@ fn send(members: &[Member], signal: Signal) {
     }
 }
 
-/// The processes that run, by proc(5). Empty where the system does not tell.
+/// The processes that run, by proc(5). Empty where the system does not tell, and where it tells of
+/// those of another namespace: their numbers are those of others here.
 #[derive(Debug, Default)]
 struct Processes {
     starts: HashMap<i32, u64>,
@@ -92,6 +95,9 @@ struct Processes {
 impl Processes {
     fn read() -> Self {
         let mut processes = Self::default();
+        if !proc::is_of_this_namespace() {
+            return processes;
+        }
         let Ok(folder) = fs::read_dir("/proc") else {
             return processes;
         };
@@ -101,12 +107,13 @@ impl Processes {
                 continue;
             };
             // One that ends meanwhile is none.
-            let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
+            let Ok(stat) = Stat::read(&entry.path()) else {
                 continue;
             };
-            let Some((parent, start)) = parent_and_start(&stat) else {
+            if stat.has_ended {
                 continue;
-            };
+            }
+            let Stat { parent, start, .. } = stat;
             processes.starts.insert(pid, start);
             let below = processes.below.entry(parent).or_default();
             below.push(Member { pid, start });
@@ -123,30 +130,9 @@ impl Processes {
     }
 }
 
-/// Who started a process, and when, in ticks since boot. `None` for one that has ended.
-fn parent_and_start(stat: &str) -> Option<(i32, u64)> {
-    // The second field is the program's name, in brackets, and can hold anything.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    if matches!(fields.first(), Some(&("Z" | "X"))) {
-        return None;
-    }
-    Some((fields.get(1)?.parse().ok()?, fields.get(19)?.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_the_system_tells_is_read() {
-        let fields = "S 17 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 9 9";
-        let stat = format!("99 (a ) (b) {fields}");
-        assert_eq!(parent_and_start(&stat), Some((17, 4711)));
-        let ended = stat.replace("S 17", "Z 17");
-        assert_eq!(parent_and_start(&ended), None);
-        assert_eq!(parent_and_start("99 (sh) S"), None);
-    }
 
     #[test]
     #[cfg(target_os = "linux")]
