@@ -79,7 +79,7 @@ impl Locks {
         Acquire::new(self, resource.into(), false)
     }
 
-    /// The name of the present session, if there is one.
+    /// The name of the present session, if there is one. Cancel-safe.
     pub async fn session(&self) -> Option<String> {
         let session = self.inner.session.lock().await;
         session.as_ref().map(|session| session.id.clone())
