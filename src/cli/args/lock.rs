@@ -95,7 +95,8 @@ children should both kvscope and that process be killed at once. Only the fence 
 What CMD leaves running when it ends by itself goes on, without the lock.
 
 The exit code is CMD's own, or 128 + N if a signal N ended it; 126 if CMD can't be run, 127 if it is
-not there; 5 if the lock was not granted within --wait, or was lost before CMD ended.";
+not there; 5 if the lock was not granted within --wait, or was lost before CMD ended. Where the lock
+can't be let go afterwards, the reason is told, and the code is CMD's all the same.";
 
 const BREAK: &str = "\
 The session is killed, so that it can't renew its lease; after a quarantine of 9/8 of the lease, in
