@@ -338,7 +338,7 @@ pub(crate) fn not_let_go(place: &Place) {
     let spoils = |bucket: &str, command: &str| {
         place.add(bucket, "8");
         let script = format!("{program} {flags} {command} >/dev/null; exit 3");
-        let words = ["--timeout", "2s", bucket, "r"];
+        let words = ["--lease", "2s", bucket, "r"];
         Run::of(
             &lock_run(place, &words, &["sh", "-c", &script])
                 .output()
@@ -349,7 +349,7 @@ pub(crate) fn not_let_go(place: &Place) {
     for told in ["could not be let go", "version 9", "record is mended"] {
         assert!(run.stderr.contains(told), "{told}: {}", run.stderr);
     }
-    let run = spoils("removed", "bucket rm removed --yes").ends(3);
+    let run = spoils("removed", "bucket rm removed").ends(3);
     for told in ["could not be let go", "no bucket", "lease has run out"] {
         assert!(run.stderr.contains(told), "{told}: {}", run.stderr);
     }

@@ -301,10 +301,8 @@ async fn only_who_may_write_the_locks_may_tell_of_them() {
     }
     // And who reads can see them, without a list of all buckets.
     let reader = NatsBackend::connect(as_user("reader")).await.unwrap();
-    let options = ObserveOptions {
-        buckets: Some(vec![BucketName::new(BUCKET).unwrap()]),
-        ..ObserveOptions::default()
-    };
+    let mut options = ObserveOptions::default();
+    options.buckets = Some(vec![BucketName::new(BUCKET).unwrap()]);
     let mut seen = observe(Arc::clone(&reader) as Arc<dyn Backend>, options)
         .await
         .unwrap();

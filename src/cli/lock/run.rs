@@ -115,7 +115,9 @@ impl Run<'_> {
         };
         // Asked before the release: a command that ended under a valid guard was under the lock.
         let state = guard.state();
-        let released = tokio::time::timeout(self.patience, guard.release()).await;
+        // A store that does not take it is told of after a lease, with its reason.
+        let limit = self.lease.length() + self.patience;
+        let released = tokio::time::timeout(limit, guard.release()).await;
         match (state, released) {
             (_, Ok(Err(LockError::Lost(loss)))) => {
                 Err(self.lost(&GuardState::Lost(loss), &ended_with(code)))
