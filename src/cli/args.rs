@@ -26,7 +26,8 @@ pub(super) use data::{
     CompletionsArgs, DoctorArgs, ExportArgs, ImportArgs, ManArgs, QueryValuesArgs,
 };
 pub(super) use lock::{
-    LockBreakArgs, LockCommand, LockExecArgs, LockLsArgs, LockRunArgs, LockShowArgs, LookArgs,
+    LockBreakArgs, LockCommand, LockExecArgs, LockLsArgs, LockRunArgs, LockShowArgs,
+    LockSuperviseArgs, LookArgs,
 };
 
 const EXAMPLES: &str = "\

@@ -218,6 +218,9 @@ pub enum CliError {
     /// Standard output can't be written.
     #[error("the output can't be written: {0}")]
     Output(#[from] io::Error),
+    /// A command can't be watched over.
+    #[error("the command can't be watched over: {0}")]
+    Command(io::Error),
     /// The console has no terminal any more.
     #[error("the terminal can't be used: {0}")]
     Terminal(io::Error),

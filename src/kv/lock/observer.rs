@@ -92,7 +92,7 @@ impl Default for ObserveOptions {
     }
 }
 
-/// Observes the locks of a place.
+/// Observes the locks of a place. Cancel-safe: it only reads, and its watches end with it.
 ///
 /// # Errors
 /// Those of listing the buckets, if none were named. What goes wrong with a single bucket is told
@@ -295,6 +295,8 @@ impl Observer {
     /// machine are gone, and whether there is no record of a session. A session is there before its
     /// first claim and stays until its last one is gone; so a claim that is still there after its
     /// session was not is nobody's.
+    ///
+    /// Cancel-safe: what was found until then is kept, and the rest stays open.
     ///
     /// # Errors
     /// Those of reading.
