@@ -15,6 +15,7 @@ mod progress;
 mod reader;
 mod resume;
 
+pub(super) use export::ExportError;
 pub(super) use export::run as export;
 pub(super) use import::ImportError;
 pub(super) use import::run as import;

@@ -87,6 +87,12 @@ async fn client_options(
         client = client.custom_inbox_prefix(prefix);
     }
     if let Some(ca) = &options.tls.ca {
+        if !read(ca).await?.contains("BEGIN CERTIFICATE") {
+            return Err(Error::Tls {
+                place: servers.place.clone(),
+                reason: format!("there is no certificate to trust in {}", ca.display()),
+            });
+        }
         client = client.add_root_certificates(ca.clone());
     }
     match (&options.tls.cert, &options.tls.key) {
@@ -221,15 +227,26 @@ fn decoded(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// The seed in an NKey file, which may have comments around it.
-async fn read_seed(path: &Path) -> Result<String, Error> {
+/// The text of a file.
+async fn read(path: &Path) -> Result<String, Error> {
     let text = {
         let path = path.to_owned();
         tokio::task::spawn_blocking(move || std::fs::read_to_string(path)).await
     };
-    let text = text
-        .map_err(|_| Error::Closed)?
-        .map_err(|error| unreadable(path, &error))?;
+    let text = text.map_err(|_| Error::Closed)?;
+    text.map_err(|error| Error::File {
+        path: path.to_owned(),
+        detail: match error.kind() {
+            // What it says of that may quote the file.
+            std::io::ErrorKind::InvalidData => "it is no text".to_owned(),
+            _ => error.to_string(),
+        },
+    })
+}
+
+/// The seed in an NKey file, which may have comments around it.
+async fn read_seed(path: &Path) -> Result<String, Error> {
+    let text = read(path).await?;
     text.lines()
         .map(str::trim)
         .find(|line| line.starts_with('S'))
@@ -260,7 +277,7 @@ fn explain(place: &str, tls: &Tls, error: &ConnectError) -> Error {
     let reason = in_words(innermost(error));
     let says = |words: &str| reason.to_lowercase().contains(words);
     if let Some(fault) = tls_fault(error) {
-        let reason = fault.map_or(reason, |fault| tls_words(fault, tls));
+        let reason = fault.map_or_else(|| files_words(reason, tls), |fault| tls_words(fault, tls));
         return Error::Tls { place, reason };
     }
     match error.kind() {
@@ -303,6 +320,18 @@ fn in_words(reason: String) -> String {
         return format!("a limit of the server or the account: {reason}");
     }
     reason
+}
+
+/// What is wrong with the files for TLS, of which the library says little.
+fn files_words(reason: String, tls: &Tls) -> String {
+    match (&tls.cert, &tls.key) {
+        (Some(cert), Some(key)) if reason.contains("could not add certificate or key") => format!(
+            "the key ({}) is not that of our certificate ({}), or is no key that can be used",
+            key.display(),
+            cert.display()
+        ),
+        _ => reason,
+    }
 }
 
 /// What is wrong with TLS, if that is what failed.
