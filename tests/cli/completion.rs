@@ -4,7 +4,8 @@ use std::io::{Read as _, Write};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
-use crate::program::Place;
+use crate::locking;
+use crate::program::{Place, Run};
 
 /// How long bash may take to show what it offers.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -119,9 +120,8 @@ pub(crate) fn live_names(place: &Place) {
     place.put("c-config", "with=sign", "1");
     place.put("c-config", "app.billing.gone", "1");
     place.run(&["del", "c-config", "app.billing.gone"]).ends(0);
-    place
-        .run(&["lock", "run", "c-config", "ledger", "--", "true"])
-        .ends(0);
+    let run = locking::lock_run(place, &["c-config", "ledger"], &["true"]).output();
+    Run::of(&run.expect("the program ends")).ends(0);
     let file = place.with_file("limits.json", b"{}");
     let file = file.display().to_string();
     let mut bash = Bash::start(place);

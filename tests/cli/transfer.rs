@@ -434,7 +434,7 @@ fn a_full_disk_leaves_no_half_file() {
     assert!(
         names
             .iter()
-            .all(|name| !name.to_string_lossy().starts_with(".tmp")),
+            .all(|name| !name.to_string_lossy().ends_with(".part")),
         "{names:?}"
     );
 }

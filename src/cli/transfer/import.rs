@@ -16,8 +16,8 @@ use std::sync::Mutex;
 
 use super::landing::{Earlier, Landing, Mode};
 use super::line::{Head, Line, Told};
-use super::ours::Ours;
 use super::progress::Progress;
+use super::ranges::Ranges;
 use super::reader::{Fault, Lines, Numbered};
 use super::resume::{Resume, State};
 use crate::cli::args::ImportArgs;
@@ -67,6 +67,7 @@ pub(in crate::cli) async fn run(
         counts: Counts::default(),
         named: 0,
         skip: state.as_ref().map_or(0, |state: &State| state.lines),
+        beyond: Ranges::of(state.iter().flat_map(|state| state.beyond.clone())),
         line: 0,
         entries: 0,
         end: None,
@@ -83,7 +84,7 @@ pub(in crate::cli) async fn run(
             }
             // Where it goes on is seen by the revisions that are there; the file says that it may.
             if let Some(resume) = &resume {
-                import.keep(resume, 0, &Ours::default());
+                import.keep(resume, 0, &Ranges::default());
             }
             import
                 .restore(&mut lines, &store, info.last_revision, args.dry_run)
@@ -99,7 +100,9 @@ pub(in crate::cli) async fn run(
                     after: Revision(state.began),
                     until: info.last_revision,
                 }),
-                ours: Mutex::new(Ours::of(state.map_or_else(Vec::new, |state| state.written))),
+                ours: Mutex::new(Ranges::of(
+                    state.map_or_else(Vec::new, |state| state.written),
+                )),
                 store,
             };
             import.land(&mut lines, landing, resume.as_ref()).await?;
@@ -175,6 +178,8 @@ struct Import<'a> {
     named: u64,
     /// Lines that an earlier run has done.
     skip: u64,
+    /// Lines that are done, by an earlier run or this one, before one in front of them is.
+    beyond: Ranges,
     /// The last line that was looked at.
     line: u64,
     /// How many entries there were, those of earlier runs included.
@@ -193,7 +198,7 @@ impl Import<'_> {
                 Ok(Line::Entry(told)) => {
                     self.line = number;
                     self.entries += 1;
-                    if number <= self.skip {
+                    if number <= self.skip || self.beyond.contains(number) {
                         continue;
                     }
                     if self.skip > 0 {
@@ -243,8 +248,9 @@ impl Import<'_> {
         }
     }
 
-    fn keep(&mut self, resume: &Resume, lines: u64, ours: &Ours) {
-        if let Err(error) = resume.save(lines, ours) {
+    fn keep(&mut self, resume: &Resume, lines: u64, ours: &Ranges) {
+        self.beyond.forget_up_to(lines);
+        if let Err(error) = resume.save(lines, &self.beyond, ours) {
             self.stop.get_or_insert(ImportError::Resume(error));
         }
     }

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::line::Told;
-use super::ours::Ours;
+use super::ranges::Ranges;
 use crate::kv::backend::{Change, Write};
 use crate::kv::{Entry, Error, Key, Operation, Revision, Store, WriteError};
 
@@ -86,7 +86,7 @@ pub(super) struct Landing {
     /// Whether the bucket lets entries have a time to live of their own.
     pub(super) keeps_ttl: bool,
     /// What this import has written.
-    pub(super) ours: Mutex<Ours>,
+    pub(super) ours: Mutex<Ranges>,
     /// Where an earlier run of this import may have written what it could not keep in mind.
     pub(super) earlier: Option<Earlier>,
 }
@@ -193,7 +193,7 @@ impl Landing {
         }
         let is_same = is_same(told, &there);
         // What landed without our knowing is not among ours.
-        let is_ours = self.ours().contains(there.revision);
+        let is_ours = self.ours().contains(there.revision.0);
         if !is_ours {
             if is_same && is_in_doubt {
                 return Ok(self.written(there.revision));
@@ -230,14 +230,14 @@ impl Landing {
         let Some(earlier) = self.earlier.filter(|_| !self.dry) else {
             return Ok(None);
         };
-        if !earlier.contains(there.revision) || self.ours().contains(there.revision) {
+        if !earlier.contains(there.revision) || self.ours().contains(there.revision.0) {
             return Ok(None);
         }
         let entries = self.store.history(&told.key).await?;
         let ours = self.ours();
         let mut unknown = entries
             .iter()
-            .filter(|entry| earlier.contains(entry.revision) && !ours.contains(entry.revision));
+            .filter(|entry| earlier.contains(entry.revision) && !ours.contains(entry.revision.0));
         let found = unknown.find(|entry| is_same(told, entry));
         Ok(found.map(|entry| entry.revision))
     }
@@ -257,11 +257,11 @@ impl Landing {
     }
 
     fn written(&self, revision: Revision) -> Tried {
-        self.ours().insert(revision);
+        self.ours().insert(revision.0);
         Tried::Done(Outcome::Written)
     }
 
-    fn ours(&self) -> std::sync::MutexGuard<'_, Ours> {
+    fn ours(&self) -> std::sync::MutexGuard<'_, Ranges> {
         self.ours.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

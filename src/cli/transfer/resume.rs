@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use super::ours::Ours;
+use super::ranges::Ranges;
 use crate::cli::error::CliError;
 use crate::kv::Revision;
 
@@ -17,6 +17,8 @@ pub(super) struct State {
     pub(super) import: String,
     /// All lines up to this one are done.
     pub(super) lines: u64,
+    /// Those that are done behind it.
+    pub(super) beyond: Vec<(u64, u64)>,
     /// The revisions that the import is known to have written.
     pub(super) written: Vec<(u64, u64)>,
     /// The bucket's last revision when the import began: all that it has written is behind.
@@ -74,10 +76,11 @@ impl Resume {
     }
 
     /// Keeps how far it got. The file is replaced as a whole.
-    pub(super) fn save(&self, lines: u64, ours: &Ours) -> std::io::Result<()> {
+    pub(super) fn save(&self, lines: u64, beyond: &Ranges, ours: &Ranges) -> std::io::Result<()> {
         let state = State {
             import: self.import.clone(),
             lines,
+            beyond: beyond.ranges(),
             written: ours.ranges(),
             began: self.began,
         };
@@ -109,14 +112,13 @@ mod tests {
         let open = |import: &str, last| Resume::open(&path, import.to_owned(), Revision(last));
         let (resume, state) = open("a", 5).unwrap();
         assert_eq!(state, None);
-        let mut ours = Ours::default();
-        ours.insert(Revision(7));
-        resume.save(12, &ours).unwrap();
+        let (ours, beyond) = (Ranges::of([(7, 7)]), Ranges::of([(14, 16)]));
+        resume.save(12, &beyond, &ours).unwrap();
         let (resume, state) = open("a", 9).unwrap();
         let state = state.unwrap();
         assert_eq!(
-            (state.lines, state.written, state.began),
-            (12, vec![(7, 7)], 5)
+            (state.lines, state.beyond, state.written, state.began),
+            (12, vec![(14, 16)], vec![(7, 7)], 5)
         );
         assert!(open("b", 9).is_err());
         resume.done();

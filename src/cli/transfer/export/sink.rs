@@ -34,7 +34,13 @@ impl<'a> Sink<'a> {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
-        let file = NamedTempFile::new_in(folder).map_err(|error| failed(path, error))?;
+        // Whoever finds what a kill has left should know what it is.
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let file = tempfile::Builder::new()
+            .prefix(&format!(".{name}."))
+            .suffix(".part")
+            .tempfile_in(folder)
+            .map_err(|error| failed(path, error))?;
         Ok(Self::File(BufWriter::with_capacity(BUFFER, file), path))
     }
 

@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::super::landing::{Landing, Outcome, Why};
 use super::super::line::Told;
-use super::super::ours::Ours;
+use super::super::ranges::Ranges;
 use super::super::reader::Lines;
 use super::super::resume::Resume;
 use super::told::LeftRecord;
@@ -84,6 +84,9 @@ impl Import<'_> {
                     let line = flight.line;
                     if self.landed(flight, &landing) {
                         numbers.remove(&line);
+                        if resume.is_some() {
+                            self.beyond.insert(line);
+                        }
                     }
                 }
                 batch = lines.next(), if wants_lines => {
@@ -189,7 +192,7 @@ fn done(numbers: &BTreeSet<u64>, waiting: Option<&(u64, Told)>, line: u64) -> u6
     first.map_or(line, |first| first - 1)
 }
 
-fn ours_of(landing: &Landing) -> Ours {
+fn ours_of(landing: &Landing) -> Ranges {
     let ours = landing.ours.lock();
     ours.unwrap_or_else(PoisonError::into_inner).clone()
 }
