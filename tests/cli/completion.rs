@@ -88,10 +88,7 @@ impl Bash {
     #[track_caller]
     fn tab(&mut self, line: &str, words: &str) -> String {
         write!(self.writer, "{line}\t").expect("it is typed");
-        let mut text = self.until(line.trim_end());
-        if !text.contains(words) {
-            text.push_str(&self.until(words));
-        }
+        let mut text = self.until(words);
         // Away with the line.
         self.writer.write_all(b"\x15\r").expect("it is typed");
         text.push_str(&self.until("ready> "));
