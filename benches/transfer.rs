@@ -8,7 +8,7 @@
 //! The yardsticks: for the import, as many plain publishes with their acknowledgements, as many
 //! under way at once; for the export, an ordered push consumer with values. For a file: as many rows,
 //! inserted in transactions of as many, with the same tables and the same care for the disk; and a
-//! select of all of them. The program may take twice as long, and as much memory for a million keys as is allowed, give or take none.
+//! select of all of them, each written as JSON. The program may take twice as long, and as much memory for a million keys as is allowed, give or take none.
 //! `KEYS=100000` takes fewer. By turns with the yardsticks, so that a busy machine slows both.
 
 #![expect(
@@ -20,6 +20,7 @@
 mod support;
 
 use std::fs::File;
+use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -80,7 +81,7 @@ fn of_a_file(folder: &Path, lines: &Path, keys: usize) -> usize {
     );
     let raw = folder.join("raw.db");
     let put = raw_insert(&raw, keys, WRITTEN);
-    let get = raw_select(&raw, keys);
+    let get = raw_select(&raw, &folder.join("raw.jsonl"), keys);
     std::fs::remove_file(&raw).unwrap();
     let put_many = raw_insert(&raw, keys, RESTORED);
     let place = folder.join("copy.db");
@@ -230,18 +231,35 @@ fn raw_insert(path: &Path, keys: usize, at_once: usize) -> Duration {
     begun.elapsed()
 }
 
-fn raw_select(path: &Path, keys: usize) -> Duration {
+/// A row as JSON.
+#[derive(serde::Serialize)]
+struct Row {
+    key: String,
+    revision: i64,
+    created: i64,
+    value: String,
+}
+
+fn raw_select(path: &Path, lines: &Path, keys: usize) -> Duration {
     let connection = rusqlite::Connection::open(path).unwrap();
     let begun = Instant::now();
-    let select = "SELECT revision, key, created, operation, size, ttl, expires, value FROM entry";
+    let mut lines = BufWriter::new(File::create(lines).unwrap());
+    let select = "SELECT key, revision, created, value FROM entry";
     let mut select = connection.prepare(select).unwrap();
     let mut rows = select.query([]).unwrap();
     let mut read = 0;
     while let Some(row) = rows.next().unwrap() {
-        let key: String = row.get(1).unwrap();
-        let value: Vec<u8> = row.get(7).unwrap();
-        read += usize::from(!key.is_empty() && !value.is_empty());
+        let row = Row {
+            key: row.get(0).unwrap(),
+            revision: row.get(1).unwrap(),
+            created: row.get(2).unwrap(),
+            value: String::from_utf8(row.get(3).unwrap()).unwrap(),
+        };
+        serde_json::to_writer(&mut lines, &row).unwrap();
+        lines.write_all(b"\n").unwrap();
+        read += 1;
     }
+    lines.flush().unwrap();
     assert_eq!(read, keys);
     begun.elapsed()
 }
