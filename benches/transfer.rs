@@ -8,7 +8,8 @@
 //! The yardsticks: for the import, as many plain publishes with their acknowledgements, as many
 //! under way at once; for the export, an ordered push consumer with values. For a file: as many rows,
 //! inserted in transactions of as many, with the same tables and the same care for the disk; and a
-//! select of all of them, each written as JSON. The program may take twice as long, and as much memory for a million keys as is allowed, give or take none.
+//! select of all of them, each written as JSON. The program may take twice as long, and no more memory
+//! than is allowed, however many keys there are.
 //! `KEYS=100000` takes fewer. By turns with the yardsticks, so that a busy machine slows both.
 
 #![expect(
