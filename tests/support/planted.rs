@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use kvscope::kv::backend::{
-    Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Connection, Consistency, Fact,
-    FactValue, Overview, Section, Write,
+    Backend, BucketBackend, BucketConfig, BucketInfo, BucketReport, Capabilities, Connection,
+    Consistency, Fact, FactValue, Overview, PlaceReport, Section, Write,
 };
 use kvscope::kv::{
     BucketName, Entry, Error, Key, Notices, Operation, Revision, Watch, WatchEvent, WatchFrom,
@@ -135,6 +135,10 @@ impl Backend for Planted {
         })
     }
 
+    async fn report(&self) -> Result<PlaceReport, Error> {
+        Ok(PlaceReport::default())
+    }
+
     async fn buckets(&self) -> Result<Vec<BucketInfo>, Error> {
         let buckets = self.buckets();
         Ok(buckets.iter().map(|bed| bed.info.clone()).collect())
@@ -158,6 +162,8 @@ impl Backend for Planted {
     async fn delete_bucket(&self, _: &BucketName) -> Result<(), Error> {
         Err(Error::Closed)
     }
+
+    async fn close(&self) {}
 }
 
 #[derive(Debug)]
@@ -230,6 +236,14 @@ impl BucketBackend for PlantedBucket {
             bed.watches.push(sender);
         })?;
         Ok(watch)
+    }
+
+    async fn report(&self) -> Result<BucketReport, Error> {
+        Ok(BucketReport::default())
+    }
+
+    async fn restore(&self, _: Vec<Entry>) -> Result<(), Error> {
+        Err(Error::Closed)
     }
 
     async fn listen(&self, _: &str) -> Result<Option<Notices>, Error> {

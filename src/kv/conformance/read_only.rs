@@ -57,6 +57,20 @@ pub(super) async fn reads_and_watches_pass(bench: Bench) -> Outcome {
     equal(overview.engine, same.engine, "engine")?;
     equal(guarded.name(), store.name(), "name")?;
     equal(guarded.info().await?, store.info().await?, "info")?;
+    equal(
+        wrapped.report().await?.version,
+        bench.backend.report().await?.version,
+        "the version in a report",
+    )?;
+    let (report, same) = (
+        guarded.backend().report().await?,
+        store.backend().report().await?,
+    );
+    equal(
+        (report.clock.is_some(), report.direct_reads),
+        (same.clock.is_some(), same.direct_reads),
+        "a bucket's report",
+    )?;
     let entry = store.get("a").await?;
     let revision = entry.as_ref().map_or(Revision::ABSENT, |e| e.revision);
     equal(guarded.get("a").await?, entry.clone(), "get")?;
@@ -107,6 +121,8 @@ pub(super) async fn every_write_is_refused(bench: Bench) -> Outcome {
         }
     }
     refused(guarded.backend().forget(&key, before.last_revision).await)?;
+    let entries = store.entries(Filter::all()).await?;
+    refused(guarded.backend().restore(entries).await)?;
     equal(store.info().await?, before, "the bucket afterwards")
 }
 

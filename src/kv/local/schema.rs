@@ -68,6 +68,16 @@ pub(super) struct BucketRow {
     pub(super) info: BucketInfo,
 }
 
+/// What a bucket holds, in numbers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counts {
+    last_revision: Revision,
+    last_write: Option<OffsetDateTime>,
+    keys: u64,
+    entries: u64,
+    bytes: u64,
+}
+
 const COLUMNS: &str = "id, name, description, history, ttl, marker_ttl, max_bytes, \
                        max_value_size, created, last_revision, last_write, keys, entries, bytes";
 
@@ -143,6 +153,27 @@ impl BucketRow {
                 config.max_value_size.map(stored),
             ])?;
         Ok(())
+    }
+
+    /// The counts as they are now.
+    pub(super) fn counts(&self) -> Counts {
+        Counts {
+            last_revision: self.info.last_revision,
+            last_write: self.info.last_write,
+            keys: self.info.keys,
+            entries: self.info.entries,
+            bytes: self.info.bytes,
+        }
+    }
+
+    /// Takes the counts back to what they were.
+    pub(super) fn set_counts(&mut self, counts: Counts) {
+        let info = &mut self.info;
+        info.last_revision = counts.last_revision;
+        info.last_write = counts.last_write;
+        info.keys = counts.keys;
+        info.entries = counts.entries;
+        info.bytes = counts.bytes;
     }
 
     /// Writes the counts back.

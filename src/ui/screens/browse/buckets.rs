@@ -91,7 +91,13 @@ impl Buckets {
     pub(super) fn words(&self) -> (String, Role) {
         match &self.list {
             Remote::Idle | Remote::Loading => ("asking for buckets …".to_owned(), Role::Muted),
-            Remote::Failed(reason) => (shown::plain(reason), Role::Danger),
+            Remote::Failed(reason) => {
+                let words = format!(
+                    "{}; :bucket NAME opens one all the same",
+                    shown::plain(reason)
+                );
+                (words, Role::Danger)
+            }
             Remote::Ready(list) | Remote::Stale(list) if list.is_empty() => {
                 let words = "no buckets here; n makes one";
                 (words.to_owned(), Role::Muted)
