@@ -26,6 +26,8 @@ pub type Clock = fn() -> OffsetDateTime;
 
 /// What to look at.
 pub struct Look<'a> {
+    /// How `kvscope` is called for the place, for the commands that are proposed.
+    pub command: &'a str,
     /// One bucket alone.
     pub bucket: Option<BucketName>,
     /// How many values of each bucket to look into.
@@ -46,7 +48,9 @@ pub struct Look<'a> {
 pub async fn gather(backend: &dyn Backend, look: &Look<'_>) -> Result<Facts, Error> {
     let mut facts = Facts::default();
     let report = backend.report().await?;
+    look.command.clone_into(&mut facts.place.command);
     facts.place.remote = backend.capabilities().remote;
+    facts.place.clustered = backend.capabilities().replicas;
     facts.place.version = report.version.as_deref().and_then(Version::parse);
     facts.place.usage = report.usage;
     facts.place.synced = look.synced.clone();

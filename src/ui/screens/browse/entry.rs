@@ -419,7 +419,13 @@ impl EntryPane {
             };
             canvas.hit(place, Hit::Row(Pane::Entry, row));
             if focused && row == document.cursor() {
-                canvas.lay(Role::Selection, place);
+                // With the blank before the text, so that it reaches to the frame.
+                let whole = Rect {
+                    x: place.x.saturating_sub(1),
+                    width: place.width + 1,
+                    ..place
+                };
+                canvas.lay(Role::Selection, whole);
             }
             let line = text::line(document.line(row, columns.clone()), canvas.theme);
             canvas.line(line, place);
