@@ -255,6 +255,11 @@ async fn a_mirror_that_locks_are_read_from() {
         mirror.severity == Severity::Severe && mirror.what.contains("mirror of origin")
     })
     .await;
+    // Where both are looked at, what is in it is told once, and it may be there just in case.
+    let both = found(&*backend).await;
+    assert_eq!(finding(&both, "mirror").severity, Severity::Warning);
+    let timelines = both.iter().filter(|one| one.check == "lock-history");
+    assert_eq!(timelines.count(), 1, "{both:#?}");
     let findings = found_in(&*backend, "copy").await.unwrap();
     assert!(
         finding(&findings, "direct-reads")

@@ -64,6 +64,8 @@ pub struct BucketFacts {
     pub info: BucketInfo,
     /// What the place says of it beyond that.
     pub report: BucketReport,
+    /// Whether it is a mirror of another bucket that is looked at too: what is in it is told there.
+    pub repeats: bool,
     /// How far the store's clock is ahead of ours, in milliseconds, and by how much that may be
     /// wrong.
     pub clock: Option<(i64, u64)>,

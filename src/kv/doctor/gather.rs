@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::facts::{BucketFacts, Facts, Looked, ShizukuRecord, Synced};
 use super::versions::Version;
-use crate::kv::backend::{Backend, BucketBackend};
+use crate::kv::backend::{Backend, BucketBackend, BucketInfo, originals};
 use crate::kv::lock::KEY_PREFIX;
 use crate::kv::lock::session::SESSION_PREFIX;
 use crate::kv::lock::shizuku::Shizuku;
@@ -54,19 +54,20 @@ pub async fn gather(backend: &dyn Backend, look: &Look<'_>) -> Result<Facts, Err
     facts.place.version = report.version.as_deref().and_then(Version::parse);
     facts.place.usage = report.usage;
     facts.place.synced = look.synced.clone();
-    let names = match &look.bucket {
-        Some(name) => vec![name.clone()],
-        None => match backend.buckets().await {
-            Ok(infos) => infos.into_iter().map(|info| info.config.name).collect(),
-            Err(error) => {
-                facts.unseen.push((None, error.to_string()));
-                Vec::new()
-            }
-        },
+    let infos = match &look.bucket {
+        Some(_) => Vec::new(),
+        None => backend.buckets().await.unwrap_or_else(|error| {
+            facts.unseen.push((None, error.to_string()));
+            Vec::new()
+        }),
     };
-    for name in names {
+    let names = infos.iter().map(|info| &info.config.name);
+    for name in look.bucket.iter().chain(names) {
+        let name = name.clone();
         match bucket(backend, &name, look).await {
-            Ok(bucket) => {
+            Ok(mut bucket) => {
+                let is_original = |info: &BucketInfo| info.config.name == name;
+                bucket.repeats = !infos.is_empty() && !originals(&infos).any(is_original);
                 if let Some(reason) = &bucket.report.unseen {
                     facts.unseen.push((Some(name), reason.clone()));
                 }
@@ -105,6 +106,7 @@ async fn bucket(
         },
         info,
         report,
+        repeats: false,
         locks: 0,
         shizuku: Vec::new(),
         secrets: Vec::new(),

@@ -34,13 +34,17 @@ pub(super) fn asynchronous(bucket: &BucketFacts, place: &PlaceFacts) -> Option<F
 pub(super) fn mirror(bucket: &BucketFacts, place: &PlaceFacts) -> Option<Finding> {
     let kvscope = &place.command;
     let origin = bucket.report.mirror_of.as_ref()?;
-    let (severity, what) = if bucket.has_locks() {
-        (
+    let (severity, what) = match (bucket.has_locks(), bucket.repeats) {
+        (true, false) => (
             Severity::Severe,
             format!("it is a mirror of {origin}, and locks are read from it"),
-        )
-    } else {
-        (Severity::Note, format!("it is a mirror of {origin}"))
+        ),
+        // Perhaps nobody does, and it is there in case the other one is lost.
+        (true, true) => (
+            Severity::Warning,
+            format!("it is a mirror of {origin}, with locks that must not be read from it"),
+        ),
+        (false, _) => (Severity::Note, format!("it is a mirror of {origin}")),
     };
     Some(about(
         bucket,
@@ -220,7 +224,7 @@ pub(super) fn lagging(bucket: &BucketFacts, place: &PlaceFacts) -> Option<Findin
 
 pub(super) fn secrets(bucket: &BucketFacts, place: &PlaceFacts) -> Option<Finding> {
     let kvscope = &place.command;
-    let first = bucket.secrets.first()?;
+    let first = bucket.secrets.first().filter(|_| !bucket.repeats)?;
     let names: Vec<&str> = bucket
         .secrets
         .iter()

@@ -51,7 +51,7 @@ pub(super) fn shizuku(bucket: &BucketFacts, place: &PlaceFacts) -> Option<Findin
         .iter()
         .filter_map(|record| Some((&record.key, record.fault?)))
         .collect();
-    let (first, fault) = faulty.first()?;
+    let (first, fault) = faulty.first().filter(|_| !bucket.repeats)?;
     let names: Vec<String> = faulty
         .iter()
         .take(NAMED)
@@ -111,7 +111,8 @@ pub(super) fn direct_reads(bucket: &BucketFacts, _: &PlaceFacts) -> Option<Findi
 
 pub(super) fn history(bucket: &BucketFacts, place: &PlaceFacts) -> Option<Finding> {
     let kvscope = &place.command;
-    (bucket.has_locks() && bucket.info.config.history == 1).then(|| {
+    let is_wanted = bucket.has_locks() && !bucket.repeats;
+    (is_wanted && bucket.info.config.history == 1).then(|| {
         about(
             bucket,
             Severity::Note,
