@@ -242,7 +242,7 @@ async fn a_write_that_comes_late_does_no_harm() {
     let step = edit.put(approved("first"), None);
     let saving = async { carry_out(&store, &mut edit, step, patience).await };
     let hanging_up = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        proxy.has_kept_a_write().await;
         proxy.hang_up();
     };
     let (ending, ()) = soon("it is found out", async {
@@ -254,8 +254,7 @@ async fn a_write_that_comes_late_does_no_harm() {
     let ending = save(&store, &mut edit, "second", patience).await;
     assert!(matches!(ending, Ending::Saved { .. }), "{ending:?}");
     let saved = value(&beside).await;
-    proxy.deliver();
-    store.put("other", "x").await.unwrap();
+    proxy.deliver().await;
     assert_eq!(value(&beside).await, saved);
     assert_eq!(saved.0, "second");
 }

@@ -175,18 +175,16 @@ async fn a_write_that_comes_after_the_reconnect() {
         }
         proxy.keep();
         late.say(&format!("write l {resource}")).await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        proxy.has_kept_a_write().await;
         proxy.hang_up();
         late.granted("l").await;
         late.ask("release l", "l released").await;
         ground.free(resource).await;
         let before = ground.store.get(format!("_lock.{resource}")).await.unwrap();
-        proxy.deliver();
-        // What was kept comes before this on the same server.
-        let mut again = Worker::start(&ground.place, &orders).await;
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        proxy.deliver().await;
         let after = ground.store.get(format!("_lock.{resource}")).await.unwrap();
         assert_eq!(before, after, "nothing came late");
+        let mut again = Worker::start(&ground.place, &orders).await;
         again.take(&format!("write l {resource}")).await;
         again.ask("release l", "l released").await;
         ground.free(resource).await;

@@ -147,8 +147,21 @@ async fn carry(
 pub(crate) struct LateProxy {
     address: SocketAddr,
     stage: Arc<watch::Sender<Stage>>,
+    writes: Arc<watch::Sender<Writes>>,
     task: tokio::task::JoinHandle<()>,
 }
+
+/// What became of the writes to buckets that were kept.
+#[derive(Debug, Default)]
+struct Writes {
+    kept: usize,
+    answered: usize,
+}
+
+/// How a write to a bucket begins on the wire, with headers or without.
+const WRITE: &[u8] = b"PUB $KV.";
+/// What every answer to a write has in it, whether it was done or refused.
+const ANSWER: &[u8] = b"\"stream\":";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Stage {
@@ -170,10 +183,13 @@ impl LateProxy {
             .expect("a free port");
         let address = listener.local_addr().expect("an address");
         let stage = Arc::new(watch::Sender::new(Stage::Whole));
-        let task = tokio::spawn(accept_late(listener, port, Arc::clone(&stage)));
+        let writes = Arc::new(watch::Sender::default());
+        let (staged, counted) = (Arc::clone(&stage), Arc::clone(&writes));
+        let task = tokio::spawn(accept_late(listener, port, staged, counted));
         Self {
             address,
             stage,
+            writes,
             task,
         }
     }
@@ -192,9 +208,21 @@ impl LateProxy {
         self.stage.send_replace(Stage::Left);
     }
 
-    /// Delivers what was kept.
-    pub(crate) fn deliver(&self) {
+    /// Until it keeps a write to a bucket.
+    pub(crate) async fn has_kept_a_write(&self) {
+        self.until(|writes| writes.kept > 0).await;
+    }
+
+    /// Delivers what was kept, and waits until the server has done or refused each write of it.
+    pub(crate) async fn deliver(&self) {
         self.stage.send_replace(Stage::Delivered);
+        self.until(|writes| writes.answered >= writes.kept).await;
+    }
+
+    async fn until(&self, condition: impl FnMut(&Writes) -> bool) {
+        let mut writes = self.writes.subscribe();
+        let reached = super::soon("the late wire", writes.wait_for(condition)).await;
+        reached.expect("the wire lives as long as its proxy");
     }
 }
 
@@ -204,10 +232,15 @@ impl Drop for LateProxy {
     }
 }
 
-async fn accept_late(listener: TcpListener, port: u16, stage: Arc<watch::Sender<Stage>>) {
+async fn accept_late(
+    listener: TcpListener,
+    port: u16,
+    stage: Arc<watch::Sender<Stage>>,
+    writes: Arc<watch::Sender<Writes>>,
+) {
     while let Ok((client, _)) = listener.accept().await {
         let is_late = *stage.borrow() >= Stage::Left;
-        let stage = stage.subscribe();
+        let (stage, writes) = (stage.subscribe(), Arc::clone(&writes));
         tokio::spawn(async move {
             let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else {
                 return;
@@ -218,7 +251,7 @@ async fn accept_late(listener: TcpListener, port: u16, stage: Arc<watch::Sender<
                     .await
                     .map(drop)
             } else {
-                keep_and_deliver(client, server, stage).await
+                keep_and_deliver(client, server, stage, &writes).await
             };
         });
     }
@@ -228,6 +261,7 @@ async fn keep_and_deliver(
     mut client: TcpStream,
     mut server: TcpStream,
     mut stage: watch::Receiver<Stage>,
+    writes: &watch::Sender<Writes>,
 ) -> io::Result<()> {
     let (mut from_client, mut from_server) = (vec![0; 64 << 10], vec![0; 64 << 10]);
     let mut kept = Vec::new();
@@ -240,7 +274,12 @@ async fn keep_and_deliver(
             changed = stage.changed() => if changed.is_err() { return Ok(()) },
             read = client.read(&mut from_client) => match read? {
                 0 => return Ok(()),
-                length if now == Stage::Keeping => kept.extend(&from_client[..length]),
+                length if now == Stage::Keeping => {
+                    let before = count(&kept, WRITE);
+                    kept.extend(&from_client[..length]);
+                    let more = count(&kept, WRITE) - before;
+                    writes.send_modify(|writes| writes.kept += more);
+                }
                 length => server.write_all(&from_client[..length]).await?,
             },
             read = server.read(&mut from_server) => match read? {
@@ -256,8 +295,24 @@ async fn keep_and_deliver(
         .is_ok();
     if is_delivered {
         server.write_all(&kept).await?;
-        // Until the server has read and done it.
-        while server.read(&mut from_server).await? > 0 {}
+        let mut answers = Vec::new();
+        loop {
+            let length = server.read(&mut from_server).await?;
+            if length == 0 {
+                break;
+            }
+            let before = count(&answers, ANSWER);
+            answers.extend(&from_server[..length]);
+            let more = count(&answers, ANSWER) - before;
+            writes.send_modify(|writes| writes.answered += more);
+        }
     }
     Ok(())
+}
+
+fn count(bytes: &[u8], part: &[u8]) -> usize {
+    bytes
+        .windows(part.len())
+        .filter(|window| *window == part)
+        .count()
 }
