@@ -231,6 +231,7 @@ fn commands_in_the_middle_of_a_text_are_understood() {
             let Some(words) = words.strip_prefix("kvscope ") else {
                 continue;
             };
+            let words = words.replace("REVISION", "1");
             let output = Command::new(env!("CARGO_BIN_EXE_kvscope"))
                 .args(words.split_whitespace())
                 .arg("--help")

@@ -367,7 +367,7 @@ async fn the_palette_reaches_buckets_from_everywhere() {
     run(&mut console, "about-bucket hidden");
     console.settle().await;
     assert!(
-        console.screen().contains("no bucket hidden"),
+        console.screen().contains("there is no bucket \"hidden\""),
         "{}",
         console.screen()
     );

@@ -77,7 +77,7 @@ async fn what_is_selected_and_where_the_keyboard_is_has_a_sign() {
     console.press("esc esc");
     console.press("4");
     console.settle().await;
-    says(&console, &["►4 Server", "· note"]);
+    says(&console, &["►4 Server", "⚠ warning"]);
 }
 
 #[tokio::test(start_paused = true)]
