@@ -13,6 +13,8 @@ mod cases;
 mod held;
 #[path = "locks/layers.rs"]
 mod layers;
+#[path = "locks/limits.rs"]
+mod limits;
 #[path = "locks/notices.rs"]
 mod notices;
 #[path = "locks/observed.rs"]

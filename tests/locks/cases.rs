@@ -299,7 +299,7 @@ async fn processors(place: &Place) {
     let work = Arc::new(move |()| {
         let sessions = sessions.clone();
         async move {
-            let session = sessions.locks().session().await.unwrap();
+            let session = sessions.locks().session().unwrap();
             sessions
                 .purge(format!("_session.{session}"), None)
                 .await

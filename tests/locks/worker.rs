@@ -217,7 +217,7 @@ impl Program {
                 answer(format_args!("{name} written {is_written}"));
             }
             ["session"] => {
-                let session = self.locks.session().await;
+                let session = self.locks.session();
                 answer(format_args!("session {}", session.unwrap_or_default()));
             }
             ["turns", name, resource, turns] => {
