@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::kv::backend::Backend;
 use crate::kv::local::{LocalBackend, OpenOptions};
 use crate::kv::nats::{Auth, NatsBackend, NatsOptions, Tls};
+use crate::kv::shell::word;
 use crate::kv::{Error, ReadOnly};
 
 use self::options::nats_options;
@@ -142,6 +143,19 @@ impl Place {
             Self::Nats(_) => self.addresses().collect::<Vec<_>>().join(", "),
             Self::Local(place) => place.path.display().to_string(),
         }
+    }
+
+    /// How `kvscope` is called to come here: for commands that people are shown to copy. Holds no
+    /// secret, so that credentials from flags have to be given again.
+    pub fn command(&self) -> String {
+        let (flag, what) = match self {
+            Self::Local(place) => ("--local", place.path.display().to_string()),
+            Self::Nats(place) => match &place.context {
+                Some(context) => ("--context", context.name.clone()),
+                None => ("-s", self.addresses().collect::<Vec<_>>().join(",")),
+            },
+        };
+        format!("kvscope {flag} {}", word(&what))
     }
 
     /// The context it is, if it is one.

@@ -462,3 +462,15 @@ impl BucketInfo {
         }
     }
 }
+
+/// The buckets of a list without those that only repeat what another one of them tells: mirrors of
+/// a bucket that is in the list too.
+pub fn originals(infos: &[BucketInfo]) -> impl Iterator<Item = &BucketInfo> {
+    let repeats = |info: &BucketInfo| {
+        let origin = info.config.mirror.as_ref();
+        // One of another domain may have the same name as one of this.
+        let origin = origin.filter(|origin| origin.domain.is_none());
+        origin.is_some_and(|origin| infos.iter().any(|of| of.config.name == origin.bucket))
+    };
+    infos.iter().filter(move |info| !repeats(info))
+}

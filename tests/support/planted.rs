@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use kvscope::kv::backend::{
     Backend, BucketBackend, BucketConfig, BucketInfo, BucketReport, Capabilities, Connection,
-    Consistency, Fact, FactValue, Overview, PlaceReport, Section, Write,
+    Consistency, Fact, FactValue, Origin, Overview, PlaceReport, Section, Write,
 };
 use kvscope::kv::{
     BucketName, Entry, Error, Key, Notices, Operation, Revision, Watch, WatchEvent, WatchFrom,
@@ -50,6 +50,17 @@ impl Planted {
     /// Plants a marker.
     pub(crate) fn delete(&self, bucket: &str, key: &str, at: i64) {
         self.grow(bucket, key, Operation::Delete, b"", at);
+    }
+
+    /// Makes a bucket a copy of another one.
+    pub(crate) fn mirror(&self, bucket: &str, of: &str) {
+        let mut buckets = self.buckets();
+        let mut beds = buckets.iter_mut();
+        let bed = beds.find(|bed| bed.info.config.name.as_str() == bucket);
+        bed.unwrap().info.config.mirror = Some(Origin {
+            bucket: BucketName::new(of).unwrap(),
+            domain: None,
+        });
     }
 
     fn grow(&self, bucket: &str, key: &str, operation: Operation, value: &[u8], at: i64) {

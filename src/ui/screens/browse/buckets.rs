@@ -16,6 +16,9 @@ use crate::ui::theme::Role;
 use crate::ui::viewport::{Step, Viewport};
 use crate::ui::widgets::filter_line;
 
+/// What stands behind the name of a bucket that is a copy of another one.
+const MIRROR: &str = " mirror";
+
 /// The pane.
 #[derive(Debug)]
 pub(super) struct Buckets {
@@ -219,8 +222,13 @@ impl Buckets {
             let keys = figures::count(keys);
             let room = usize::from(inner.width).saturating_sub(keys.len() + 3);
             let mut spans = vec![canvas.span(mark, Role::KeyHint)];
+            let (sign, room) = match &info.config.mirror {
+                Some(_) => (MIRROR, room.saturating_sub(MIRROR.len())),
+                None => ("", room),
+            };
             let name = shown::fitted(name.as_str(), room.max(4));
             spans.push(canvas.span(name, Role::Text));
+            spans.push(canvas.span(sign, Role::Muted));
             spans.push(canvas.span(format!(" {keys}"), Role::Muted));
             canvas.line(Line::from(spans), line);
         }
