@@ -336,6 +336,7 @@ impl App {
             }
             Reply::Snapshot(answer) => self.snapshot_taken(id, answer),
             Reply::Bucket(answer) => self.bucket_task_ended(id, answer),
+            Reply::ReadOnly(on, capabilities) => self.read_only_set(on, capabilities),
             Reply::Edit(told) => self.told(id, *told),
             Reply::Ping(answer) => {
                 if self.ping == Some(id) {
@@ -404,11 +405,16 @@ impl App {
     /// The words that can stand behind some commands.
     fn words(&self) -> Vec<(Command, Vec<String>)> {
         let buckets = self.browse.bucket_names();
-        vec![
-            (
-                Command::Bucket,
-                buckets.iter().map(ToString::to_string).collect(),
-            ),
+        let buckets: Vec<String> = buckets.iter().map(ToString::to_string).collect();
+        let takes_one = [
+            Command::Bucket,
+            Command::EditBucket,
+            Command::AboutBucket,
+            Command::Compact,
+            Command::DeleteBucket,
+        ];
+        let with_buckets = takes_one.map(|command| (command, buckets.clone()));
+        let others = vec![
             (Command::Context, self.connect.context_names()),
             (Command::Set, Self::settable()),
             (Command::Theme, Theme::BUILT_IN.map(str::to_owned).to_vec()),
@@ -417,6 +423,7 @@ impl App {
                 Which::NAMED.map(|(name, _)| name.to_owned()).to_vec(),
             ),
             (Command::Session, self.locks.sessions()),
-        ]
+        ];
+        with_buckets.into_iter().chain(others).collect()
     }
 }

@@ -38,7 +38,7 @@ impl App {
                 if let Some(open) = self.browse.open_bucket() {
                     self.feeds.open(open, &mut ctx);
                 }
-                self.locks.follow(&self.browse.bucket_names(), &mut ctx);
+                self.locks.follow(&self.browse.buckets_of_locks(), &mut ctx);
                 self.measure();
                 if let Some(first) = self.first_screen.take() {
                     self.go_to(first);
@@ -59,9 +59,8 @@ impl App {
             self.browse.reload(&mut ctx);
             self.feeds.open(&open, &mut ctx);
         }
-        let buckets = self.browse.bucket_names();
-        self.feeds.follow(&buckets, &mut ctx);
-        self.locks.follow(&buckets, &mut ctx);
+        self.feeds.follow(&self.browse.watched_buckets(), &mut ctx);
+        self.locks.follow(&self.browse.buckets_of_locks(), &mut ctx);
     }
 
     pub(super) fn watched(&mut self, id: WatchId, batch: &[WatchEvent]) {
