@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::kv::backend::Backend;
+use crate::kv::backend::{Backend, originals};
 use crate::kv::lock::diagnosis::span;
 use crate::kv::lock::listing::LockRecord;
 use crate::kv::lock::observer::{Freshness, Lock, LockMode, Party, Report};
@@ -161,7 +161,7 @@ async fn look(
     let mut observer = observe(Arc::clone(backend), options).await?;
     if bucket.is_some() {
         // Who may not list the buckets may still look at one.
-        for other in backend.buckets().await.unwrap_or_default() {
+        for other in originals(&backend.buckets().await.unwrap_or_default()) {
             observer.add_without_foreign(&other.config.name);
         }
     }

@@ -8,10 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::program::{Place, Run, Watching};
-
-/// How long a condition may take. Far more than it needs on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(40);
+use crate::program::{Place, Run, Watching, until};
 
 /// `lock run` with these options. The place comes first: what is behind `--` is the command's.
 pub(crate) fn lock_run(place: &Place, options: &[&str], command: &[&str]) -> Command {
@@ -70,15 +67,6 @@ fn send(pid: u32, signal: &str) {
         .args([signal, &pid.to_string()])
         .status();
     assert!(status.expect("kill runs").success(), "{signal}");
-}
-
-#[track_caller]
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < until, "never {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// Whether a process is there and not only left to be asked how it ended.

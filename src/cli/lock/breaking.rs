@@ -163,8 +163,11 @@ fn explain(sight: &Sight, manner: Manner) {
             "at once: its guards have run out".to_owned()
         }
         Manner::Quarantined => format!("after a quarantine of {}", span(sight.quarantine())),
-        Manner::Forced if sight.overlap().is_zero() => "its guards have run out".to_owned(),
-        Manner::Forced => format!("two may hold for up to {}", span(sight.overlap())),
+        Manner::Forced => match sight.overlap() {
+            None => "it can't be killed: TWO MAY HOLD for as long as its process lives".to_owned(),
+            Some(Duration::ZERO) => "its guards have run out".to_owned(),
+            Some(overlap) => format!("two may hold for up to {}", span(overlap)),
+        },
     });
     let fence = sight.claims().find_map(|claim| match claim.state {
         State::Held { fence } => Some(fence),

@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::super::text::sentence;
 use super::orders::{Order, Teller};
-use super::tree::{self, Tree};
+use super::tree::Tree;
 use crate::kv::lock::Clock;
 
 /// The longest that a command may take to end when it is asked to.
@@ -180,9 +180,10 @@ impl Running {
 fn is_visible_to_others() -> bool {
     #[cfg(target_os = "linux")]
     {
+        use crate::kv::lock::process::proc;
         use rustix::process::{DumpableBehavior, dumpable_behavior};
         let is_readable = dumpable_behavior() == Ok(DumpableBehavior::Dumpable);
-        is_readable && tree::is_told() && Path::new(SELF).exists()
+        is_readable && proc::is_of_this_namespace() && Path::new(SELF).exists()
     }
     #[cfg(not(target_os = "linux"))]
     false

@@ -6,11 +6,12 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::Instant;
+
+use crate::kv::lock::process::proc::{self, Stat};
 
 /// How often it is looked whether all are gone.
 const PACE: Duration = Duration::from_millis(20);
@@ -35,7 +36,7 @@ impl Tree {
     /// Those below this process. `None` where the system does not tell who they are.
     pub(super) fn below_this() -> Option<Self> {
         let own = i32::try_from(std::process::id()).ok()?;
-        is_told().then(|| Self::below(own))
+        proc::is_of_this_namespace().then(|| Self::below(own))
     }
 
     fn below(root: i32) -> Self {
@@ -111,13 +112,6 @@ impl Tree {
     }
 }
 
-/// Whether the system tells of processes, and by the numbers that they have here: not where what
-/// it tells is of another namespace.
-pub(super) fn is_told() -> bool {
-    let own = std::process::id().to_string();
-    fs::read_link("/proc/self").is_ok_and(|link| link == Path::new(&own))
-}
-
 fn send(members: &[Member], signal: Signal) {
     if members.is_empty() {
         return;
@@ -130,7 +124,8 @@ fn send(members: &[Member], signal: Signal) {
     }
 }
 
-/// The processes that run, by proc(5). Empty where the system does not tell.
+/// The processes that run, by proc(5). Empty where the system does not tell, and where it tells of
+/// those of another namespace: their numbers are those of others here.
 #[derive(Debug, Default)]
 struct Processes {
     starts: HashMap<i32, u64>,
@@ -140,6 +135,9 @@ struct Processes {
 impl Processes {
     fn read() -> Self {
         let mut processes = Self::default();
+        if !proc::is_of_this_namespace() {
+            return processes;
+        }
         let Ok(folder) = fs::read_dir("/proc") else {
             return processes;
         };
@@ -149,12 +147,13 @@ impl Processes {
                 continue;
             };
             // One that ends meanwhile is none.
-            let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
+            let Ok(stat) = Stat::read(&entry.path()) else {
                 continue;
             };
-            let Some((parent, start)) = parent_and_start(&stat) else {
+            if stat.has_ended {
                 continue;
-            };
+            }
+            let Stat { parent, start, .. } = stat;
             processes.starts.insert(pid, start);
             let below = processes.below.entry(parent).or_default();
             below.push(Member { pid, start });
@@ -171,30 +170,9 @@ impl Processes {
     }
 }
 
-/// Who started a process, and when, in ticks since boot. `None` for one that has ended.
-fn parent_and_start(stat: &str) -> Option<(i32, u64)> {
-    // The second field is the program's name, in brackets, and can hold anything.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    if matches!(fields.first(), Some(&("Z" | "X"))) {
-        return None;
-    }
-    Some((fields.get(1)?.parse().ok()?, fields.get(19)?.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_the_system_tells_is_read() {
-        let fields = "S 17 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 9 9";
-        let stat = format!("99 (a ) (b) {fields}");
-        assert_eq!(parent_and_start(&stat), Some((17, 4711)));
-        let ended = stat.replace("S 17", "Z 17");
-        assert_eq!(parent_and_start(&ended), None);
-        assert_eq!(parent_and_start("99 (sh) S"), None);
-    }
 
     #[tokio::test]
     #[cfg(target_os = "linux")]

@@ -44,7 +44,7 @@ use self::watching::{Told, told_by, watch_options};
 use super::clock::Clock;
 use super::diagnosis::Thresholds;
 use super::session::{Process, Session};
-use crate::kv::backend::{Backend, BucketBackend, Consistency};
+use crate::kv::backend::{Backend, BucketBackend, Consistency, originals};
 use crate::kv::{BucketName, Entry, Error, Key, Watch};
 
 /// How often an answer is asked for anew while somebody holds or waits.
@@ -60,8 +60,8 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ObserveOptions {
-    /// Only these buckets; `None`: all that are there when it begins. Others join by
-    /// [`Observer::add`].
+    /// Only these buckets; `None`: all that are there when it begins, but for mirrors of others.
+    /// More join by [`Observer::add`].
     pub buckets: Option<Vec<BucketName>>,
     /// Also locks of `shizuku` services: costs a watch over all keys of each bucket, without their
     /// values.
@@ -105,7 +105,9 @@ pub async fn observe(
         Some(buckets) => buckets.clone(),
         None => {
             let all = backend.buckets().await?;
-            all.into_iter().map(|info| info.config.name).collect()
+            // A mirror would show every lock of its origin once more, as it was a while ago.
+            let originals = originals(&all);
+            originals.map(|info| info.config.name.clone()).collect()
         }
     };
     let mut observer = Observer {

@@ -55,7 +55,16 @@ pub(super) fn killed(
     output: &mut Output,
 ) -> Result<(), CliError> {
     let (sight, left) = (breaking.sight(), breaking.left());
-    if output.is_json() {
+    if sight.overlap().is_none() {
+        // Nothing was done to it, and a program is told of no step.
+        if !output.is_json() {
+            let line = format!(
+                "{} lives on if it did: it can't be killed",
+                sight.session_id()
+            );
+            output.line(&sentence(&line))?;
+        }
+    } else if output.is_json() {
         step(bucket, breaking, "killed", output)?;
     } else if left.is_zero() {
         output.line(&sentence(&format!("{} is dead", sight.session_id())))?;
