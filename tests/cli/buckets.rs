@@ -164,6 +164,21 @@ pub(crate) fn every_setting(place: &Place) {
         copy["mirror"],
         json!({"bucket": "original", "domain": null})
     );
+    // It is listed as what it is, and shows no lock a second time.
+    let listed = place.run(&["bucket", "ls"]).ends(0).text();
+    assert!(listed.contains("mirror of original"), "{listed}");
+    place.put("original", "_lock.r", r#"{"v":1,"next":0,"q":[]}"#);
+    while place.run(&["get", "copy", "_lock.r"]).code != 0 {}
+    let locks = place.run(&["lock", "ls", "--json"]).ends(0).records();
+    let of: Vec<_> = locks.iter().map(|lock| &lock["bucket"]).collect();
+    // What comes from a source is a bucket's own.
+    assert_eq!(of, ["all", "original"]);
+    let there = place
+        .run(&["lock", "ls", "copy", "--json"])
+        .ends(0)
+        .record();
+    assert_eq!(there["bucket"], "copy", "by its name it is looked at");
+
     let edited = place.run(&[
         "bucket",
         "edit",

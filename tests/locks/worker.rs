@@ -20,7 +20,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use kvscope::kv::backend::{
-    Backend, BucketBackend, BucketInfo, Capabilities, Change, Consistency, Write,
+    Backend, BucketBackend, BucketInfo, BucketReport, Capabilities, Change, Consistency, Write,
 };
 use kvscope::kv::local::{LocalBackend, OpenOptions};
 use kvscope::kv::lock::lease::Lease;
@@ -400,6 +400,14 @@ impl BucketBackend for Rigged {
 
     async fn watch(&self, options: WatchOptions) -> Result<Watch, Error> {
         self.inner.watch(options).await
+    }
+
+    async fn report(&self) -> Result<BucketReport, Error> {
+        self.inner.report().await
+    }
+
+    async fn restore(&self, entries: Vec<Entry>) -> Result<(), Error> {
+        self.inner.restore(entries).await
     }
 
     async fn listen(&self, name: &str) -> Result<Option<Notices>, Error> {

@@ -47,7 +47,7 @@ pub(super) async fn run(
                 let _ = write!(std::io::stderr(), "\r{done} of {old} markers{end}");
             }
         };
-        done = compact(&store, &found, progress).await?;
+        done = compact(&store, &found, std::future::pending(), progress).await?;
         swept = sweep(&store, &left).await?;
     }
     let after = if args.dry_run {

@@ -94,7 +94,7 @@ pub enum Manner {
 
 impl Sight {
     /// Looks at a session in the lock of a resource, and at the other locks of the bucket that
-    /// would be freed with it.
+    /// would be freed with it. Cancel-safe: it only reads.
     ///
     /// # Errors
     /// [`BreakError::NoClaim`] when the session neither holds the lock nor waits for it,

@@ -208,6 +208,7 @@ impl<'a> InLocks<'a> {
 }
 
 #[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
     use super::*;
     use crate::kv::BucketName;

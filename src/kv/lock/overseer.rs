@@ -14,6 +14,7 @@
 
 mod before;
 #[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;
 mod watched;
 

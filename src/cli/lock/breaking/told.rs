@@ -9,7 +9,7 @@ use crate::kv::lock::record::{Record, State};
 use super::super::super::error::CliError;
 use super::super::super::output::Output;
 use super::super::super::text::sentence;
-use super::{mode, state};
+use super::state;
 
 /// A step of a break.
 #[derive(Debug, Serialize)]
@@ -137,7 +137,7 @@ fn holders(record: &Record) -> Vec<PartyRecord<'_>> {
     let holders = record.holders().map(|claim| PartyRecord {
         session: &claim.session,
         label: &claim.label,
-        mode: mode(claim.mode),
+        mode: claim.mode.as_str(),
         fence: match claim.state {
             State::Held { fence } => Some(fence),
             State::Waiting => None,
