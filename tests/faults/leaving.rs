@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use kvscope::kv::backend::Backend;
+use kvscope::kv::lock::{ObserveOptions, Observer, observe};
 use kvscope::kv::{Filter, Store, WatchOptions};
 
 use crate::setup::{bucket, connect, consumers, name, stream};
@@ -129,4 +130,43 @@ async fn the_console_leaves_no_consumer() {
     }
     drop((keys, terminal));
     looking.join().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_locks_of_a_bucket_cost_one_consumer() {
+    let server = NatsServer::start();
+    let backend = connect(server.url()).await;
+    let store = bucket(&backend, "b").await;
+    store
+        .put("_lock.a", r#"{"v":1,"next":0,"q":[]}"#)
+        .await
+        .unwrap();
+    store.put("other", "1").await.unwrap();
+    let mut options = ObserveOptions::default();
+    options.foreign = false;
+    let mut observer = observe(backend, options).await.unwrap();
+    until_loaded(&mut observer).await;
+    assert_eq!(consumers(&server.url(), "b").await, 1);
+    assert_eq!(observer.report().locks.len(), 1);
+
+    observer.add_foreign(&name("b"));
+    assert!(!observer.is_loaded());
+    until_loaded(&mut observer).await;
+    assert_eq!(consumers(&server.url(), "b").await, 2);
+    observer.add_foreign(&name("b"));
+    assert!(observer.is_loaded());
+    drop(observer);
+    eventually("they are gone", async || {
+        consumers(&server.url(), "b").await == 0
+    })
+    .await;
+}
+
+async fn until_loaded(observer: &mut Observer) {
+    soon("the locks are known", async {
+        while !observer.is_loaded() {
+            assert!(observer.changed().await);
+        }
+    })
+    .await;
 }

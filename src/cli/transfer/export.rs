@@ -6,12 +6,10 @@
 
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
-use std::time::Duration;
 
 use serde::Serialize;
 use tempfile::NamedTempFile;
 use time::OffsetDateTime;
-use tokio::time::Instant;
 
 use super::line::{End, EntryLine, Head};
 use super::progress::Progress;
@@ -19,10 +17,8 @@ use crate::cli::args::ExportArgs;
 use crate::cli::connection::Connection;
 use crate::cli::error::CliError;
 use crate::cli::output::{Output, write_record};
+use crate::cli::patience::Patience;
 use crate::kv::{Entry, Error, Filter, Revision, WatchEvent, WatchFrom, WatchOptions};
-
-/// How long to wait for the next entries before giving up.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(in crate::cli) async fn run(
     connection: &Connection,
@@ -54,19 +50,10 @@ pub(in crate::cli) async fn run(
     };
     let watch = store.watch(WatchOptions::new(filter).from(from)).await?;
     let mut told = 0;
-    // While the watch is interrupted, nothing comes until the store is back.
-    let mut interrupted: Option<Instant> = None;
+    let what = format!("exporting {}", store.name());
+    let mut patience = Patience::new(what, connection.timeout());
     loop {
-        let limit = interrupted.map_or(PATIENCE, |_| connection.timeout());
-        let deadline = interrupted.unwrap_or_else(Instant::now) + limit;
-        let batch = tokio::time::timeout_at(deadline, watch.next_batch()).await;
-        let events = batch
-            .map_err(|_| Error::NoAnswer {
-                what: format!("exporting {}", store.name()),
-                after: limit,
-            })?
-            .ok_or(Error::Closed)?;
-        for event in events {
+        for event in patience.next_batch(&watch).await? {
             match event {
                 WatchEvent::Entry(entry) if entry.revision >= Revision(args.from_revision) => {
                     sink.entry(&entry)?;
@@ -82,9 +69,8 @@ pub(in crate::cli) async fn run(
                 }
                 WatchEvent::Interrupted { cause } => {
                     progress.note(&format!("interrupted: {cause}; waiting to go on"));
-                    interrupted.get_or_insert_with(Instant::now);
                 }
-                WatchEvent::Resumed { gap: false } => interrupted = None,
+                WatchEvent::Resumed { gap: false } => {}
                 WatchEvent::Resumed { gap: true } => {
                     return Err(CliError::ExportBroken {
                         bucket: args.bucket,
