@@ -8,7 +8,7 @@ use super::MAX_VALUE_SIZE;
 use super::fault::{Fault, WriteFault};
 use super::read::{bucket, number_of, operation_of};
 use super::schema::{BucketRow, count, instant, moment, nanoseconds, now, stored};
-use crate::kv::backend::{Change, Write};
+use crate::kv::backend::{BucketConfig, Change, Write};
 use crate::kv::{BucketName, Entry, Error, Operation, Revision};
 
 /// The most expired keys that are dropped in one transaction.
@@ -287,7 +287,14 @@ pub(super) fn next_expiry(connection: &Connection) -> rusqlite::Result<Option<i6
 }
 
 /// Makes the entries of a bucket fit its settings, after they were changed.
-pub(super) fn refit(transaction: &Connection, bucket: &mut BucketRow) -> rusqlite::Result<()> {
+///
+/// What had no end though the settings `before` gave it one was restored, and keeps having none.
+/// What has expired stays so, even if nobody came to drop it.
+pub(super) fn refit(
+    transaction: &Connection,
+    bucket: &mut BucketRow,
+    before: &BucketConfig,
+) -> rusqlite::Result<()> {
     transaction.execute(
         "DELETE FROM entry WHERE bucket = ?1 AND revision IN (
              SELECT revision FROM (
@@ -299,8 +306,14 @@ pub(super) fn refit(transaction: &Connection, bucket: &mut BucketRow) -> rusqlit
     transaction.execute(
         "UPDATE entry
          SET expires = min(coalesce(created + ttl, created + ?2), coalesce(created + ?2, created + ttl))
-         WHERE bucket = ?1",
-        params![bucket.id, bucket.info.config.ttl.map(nanoseconds)],
+         WHERE bucket = ?1
+           AND (CASE WHEN expires IS NULL THEN ttl IS NULL AND ?3 IS NULL ELSE expires > ?4 END)",
+        params![
+            bucket.id,
+            bucket.info.config.ttl.map(nanoseconds),
+            before.ttl.map(nanoseconds),
+            now(),
+        ],
     )?;
     let (keys, entries, bytes) = transaction.query_row(
         "SELECT count(DISTINCT key), count(*), coalesce(sum(size + octet_length(key)), 0)
@@ -527,7 +540,6 @@ mod tests {
     use super::super::OpenOptions;
     use super::super::file::DbFile;
     use super::*;
-    use crate::kv::backend::BucketConfig;
     use crate::kv::{Key, WriteError};
 
     struct Place {
