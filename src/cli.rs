@@ -60,7 +60,8 @@ pub async fn run(arguments: Vec<OsString>) -> ExitCode {
         }
     };
     let mut output = Output::new(cli.global.json);
-    let result = match dispatch(cli, &mut output).await {
+    // It is as large as the largest command's state.
+    let result = match Box::pin(dispatch(cli, &mut output)).await {
         Ok(code) => output.flush().map(|()| code),
         Err(error) => {
             // What went wrong first is what is told, also where nothing more can be written.
@@ -80,6 +81,9 @@ pub async fn run(arguments: Vec<OsString>) -> ExitCode {
 async fn dispatch(cli: Cli, output: &mut Output) -> Result<ExitCode, CliError> {
     if let Some(Command::Lock(LockCommand::Exec(args))) = cli.command {
         return Ok(lock::become_command(args));
+    }
+    if let Some(Command::Lock(LockCommand::Supervise(args))) = cli.command {
+        return lock::supervise(args).await;
     }
     if let Some(Command::QueryValues(args)) = cli.command {
         crate::query::serve(&args.query, args.texts)?;

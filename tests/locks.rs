@@ -23,6 +23,8 @@ mod observed;
 mod oracle;
 #[path = "locks/processes.rs"]
 mod processes;
+#[path = "locks/processors.rs"]
+mod processors;
 #[path = "locks/schedules.rs"]
 mod schedules;
 #[path = "locks/servers.rs"]

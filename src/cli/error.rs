@@ -12,10 +12,11 @@ use crate::kv::lock::diagnosis::span;
 use crate::kv::{Error, Key, Operation, Revision, WriteError, local};
 use crate::query::{GivenUp, QueryError};
 use crate::ui::keymap::KeymapError;
+use crate::ui::outside::OutsideError;
 use crate::ui::theme::ThemeError;
 
 use super::text::sentence;
-use super::transfer::ImportError;
+use super::transfer::{ExportError, ImportError};
 
 /// Why a command did not do what was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -155,13 +156,8 @@ pub enum CliError {
         why: String,
     },
     /// The editor can't be started, or did not end well.
-    #[error("the editor `{editor}` {how}")]
-    Editor {
-        /// What was started.
-        editor: String,
-        /// What became of it.
-        how: String,
-    },
+    #[error(transparent)]
+    Editor(#[from] OutsideError),
     /// A file of our own can't be read or written.
     #[error("{}: {error}", .path.display())]
     File {
@@ -209,14 +205,9 @@ pub enum CliError {
     /// An import is not whole.
     #[error(transparent)]
     Import(ImportError),
-    /// The bucket was made anew or lost entries while it was exported.
-    #[error(
-        "{bucket} was made anew, or lost entries, while it was exported: what was written is not whole"
-    )]
-    ExportBroken {
-        /// The bucket.
-        bucket: String,
-    },
+    /// An export is not whole.
+    #[error(transparent)]
+    Export(ExportError),
     /// Something was done, and can't be told.
     #[error("{done}, but the output can't be written: {error}")]
     Untold {
@@ -228,6 +219,9 @@ pub enum CliError {
     /// Standard output can't be written.
     #[error("the output can't be written: {0}")]
     Output(#[from] io::Error),
+    /// A command can't be watched over.
+    #[error("the command can't be watched over: {0}")]
+    Command(io::Error),
     /// The console has no terminal any more.
     #[error("the terminal can't be used: {0}")]
     Terminal(io::Error),
@@ -249,7 +243,7 @@ impl CliError {
         let code = match self.cause() {
             // Whoever read our output has seen enough.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
-            Self::Usage(_) | Self::Query(_) => 2,
+            Self::Usage(_) | Self::Query(_) | Self::Export(ExportError::Unfit { .. }) => 2,
             Self::Config(error) if error.is_usage() => 2,
             Self::NoKey { .. } | Self::NoRevision { .. } | Self::NoLock { .. } => 3,
             Self::Break(BreakError::NoClaim { .. } | BreakError::NoKey { .. }) => 3,
@@ -263,7 +257,9 @@ impl CliError {
                 error: WriteError::Failed(error),
                 ..
             }) => code_of(error),
-            Self::BreakLeft | Self::Import(ImportError::Interrupted { .. }) => 130,
+            Self::BreakLeft
+            | Self::Import(ImportError::Interrupted { .. })
+            | Self::Export(ExportError::Interrupted) => 130,
             Self::Lock(LockError::Store(error)) => code_of(error),
             _ => 1,
         };
@@ -297,6 +293,7 @@ impl CliError {
             Self::Engine(error) => hint_for(error)?.to_owned(),
             Self::Lock(LockError::Store(error)) => hint_for(error)?.to_owned(),
             Self::Import(error) => error.hint()?.to_owned(),
+            Self::Export(error) => error.hint()?.to_owned(),
             Self::LockWait {
                 bucket, resource, ..
             } => format!("`kvscope lock show {bucket} {resource}` tells who holds it."),

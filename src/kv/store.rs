@@ -70,6 +70,16 @@ impl Store {
         self.bucket.info().await
     }
 
+    /// Whether entries of this bucket can have a time to live of their own: where the place can
+    /// and the bucket is set up for it. Where its settings can't be read, the write will tell.
+    pub async fn takes_ttl(&self) -> bool {
+        let is_set_up = match self.info().await {
+            Ok(info) => info.config.marker_ttl.is_some(),
+            Err(_) => true,
+        };
+        self.capabilities().entry_ttl && is_set_up
+    }
+
     /// The newest entry of a key, a marker included, from the copy that decides writes.
     pub async fn get(&self, key: impl AsRef<str>) -> Result<Option<Entry>, Error> {
         self.bucket.get(&stored(key), Consistency::Leader).await
@@ -206,9 +216,17 @@ impl Store {
     /// They are in the order of the store. For a bucket of millions take [`Store::watch`] and
     /// handle entries as they come.
     pub async fn entries(&self, filter: Filter) -> Result<Vec<Entry>, Error> {
-        let watch = self
-            .watch(WatchOptions::new(filter).without_values())
-            .await?;
+        self.newest(WatchOptions::new(filter).without_values())
+            .await
+    }
+
+    /// The same as [`Store::entries`], with values.
+    pub async fn contents(&self, filter: Filter) -> Result<Vec<Entry>, Error> {
+        self.newest(WatchOptions::new(filter)).await
+    }
+
+    async fn newest(&self, options: WatchOptions) -> Result<Vec<Entry>, Error> {
+        let watch = self.watch(options).await?;
         let mut newest = std::collections::HashMap::new();
         while let Some(event) = watch.next().await {
             match event {

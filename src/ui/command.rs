@@ -3,7 +3,9 @@
 //! Keys (`assets/keymap.toml`), help, footer, palette and `docs/keys.md` all derive from it. What
 //! a command *does* is with the screen or overlay that takes it.
 
-use super::keymap::Keymap;
+mod reference;
+
+pub use self::reference::reference;
 
 /// Something that the user can ask for, by a key or by its name in the palette.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,6 +40,10 @@ pub enum Command {
     Pause,
     /// Filter the rows, or find in the value.
     Filter,
+    /// Find a text in what is edited.
+    Find,
+    /// Show a difference by path or by line.
+    Turn,
     /// Show keys whose value a query matches.
     Where,
     /// Show masked secrets, or mask them.
@@ -195,15 +201,17 @@ pub enum Scope {
     Editor,
     /// In the history of a key.
     History,
-    /// In a revision, and in what differs between two.
+    /// In a revision.
     Look,
+    /// In what differs between two.
+    Compared,
     /// Where two changes are joined.
     Conflict,
 }
 
 impl Scope {
     /// Every scope, in the order of help.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Global,
         Self::Rows,
         Self::Buckets,
@@ -215,6 +223,7 @@ impl Scope {
         Self::Editor,
         Self::History,
         Self::Look,
+        Self::Compared,
         Self::Conflict,
     ];
 
@@ -232,6 +241,7 @@ impl Scope {
             Self::Editor => "editor",
             Self::History => "history",
             Self::Look => "look",
+            Self::Compared => "compared",
             Self::Conflict => "conflict",
         }
     }
@@ -249,7 +259,8 @@ impl Scope {
             Self::Connect => "Choosing a place",
             Self::Editor => "Editing",
             Self::History => "History",
-            Self::Look => "A revision, or what differs",
+            Self::Look => "A revision",
+            Self::Compared => "What differs",
             Self::Conflict => "Joining two changes",
         }
     }
@@ -281,6 +292,8 @@ pub struct Spec {
     pub scopes: &'static [Scope],
     /// What it takes in the palette.
     pub argument: Argument,
+    /// Whether the palette has it on every screen, wherever its key works.
+    pub reachable: bool,
 }
 
 const fn row(
@@ -297,6 +310,15 @@ const fn row(
         doc,
         scopes,
         argument: Argument::None,
+        reachable: false,
+    }
+}
+
+/// The same, in the palette of every screen.
+const fn reachable(spec: Spec) -> Spec {
+    Spec {
+        reachable: true,
+        ..spec
     }
 }
 
@@ -309,7 +331,7 @@ const fn taking(argument: Argument, spec: Spec) -> Spec {
 pub const COMMANDS: &[Spec] = {
     use Argument::{Needed, Optional};
     use Command as C;
-    use Scope::{Activity, Buckets, Conflict, Connect, Editor, Entry, Global, History, Keys, Locks, Look, Rows};
+    use Scope::{Activity, Buckets, Compared, Conflict, Connect, Editor, Entry, Global, History, Keys, Locks, Look, Rows};
     &[
         row(C::Open, "open", "open", "Open what is selected; in a value, fold or unfold", &[Buckets, Keys, Entry, Locks, Activity, Connect, History, Look]),
         row(C::Save, "save", "save…", "Look at what changes, and save it on the revision that was opened", &[Editor, Conflict]),
@@ -332,18 +354,19 @@ pub const COMMANDS: &[Spec] = {
         row(C::CopySelection, "copy", "", "Copy what is selected", &[Editor]),
         row(C::Cut, "cut", "", "Cut what is selected", &[Editor]),
         row(C::Paste, "paste", "", "Insert what was copied or cut", &[Editor]),
-        row(C::NewBucket, "new-bucket", "new", "Make a bucket", &[Buckets]),
-        row(C::EditBucket, "edit-bucket", "edit", "Change the settings of the selected bucket", &[Buckets]),
-        row(C::AboutBucket, "about-bucket", "about", "Show how full the selected bucket is, and who keeps it", &[Buckets]),
-        row(C::Compact, "compact", "compact…", "Remove what deleted keys have left behind in the selected bucket; counts first, then asks", &[Buckets]),
-        row(C::DeleteBucket, "delete-bucket", "delete…", "Delete the selected bucket; asks for its name", &[Buckets]),
+        reachable(row(C::NewBucket, "new-bucket", "new", "Make a bucket", &[Buckets])),
+        reachable(taking(Optional("NAME"), row(C::EditBucket, "edit-bucket", "edit", "Change the settings of the selected bucket, or of the one that is named", &[Buckets]))),
+        reachable(taking(Optional("NAME"), row(C::AboutBucket, "about-bucket", "about", "Show how full the selected bucket is, and who keeps it", &[Buckets]))),
+        reachable(taking(Optional("NAME"), row(C::Compact, "compact", "compact…", "Remove what deleted keys have left behind in the selected bucket; counts first, then asks", &[Buckets]))),
+        reachable(taking(Optional("NAME"), row(C::DeleteBucket, "delete-bucket", "delete…", "Delete the selected bucket; asks for its name", &[Buckets]))),
         row(C::Break, "break", "break…", "Break the hold or the wait of the selected one, or reset a shizuku lock; asks first", &[Locks]),
         row(C::Retry, "retry", "retry", "Try to connect again", &[Connect]),
         row(C::Tree, "tree", "tree/list", "Show keys as a tree on dots, or as a list", &[Keys]),
         row(C::Sort, "sort", "sort", "Sort by the next column", &[Keys, Locks]),
         row(C::Reverse, "reverse", "", "Turn the order around", &[Keys, Locks]),
         row(C::Deleted, "deleted", "deleted", "Show deleted keys too, or hide them", &[Keys]),
-        row(C::View, "view", "json/text/hex", "Show the value as JSON, as text or as bytes; a difference by path or by line", &[Entry, Look]),
+        row(C::View, "view", "json/text/hex", "Show the value as JSON, as text or as bytes", &[Entry, Look]),
+        row(C::Turn, "turn", "by path/line", "Show what differs by path, or by line side by side", &[Compared]),
         row(C::Wrap, "wrap", "wrap", "Wrap long lines, or don't", &[Entry, Look]),
         row(C::ExpandAll, "expand", "", "Open everything", &[Keys, Entry, Look]),
         row(C::CollapseAll, "collapse", "", "Close everything", &[Keys, Entry, Look]),
@@ -352,10 +375,11 @@ pub const COMMANDS: &[Spec] = {
         row(C::Process, "process", "process", "Show everything that the process of the selected one holds and waits for", &[Locks]),
         row(C::Lock, "lock", "lock/key", "Go from a key to the lock that is kept there, and back", &[Keys, Entry, Locks, Activity]),
         row(C::Clear, "clear", "clear", "Empty the feed", &[Activity]),
-        taking(Optional("TEXT"), row(C::Filter, "filter", "filter", "Show rows that contain a text (! before it: that don't); in a value, find it", &[Buckets, Keys, Entry, Locks, Activity, Editor])),
+        taking(Optional("TEXT"), row(C::Filter, "filter", "filter", "Show rows that contain a text (! before it: that don't); in a value, find it", &[Buckets, Keys, Entry, Locks, Activity])),
+        row(C::Find, "find", "find", "Find a text in what is edited", &[Editor]),
         row(C::CopyValue, "copy-value", "copy", "Copy the value", &[Keys, Entry]),
         row(C::CopyKey, "copy-key", "", "Copy the key's name", &[Keys, Entry, Locks, Activity, History]),
-        row(C::Reveal, "reveal", "reveal", "Show masked secrets, or mask them again", &[Keys, Entry, Editor, Look, Conflict]),
+        row(C::Reveal, "reveal", "reveal", "Show masked secrets, or mask them again", &[Keys, Entry, Editor, Look, Compared, Conflict]),
         taking(Optional("QUERY"), row(C::Where, "where", "", "Show keys for whose value a query in the language of jq gives something true (.replicas > 3); without one, all again", &[])),
         taking(Needed("NAME"), row(C::Bucket, "bucket", "", "Open a bucket by its name", &[])),
         taking(Needed("NAME"), row(C::Key, "key", "", "Select a key by its name", &[])),
@@ -373,7 +397,7 @@ pub const COMMANDS: &[Spec] = {
         row(C::PreviousScreen, "previous-screen", "", "Go to the screen before", &[Global]),
         row(C::Connect, "connect", "", "Go to another server, context or file", &[Global]),
         taking(Optional("NAME"), row(C::Context, "ctx", "", "Go to a context of the nats CLI; without a name, choose", &[])),
-        taking(Needed("NAME VALUE"), row(C::Set, "set", "", "Set something for this session: theme, mask, tree, deleted", &[])),
+        taking(Needed("NAME VALUE"), row(C::Set, "set", "", "Set something for this session: theme, mask, tree, deleted, read-only", &[])),
         row(C::Tour, "tour", "", "Be shown round, as in the demo", &[]),
         taking(Optional("NAME"), row(C::Theme, "theme", "", "Change the colours: dark, light, contrast or plain", &[])),
         row(C::Palette, "palette", "command", "Type a command's name", &[Global]),
@@ -404,7 +428,16 @@ impl Command {
     /// Whether other words than those that are known can stand behind it: a bucket that can't be
     /// listed is opened by its name all the same.
     pub fn takes_other_words(self) -> bool {
-        matches!(self, Self::Bucket | Self::Set | Self::Context)
+        matches!(
+            self,
+            Self::Bucket
+                | Self::EditBucket
+                | Self::AboutBucket
+                | Self::Compact
+                | Self::DeleteBucket
+                | Self::Set
+                | Self::Context
+        )
     }
 
     /// The command of that name.
@@ -413,48 +446,6 @@ impl Command {
             .iter()
             .find(|spec| spec.name == name)
             .map(|spec| spec.command)
-    }
-}
-
-/// The reference of all keys and commands, as Markdown: `docs/keys.md`.
-pub fn reference(keymap: &Keymap) -> String {
-    let mut lines = vec![
-        "# Keys and commands".to_owned(),
-        String::new(),
-        "Made from the command table and the built-in keymap. Every command can also be run by its"
-            .to_owned(),
-        "name in the palette (`:`).".to_owned(),
-    ];
-    let table = |title: &str| {
-        let head = [
-            "",
-            &format!("## {title}"),
-            "",
-            "| key | command | does |",
-            "|---|---|---|",
-        ];
-        head.map(str::to_owned)
-    };
-    let row = |keys: &[String], spec: &Spec| {
-        let keys: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
-        format!("| {} | `{}` | {} |", keys.join(" "), usage(spec), spec.doc)
-    };
-    for scope in Scope::ALL {
-        lines.extend(table(scope.title()));
-        let specs = COMMANDS.iter().filter(|spec| spec.scopes.contains(&scope));
-        lines.extend(specs.map(|spec| row(keymap.keys(scope, spec.command), spec)));
-    }
-    lines.extend(table("In the palette alone"));
-    let nowhere = COMMANDS.iter().filter(|spec| spec.scopes.is_empty());
-    lines.extend(nowhere.map(|spec| row(&[], spec)));
-    lines.join("\n") + "\n"
-}
-
-fn usage(spec: &Spec) -> String {
-    match spec.argument {
-        Argument::None => spec.name.to_owned(),
-        Argument::Optional(word) => format!("{} [{word}]", spec.name),
-        Argument::Needed(word) => format!("{} {word}", spec.name),
     }
 }
 

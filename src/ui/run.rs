@@ -15,10 +15,11 @@ use tokio::time::Instant;
 use super::app::{App, Settings};
 use super::edits::Told;
 use super::message::{Effect, Message, Millis, Reply, RequestId};
+use super::outside::Handout;
+use super::shown;
 use super::terminal::{Terminal, restore_on_panic};
 use super::value::Masks;
 use super::worker::{Connector, Deliveries, Delivery, Worker};
-use super::{outside, shown};
 
 /// The least time between two frames.
 const FRAME: Duration = Duration::from_micros(16_666);
@@ -38,7 +39,7 @@ pub async fn run(
 ) -> io::Result<()> {
     restore_on_panic();
     let terminal = Terminal::take()?;
-    let (mut worker, deliveries) = Worker::new(connector, masks);
+    let (mut worker, mut deliveries) = Worker::new(connector, masks);
     worker.keep_drafts(settings.drafts.clone());
     worker.take_schemas(settings.config.clone());
     let (app, effects) = App::new(settings, now());
@@ -52,12 +53,23 @@ pub async fn run(
         is_over: false,
     };
     console.perform(effects)?;
-    let result = console.run(deliveries).await;
-    let farewell = console.app.farewell();
+    let result = console.run(&mut deliveries).await;
+    let Console {
+        mut app,
+        worker,
+        terminal,
+        ..
+    } = console;
     // The terminal first: what is left to end may take a moment.
-    drop(console.terminal);
-    console.worker.shut_down().await;
-    for line in farewell {
+    drop(terminal);
+    worker.shut_down().await;
+    // What became of unsaved text is among what was told last.
+    while let Ok(delivery) = deliveries.replies.try_recv() {
+        if let Delivery::Message(message @ Message::Reply(..)) = delivery {
+            app.update(message, now());
+        }
+    }
+    for line in app.farewell() {
         // Where the terminal is gone, there is nobody to tell.
         let _ = writeln!(io::stderr(), "kvscope: {}", shown::plain(&line));
     }
@@ -80,22 +92,21 @@ struct Console {
     /// Whether a key was pressed since the last frame.
     is_asked: bool,
     /// A text that the user's own editor is to have.
-    outside: Option<(RequestId, String, &'static str)>,
+    outside: Option<(RequestId, Handout)>,
     is_over: bool,
 }
 
 impl Console {
-    async fn run(&mut self, mut deliveries: Deliveries) -> io::Result<()> {
+    async fn run(&mut self, deliveries: &mut Deliveries) -> io::Result<()> {
         let mut input = EventStream::new();
         let mut signals = Signals::new()?;
         while !self.is_over {
-            if let Some((id, text, suffix)) = self.outside.take() {
+            if let Some((id, handout)) = self.outside.take() {
                 // Nobody else reads the terminal meanwhile.
                 drop(input);
-                let answer = self.hand_over(&text, suffix).await?;
+                let answer = self.hand_over(handout).await?;
                 input = EventStream::new();
-                // What was typed there as a signal was not meant for us.
-                signals = Signals::new()?;
+                signals.forget_typed()?;
                 let told = Box::new(Told::Outside(answer));
                 self.take(Message::Reply(id, Reply::Edit(told)))?;
             }
@@ -148,7 +159,7 @@ impl Console {
                 Effect::Suspend => self.terminal.suspend()?,
                 Effect::Redraw => self.terminal.retake()?,
                 Effect::Copy(text) => Terminal::copy(&text)?,
-                Effect::Outside(id, text, suffix) => self.outside = Some((id, text, suffix)),
+                Effect::Outside(id, handout) => self.outside = Some((id, handout)),
                 effect => self.worker.run(effect),
             }
         }
@@ -156,11 +167,11 @@ impl Console {
     }
 
     /// Lets the user's own editor have a text, and the terminal as long as it runs.
-    async fn hand_over(&mut self, text: &str, suffix: &str) -> io::Result<Result<String, String>> {
+    async fn hand_over(&mut self, handout: Handout) -> io::Result<Result<String, String>> {
         self.terminal.give();
-        let answer = outside::edit(text, suffix).await;
+        let answer = handout.edit().await;
         self.terminal.retake()?;
-        Ok(answer.map_err(|error| error.to_string()))
+        Ok(answer)
     }
 
     fn draw_if_due(&mut self) -> io::Result<()> {
@@ -249,6 +260,13 @@ impl Signals {
         })
     }
 
+    /// Forgets a Ctrl-C: it was typed for another program.
+    fn forget_typed(&mut self) -> io::Result<()> {
+        use tokio::signal::unix::{SignalKind, signal};
+        self.interrupt = signal(SignalKind::interrupt())?;
+        Ok(())
+    }
+
     async fn next(&mut self) -> Message {
         tokio::select! {
             _ = self.terminate.recv() => Message::Terminate,
@@ -266,6 +284,10 @@ struct Signals;
 impl Signals {
     fn new() -> io::Result<Self> {
         Ok(Self)
+    }
+
+    fn forget_typed(&mut self) -> io::Result<()> {
+        Ok(())
     }
 
     async fn next(&mut self) -> Message {

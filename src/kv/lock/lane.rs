@@ -267,7 +267,14 @@ impl Lane {
             Woken::Event(Some(event)) => self.event(event),
             Woken::Event(None) => self.watch = None,
             Woken::Watch(watch) => self.watches(watch),
-            Woken::Dead(Some(session)) => self.line.evict(&session),
+            Woken::Dead(Some(session)) => {
+                self.line.evict(&session);
+                // Many who died together go in one write.
+                let more = self.oversight.iter_mut();
+                for session in more.flat_map(|o| std::iter::from_fn(|| o.dead.try_recv().ok())) {
+                    self.line.evict(&session);
+                }
+            }
             Woken::Dead(None) => self.oversight = None,
             // What it means is looked at in every round.
             Woken::Life => {}

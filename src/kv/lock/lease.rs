@@ -58,6 +58,14 @@ impl Lease {
     /// The longest lease.
     pub const LONGEST: Duration = Duration::from_secs(3600);
 
+    /// The longest lease, for a session whose own is not known.
+    pub(super) const fn longest() -> Self {
+        Self {
+            length: Self::LONGEST,
+            beat: Duration::from_secs(Self::LONGEST.as_secs() / 3),
+        }
+    }
+
     /// A lease, with a beat after every third of it.
     ///
     /// # Errors

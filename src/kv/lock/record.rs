@@ -83,12 +83,27 @@ pub enum Mode {
     Write,
 }
 
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Mode {
+    /// The word that programs read, in records too.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Read => "read",
             Self::Write => "write",
-        })
+        }
+    }
+
+    /// What people call who holds or waits in this mode.
+    pub fn role(self) -> &'static str {
+        match self {
+            Self::Read => "reader",
+            Self::Write => "writer",
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -1,23 +1,24 @@
 //! The pane of one entry: its value, and what is known beside it.
 //!
 //! It follows the selected key, one read at a time: while one is under way, newer wishes replace
-//! each other. What is shown under a key's name is always that key's value.
+//! each other. What is shown under a key's name is always that key's value. `facts`: the line above it.
 
-use std::time::Duration;
+mod facts;
 
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use crate::kv::{BucketName, Entry, Error, Key, Operation, Revision};
+use self::facts::facts;
+use crate::kv::{BucketName, Error, Key, Revision};
 use crate::ui::canvas::{Canvas, Hit, Pane};
 use crate::ui::command::Command;
 use crate::ui::context::{Context, copy};
 use crate::ui::filter::FilterLine;
 use crate::ui::message::{Effect, OpenEntry, RequestId};
 use crate::ui::shown;
-use crate::ui::text::{self, figures};
+use crate::ui::text;
 use crate::ui::theme::Role;
-use crate::ui::value::{Document, Kind, Layout, View};
+use crate::ui::value::{Document, Kind, View};
 use crate::ui::viewport::{Step, Viewport};
 use crate::ui::widgets::{below, filter_line, paragraph};
 
@@ -419,79 +420,16 @@ impl EntryPane {
             };
             canvas.hit(place, Hit::Row(Pane::Entry, row));
             if focused && row == document.cursor() {
-                canvas.lay(Role::Selection, place);
+                // With the blank before the text, so that it reaches to the frame.
+                let whole = Rect {
+                    x: place.x.saturating_sub(1),
+                    width: place.width + 1,
+                    ..place
+                };
+                canvas.lay(Role::Selection, whole);
             }
             let line = text::line(document.line(row, columns.clone()), canvas.theme);
             canvas.line(line, place);
         }
     }
-}
-
-/// What is known of an entry beside its value, in one line; what matters most comes first.
-fn facts(canvas: &mut Canvas<'_, '_>, open: &OpenEntry) -> Line<'static> {
-    let OpenEntry {
-        entry, document, ..
-    } = open;
-    let mut spans = vec![canvas.span(" ", Role::Muted)];
-    if open.may_be_behind() {
-        spans.push(canvas.span("from a replica, may be behind · ", Role::Warning));
-    }
-    if entry.key.is_foreign() {
-        spans.push(canvas.span("foreign name, can't be written · ", Role::Warning));
-    }
-    spans.push(written(canvas, entry));
-    if entry.operation.is_put() {
-        spans.push(canvas.span(format!(" · {}", figures::size(entry.size)), Role::Muted));
-    }
-    spans.extend(time_left(canvas, entry));
-    let (matches, at) = document.matches();
-    if matches > 0 {
-        let at = at.map_or(String::new(), |at| format!("{} of ", at + 1));
-        spans.push(canvas.span(format!(" · {at}{matches} found"), Role::KeyHint));
-    }
-    if document.has_secrets() && !document.is_revealed() {
-        spans.push(canvas.span(" · m reveals", Role::Secret));
-    }
-    match (document.view(), document.layout()) {
-        (View::Json, Layout::Formatted) => spans.push(canvas.span(" · formatted", Role::Muted)),
-        (View::Json, Layout::AsStored) => {}
-        (View::Text, _) => spans.push(canvas.span(" · text", Role::Muted)),
-        (View::Hex, _) => spans.push(canvas.span(" · hex", Role::Muted)),
-    }
-    if let Some(fault) = document.fault() {
-        let words = format!(
-            " · not JSON: line {}, column {}: {}",
-            fault.line,
-            fault.column,
-            shown::plain(&fault.what)
-        );
-        spans.push(canvas.span(words, Role::Warning));
-    }
-    Line::from(spans)
-}
-
-fn written(canvas: &mut Canvas<'_, '_>, entry: &Entry) -> Span<'static> {
-    let since = Duration::from_millis(
-        u64::try_from(canvas.now - shown::millis(entry.created)).unwrap_or(0),
-    );
-    canvas.changes_in(figures::next_change(since));
-    let (verb, role) = match entry.operation {
-        Operation::Put => ("put", Role::Text),
-        Operation::Delete => ("deleted", Role::Warning),
-        Operation::Purge => ("purged", Role::Warning),
-        Operation::Expire => ("expired", Role::Warning),
-    };
-    canvas.span(format!("{verb} {} ago", figures::age(since)), role)
-}
-
-fn time_left(canvas: &mut Canvas<'_, '_>, entry: &Entry) -> Option<Span<'static>> {
-    let expires = shown::millis(entry.expires?);
-    let left = Duration::from_millis(u64::try_from(expires - canvas.now).unwrap_or(0));
-    if let Some(next) = figures::next_countdown_change(left) {
-        canvas.changes_in(next);
-    }
-    Some(canvas.span(
-        format!(" · TTL {} left", figures::span(left)),
-        Role::Warning,
-    ))
 }
