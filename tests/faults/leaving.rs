@@ -86,9 +86,6 @@ async fn commands_leave_no_consumer() {
 async fn the_console_leaves_no_consumer() {
     use std::io::{Read as _, Write as _};
 
-    /// Locks, sessions, and in a small bucket all keys, for locks of `shizuku` services.
-    const FOR_LOCKS: usize = 3;
-
     let server = NatsServer::start();
     let backend = connect(server.url()).await;
     for name in ["b", "c", "d"] {
@@ -108,18 +105,18 @@ async fn the_console_leaves_no_consumer() {
         while screen.read(&mut frame).is_ok_and(|length| length > 0) {}
     });
     let mut keys = terminal.master.take_writer().unwrap();
-    eventually(
-        "it watches the bucket, and looks for locks in all",
-        async || {
-            consumers(&server.url(), "b").await == 1 + FOR_LOCKS
-                && consumers(&server.url(), "d").await >= FOR_LOCKS
-        },
-    )
+    let costs = async |bucket: &str, wanted| consumers(&server.url(), bucket).await == wanted;
+    eventually("it watches the bucket, and the locks of all", async || {
+        costs("b", 2).await && costs("d", 1).await
+    })
     .await;
     // Activity watches them all.
     keys.write_all(b"3").unwrap();
-    eventually("it watches every bucket", async || {
-        consumers(&server.url(), "d").await == 1 + FOR_LOCKS
+    eventually("it watches every bucket", async || costs("d", 2).await).await;
+    // Locks of `shizuku` services are looked for at all keys, once somebody looks.
+    keys.write_all(b"2").unwrap();
+    eventually("it looks for all locks", async || {
+        costs("b", 3).await && costs("d", 3).await
     })
     .await;
     keys.write_all(b"q").unwrap();
