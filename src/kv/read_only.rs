@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use time::OffsetDateTime;
 use tokio::sync::watch;
 
 use super::backend::{
@@ -134,6 +135,10 @@ impl BucketBackend for ReadOnlyBucket {
 
     async fn report(&self) -> Result<BucketReport, Error> {
         self.0.report().await
+    }
+
+    async fn clock(&self) -> Result<Option<OffsetDateTime>, Error> {
+        self.0.clock().await
     }
 
     async fn restore(&self, _entries: Vec<Entry>) -> Result<(), Error> {

@@ -323,6 +323,10 @@ impl BucketBackend for NatsBucket {
         report::bucket(self).await
     }
 
+    async fn clock(&self) -> Result<Option<OffsetDateTime>, Error> {
+        report::clock(self).await
+    }
+
     async fn listen(&self, name: &str) -> Result<Option<Notices>, Error> {
         self.listen_to(name).await
     }
