@@ -31,6 +31,7 @@ use super::screens::browse::{Browse, Looks};
 use super::screens::connect::Connect;
 use super::screens::locks::{Locks, Which};
 use super::screens::server::Server;
+use super::store_clock::StoreClock;
 use super::theme::Theme;
 use super::worker::Drafts;
 use crate::config::Config;
@@ -107,6 +108,8 @@ pub struct App {
     place: Option<Connected>,
     connection: Connection,
     round_trip: Option<Duration>,
+    /// What the time is where the store is.
+    clock: StoreClock,
     /// The ping that is under way, and when the next one is due.
     ping: Option<RequestId>,
     next_ping: Option<Millis>,
@@ -172,6 +175,7 @@ impl App {
             place: None,
             connection: Connection::Connected,
             round_trip: None,
+            clock: StoreClock::default(),
             ping: None,
             next_ping: None,
             next_list: None,
@@ -231,6 +235,7 @@ impl App {
             }
             Message::Connection(connection) => self.connection(connection),
             Message::Deadline => self.deadline_came(),
+            Message::Stop => self.effects.push(Effect::Suspend),
             Message::Resumed => self.effects.push(Effect::Redraw),
             Message::Terminate => self.quit(),
         }
@@ -270,7 +275,8 @@ impl App {
     pub fn deadline(&self) -> Option<Millis> {
         let notice = self.notice.as_ref().map(|notice| notice.until);
         let runs = self.paused.is_none();
-        let expiry = self.browse.next_expiry().filter(|_| runs);
+        let expiry = self.next_expiry().filter(|_| runs);
+        let value = self.browse.deadline().filter(|_| runs);
         let list = self.next_list.filter(|_| runs);
         let locks = self.locks.deadline().filter(|_| runs);
         let timers = [
@@ -279,6 +285,7 @@ impl App {
             list,
             notice,
             expiry,
+            value,
             locks,
             self.edits_deadline(),
         ];
@@ -323,10 +330,15 @@ impl App {
             Reply::Buckets(answer) => {
                 if self.browse.listed(id, answer, &mut ctx) {
                     self.follow_buckets();
+                    self.ask_clock();
                     self.next_list = self.is_far().then_some(self.now + Self::LIST_EVERY);
                 }
             }
             Reply::Entry(answer) => self.browse.read(id, answer, &mut ctx),
+            Reply::Clock(answer) => {
+                self.clock.answer(id, answer, self.now);
+                self.expire();
+            }
             Reply::Overview(answer) => self.server.answer(id, answer),
             Reply::Findings(answer) => self.server.examined(id, answer),
             Reply::Timeline(answer) => self.locks.read_past(id, answer),
@@ -355,6 +367,7 @@ impl App {
             }
             Ok(place) => {
                 self.connect.connected();
+                self.clock = StoreClock::of(place.capabilities.remote);
                 self.place = Some(place);
                 self.connection = Connection::Connected;
                 self.round_trip = None;
@@ -484,9 +497,46 @@ impl App {
             let mut ctx = context!(self);
             self.browse.ask_for_buckets(&mut ctx);
         }
-        self.browse.expire(self.now);
+        self.expire();
         let mut ctx = context!(self);
+        self.browse.deadline_came(&mut ctx);
         self.locks.deadline_came(&mut ctx);
+    }
+
+    /// When to look whether an entry of the open bucket has run out.
+    fn next_expiry(&self) -> Option<Millis> {
+        let expiry = self.browse.next_expiry()?;
+        self.clock.deadline(expiry)
+    }
+
+    /// Drops what has run out by the store's clock; asks for that first where it is not known well
+    /// enough.
+    fn expire(&mut self) {
+        let is_due = self.next_expiry().is_some_and(|at| at <= self.now);
+        if !is_due || self.paused.is_some() {
+            return;
+        }
+        match self.clock.at_least(self.now) {
+            Some(at) => {
+                let mut ctx = context!(self);
+                self.browse.expire(at, &mut ctx);
+            }
+            None => self.ask_clock(),
+        }
+    }
+
+    fn ask_clock(&mut self) {
+        if let Some(open) = self.browse.open_bucket() {
+            let mut ctx = context!(self);
+            self.clock.ask(open, &mut ctx);
+        }
+    }
+
+    /// What was asked for is to be seen: the picture is held still no longer.
+    fn end_pause(&mut self) {
+        if self.paused.take().is_some() {
+            context!(self).tell("the pause is over: what is new is shown again");
+        }
     }
 
     /// Where keys are looked up, the innermost scope first.
@@ -503,6 +553,7 @@ impl App {
 
     /// Opens a bucket, as if it had been chosen in the list.
     fn open_bucket(&mut self, bucket: &BucketName) {
+        self.end_pause();
         let mut ctx = context!(self);
         self.browse.show_all(&mut ctx);
         self.browse.open(bucket, self.now);

@@ -1,8 +1,9 @@
 //! The user's own editor: a text goes out in a file, and comes back.
 
 use std::io::{self, Write as _};
+use std::time::Duration;
 
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::config::Environment;
 
@@ -36,15 +37,25 @@ pub(super) enum OutsideError {
     },
 }
 
+/// How long an editor may take to end when it is told to.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// Lets `$VISUAL`, or else `$EDITOR`, or else `vi`, have a text, in a file of the user's alone whose
 /// name ends with the suffix. Both variables may hold arguments. Whoever calls has given the
 /// terminal back.
+///
+/// When `ended` comes to an end before the editor does, the editor is ended, and what it has saved
+/// until then is the answer.
 ///
 /// Dropping the future leaves the editor running, and takes the file away from it.
 ///
 /// # Errors
 /// See [`OutsideError`]; the text is then as it was.
-pub(super) async fn edit(text: &str, suffix: &str) -> Result<String, OutsideError> {
+pub(super) async fn edit(
+    text: &str,
+    suffix: &str,
+    ended: impl Future<Output = ()>,
+) -> Result<String, OutsideError> {
     let editor = ["VISUAL", "EDITOR"]
         .into_iter()
         .find_map(|name| Environment::Process.get(name))
@@ -60,17 +71,24 @@ pub(super) async fn edit(text: &str, suffix: &str) -> Result<String, OutsideErro
         file.write_all(b"\n")?;
     }
     file.flush()?;
-    let status = Command::new("/bin/sh")
+    let child = Command::new("/bin/sh")
         .arg("-c")
         .arg(format!("{editor} \"$1\""))
         .arg("kvscope")
         .arg(file.path())
-        .status()
-        .await;
-    match status {
+        .spawn();
+    let mut child = match child {
+        Ok(child) => child,
         Err(error) => return Err(OutsideError::Start { editor, error }),
-        Ok(status) if !status.success() => return Err(OutsideError::Status { editor, status }),
-        Ok(_) => {}
+    };
+    tokio::select! {
+        biased;
+        () = ended => end(&mut child).await,
+        status = child.wait() => match status {
+            Err(error) => return Err(OutsideError::Start { editor, error }),
+            Ok(status) if !status.success() => return Err(OutsideError::Status { editor, status }),
+            Ok(_) => {}
+        },
     }
     // By its name: many editors write another file and give it this name.
     let left = std::fs::read(file.path())?;
@@ -79,4 +97,21 @@ pub(super) async fn edit(text: &str, suffix: &str) -> Result<String, OutsideErro
         left.pop();
     }
     Ok(left)
+}
+
+/// Tells an editor to end, and ends it if it does not.
+async fn end(child: &mut Child) {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Pid, Signal, kill_process};
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
+        if let Some(id) = id.and_then(Pid::from_raw) {
+            // It may have ended by itself.
+            let _ = kill_process(id, Signal::TERM);
+        }
+    }
+    if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+        // The same.
+        let _ = child.kill().await;
+    }
 }

@@ -53,6 +53,11 @@ pub async fn run(
     };
     console.perform(effects)?;
     let result = console.run(deliveries).await;
+    if result.is_err() && !console.is_over {
+        // The terminal is gone, and nothing more can be done there. Unsaved text is kept all the
+        // same.
+        let _ = console.take(Message::Terminate);
+    }
     let farewell = console.app.farewell();
     // The terminal first: what is left to end may take a moment.
     drop(console.terminal);
@@ -92,12 +97,16 @@ impl Console {
             if let Some((id, text, suffix)) = self.outside.take() {
                 // Nobody else reads the terminal meanwhile.
                 drop(input);
-                let answer = self.hand_over(&text, suffix).await?;
+                let (answer, is_ended) = self.hand_over(&text, suffix, &mut signals).await;
                 input = EventStream::new();
-                // What was typed there as a signal was not meant for us.
-                signals = Signals::new()?;
                 let told = Box::new(Told::Outside(answer));
                 self.take(Message::Reply(id, Reply::Edit(told)))?;
+                if is_ended {
+                    self.take(Message::Terminate)?;
+                    continue;
+                }
+                signals.forget_what_was_typed()?;
+                self.terminal.retake()?;
             }
             self.draw_if_due()?;
             let wake = self.next_wake();
@@ -155,12 +164,22 @@ impl Console {
         Ok(())
     }
 
-    /// Lets the user's own editor have a text, and the terminal as long as it runs.
-    async fn hand_over(&mut self, text: &str, suffix: &str) -> io::Result<Result<String, String>> {
+    /// Lets the user's own editor have a text, and the terminal as long as it runs. Says whether it
+    /// was ended because this program is to end: then what it had saved is the answer.
+    async fn hand_over(
+        &mut self,
+        text: &str,
+        suffix: &str,
+        signals: &mut Signals,
+    ) -> (Result<String, String>, bool) {
         self.terminal.give();
-        let answer = outside::edit(text, suffix).await;
-        self.terminal.retake()?;
-        Ok(answer.map_err(|error| error.to_string()))
+        let mut is_ended = false;
+        let ended = async {
+            signals.ended_beside_another().await;
+            is_ended = true;
+        };
+        let answer = outside::edit(text, suffix, ended).await;
+        (answer.map_err(|error| error.to_string()), is_ended)
     }
 
     fn draw_if_due(&mut self) -> io::Result<()> {
@@ -233,19 +252,24 @@ struct Signals {
     terminate: tokio::signal::unix::Signal,
     hang_up: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    quit: tokio::signal::unix::Signal,
+    stop: tokio::signal::unix::Signal,
     proceed: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
 impl Signals {
     fn new() -> io::Result<Self> {
+        use rustix::process::Signal;
         use tokio::signal::unix::{SignalKind, signal};
-        let proceed = SignalKind::from_raw(rustix::process::Signal::CONT.as_raw());
+        let raw = |raw: Signal| signal(SignalKind::from_raw(raw.as_raw()));
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             hang_up: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,
-            proceed: signal(proceed)?,
+            quit: signal(SignalKind::quit())?,
+            stop: raw(Signal::TSTP)?,
+            proceed: raw(Signal::CONT)?,
         })
     }
 
@@ -254,8 +278,34 @@ impl Signals {
             _ = self.terminate.recv() => Message::Terminate,
             _ = self.hang_up.recv() => Message::Terminate,
             _ = self.interrupt.recv() => Message::Terminate,
+            _ = self.quit.recv() => Message::Terminate,
+            _ = self.stop.recv() => Message::Stop,
             _ = self.proceed.recv() => Message::Resumed,
         }
+    }
+
+    /// Waits until this program is told to end, while another has the terminal. What is typed there
+    /// to interrupt is for the other; what stops it stops the whole job.
+    async fn ended_beside_another(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.hang_up.recv() => return,
+                _ = self.stop.recv() => {
+                    // Where this is not possible, this program just goes on waiting.
+                    let _ = super::terminal::stop();
+                }
+            }
+        }
+    }
+
+    /// Forgets signals that were typed for another program.
+    fn forget_what_was_typed(&mut self) -> io::Result<()> {
+        let Self {
+            interrupt, quit, ..
+        } = Self::new()?;
+        (self.interrupt, self.quit) = (interrupt, quit);
+        Ok(())
     }
 }
 
@@ -274,5 +324,13 @@ impl Signals {
             Ok(()) => Message::Terminate,
             Err(_) => std::future::pending().await,
         }
+    }
+
+    async fn ended_beside_another(&mut self) {
+        std::future::pending().await
+    }
+
+    fn forget_what_was_typed(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

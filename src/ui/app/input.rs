@@ -212,6 +212,7 @@ impl App {
             Command::Bucket => self.open_named_bucket(argument),
             Command::Where => {
                 self.go_to(Screen::Browse);
+                self.end_pause();
                 let mut ctx = context!(self);
                 self.browse.sift(argument.unwrap_or_default(), &mut ctx);
             }
@@ -318,6 +319,7 @@ impl App {
     }
 
     fn refresh(&mut self) {
+        self.end_pause();
         self.measure();
         let mut ctx = context!(self);
         match self.screen {

@@ -147,7 +147,7 @@ impl About {
         let mut lines = match &self.info {
             None => vec![("looking …".to_owned(), Role::Muted)],
             Some(Err(reason)) => vec![(reason.clone(), Role::Danger)],
-            Some(Ok(info)) => about(info, self.deleted, canvas.now),
+            Some(Ok(info)) => about(info, self.deleted, canvas.now + canvas.ahead),
         };
         self.about_markers(&mut lines);
         let title = format!("Bucket {}", self.bucket);
