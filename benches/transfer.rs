@@ -1,13 +1,15 @@
 //! Export and import against the raw client, on a real nats-server: the program itself, with its
-//! lines, against async-nats without any.
+//! lines, against async-nats without any. The same with a file, against rusqlite alone.
 //!
 //! ```text
 //! cargo bench --bench transfer --all-features
 //! ```
 //!
 //! The yardsticks: for the import, as many plain publishes with their acknowledgements, as many
-//! under way at once; for the export, an ordered push consumer with values. The program may take
-//! twice as long, and as much memory for a million keys as is allowed, give or take none.
+//! under way at once; for the export, an ordered push consumer with values. For a file: as many rows,
+//! inserted in transactions of as many, with the same tables and the same care for the disk; and a
+//! select of all of them, each written as JSON. The program may take twice as long, and no more memory
+//! than is allowed, however many keys there are.
 //! `KEYS=100000` takes fewer. By turns with the yardsticks, so that a busy machine slows both.
 
 #![expect(
@@ -19,6 +21,7 @@
 mod support;
 
 use std::fs::File;
+use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -31,6 +34,9 @@ use support::NatsServer;
 const VALUE: usize = 134;
 /// How many publishes of the raw client are under way at once: as many as of an import.
 const FLYING: usize = 1024;
+/// How many rows are in one transaction: as many as when keys are written, and when they are restored.
+const WRITTEN: usize = 512;
+const RESTORED: usize = 4096;
 /// How many times as long as the raw client the program may take.
 const TIMES: f64 = 2.0;
 /// How much memory it may take, in bytes.
@@ -59,24 +65,36 @@ fn main() -> ExitCode {
     let mut over = 0;
     over += told("export, a server to a file", export, get.min(get_again));
     over += told("import, a file to a server", import, put);
-    println!("\na file, for comparison:");
-    let local = folder.path().join("copy.db");
-    let words = ["--local", local.to_str().unwrap()];
-    let exact = program_at(
-        &words,
-        &["import", "exact", "--create", "--exact"],
-        Some(&file),
-        None,
-    );
-    let export = program_at(&words, &["export", "exact"], None, Some(&file));
-    told("import --exact, lines to a file", exact, put);
-    told("export, a file to lines", export, get);
+    over += of_a_file(folder.path(), &file, keys);
     if over == 0 {
         ExitCode::SUCCESS
     } else {
         println!("{over} over");
         ExitCode::FAILURE
     }
+}
+
+/// The same with a file for the store.
+fn of_a_file(folder: &Path, lines: &Path, keys: usize) -> usize {
+    println!(
+        "{:<34}{:>12}{:>12}{:>8}{:>9}{:>12}",
+        "", "program", "rusqlite", "ratio", "allowed", "memory"
+    );
+    let raw = folder.join("raw.db");
+    let put = raw_insert(&raw, keys, WRITTEN);
+    let get = raw_select(&raw, &folder.join("raw.jsonl"), keys);
+    std::fs::remove_file(&raw).unwrap();
+    let put_many = raw_insert(&raw, keys, RESTORED);
+    let place = folder.join("copy.db");
+    let words = ["--local", place.to_str().unwrap()];
+    let run = |arguments: &[&str], input, output| program_at(&words, arguments, input, output);
+    let import = run(&["import", "copy", "--create"], Some(lines), None);
+    let exact = ["import", "exact", "--create", "--exact"];
+    let exact = run(&exact, Some(lines), None);
+    let export = run(&["export", "copy"], None, Some(&folder.join("again.jsonl")));
+    told("import, lines to a file", import, put)
+        + told("import --exact, lines to a file", exact, put_many)
+        + told("export, a file to lines", export, get)
 }
 
 /// Prints a line; says how much of it is over.
@@ -149,7 +167,7 @@ async fn raw_put(url: &str, keys: usize) -> Duration {
     let value = "v".repeat(VALUE);
     let begun = Instant::now();
     let published = futures_util::stream::iter(0..keys).map(|n| {
-        let subject = format!("$KV.raw.app.service-{:03}.setting-{n:07}", n % 500);
+        let subject = format!("$KV.raw.{}", key_of(n));
         let (context, value) = (context.clone(), value.clone());
         async move {
             let acknowledgement = context.publish(subject, value.into()).await.unwrap();
@@ -179,4 +197,74 @@ async fn raw_get(url: &str, keys: usize) -> Duration {
         messages.next().await.unwrap().unwrap();
     }
     begun.elapsed()
+}
+
+/// Rows like those of the engine, with its indexes, in transactions of so many.
+fn raw_insert(path: &Path, keys: usize, at_once: usize) -> Duration {
+    let mut connection = rusqlite::Connection::open(path).unwrap();
+    let setup = "PRAGMA journal_mode = WAL;
+        PRAGMA synchronous = FULL;
+        CREATE TABLE entry (
+            bucket INTEGER NOT NULL, revision INTEGER NOT NULL, key TEXT NOT NULL,
+            created INTEGER NOT NULL, operation INTEGER NOT NULL, size INTEGER NOT NULL,
+            ttl INTEGER, expires INTEGER, value BLOB NOT NULL,
+            PRIMARY KEY (bucket, revision)
+        ) STRICT, WITHOUT ROWID;
+        CREATE INDEX entry_by_key ON entry (bucket, key, revision);
+        CREATE INDEX entry_by_expiry ON entry (expires) WHERE expires IS NOT NULL;";
+    connection.execute_batch(setup).unwrap();
+    let value = "v".repeat(VALUE);
+    let numbers: Vec<usize> = (0..keys).collect();
+    let begun = Instant::now();
+    for batch in numbers.chunks(at_once) {
+        let transaction = connection.transaction().unwrap();
+        let insert = "INSERT INTO entry VALUES (1, ?1, ?2, ?3, 0, ?4, NULL, NULL, ?5)";
+        let mut insert = transaction.prepare_cached(insert).unwrap();
+        for n in batch {
+            let key = key_of(*n);
+            let (n, size) = (i64::try_from(*n).unwrap(), i64::try_from(VALUE).unwrap());
+            let row = rusqlite::params![n + 1, key, n, size, value.as_bytes()];
+            insert.execute(row).unwrap();
+        }
+        drop(insert);
+        transaction.commit().unwrap();
+    }
+    begun.elapsed()
+}
+
+/// A row as JSON.
+#[derive(serde::Serialize)]
+struct Row {
+    key: String,
+    revision: i64,
+    created: i64,
+    value: String,
+}
+
+fn raw_select(path: &Path, lines: &Path, keys: usize) -> Duration {
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let begun = Instant::now();
+    let mut lines = BufWriter::new(File::create(lines).unwrap());
+    let select = "SELECT key, revision, created, value FROM entry";
+    let mut select = connection.prepare(select).unwrap();
+    let mut rows = select.query([]).unwrap();
+    let mut read = 0;
+    while let Some(row) = rows.next().unwrap() {
+        let row = Row {
+            key: row.get(0).unwrap(),
+            revision: row.get(1).unwrap(),
+            created: row.get(2).unwrap(),
+            value: String::from_utf8(row.get(3).unwrap()).unwrap(),
+        };
+        serde_json::to_writer(&mut lines, &row).unwrap();
+        lines.write_all(b"\n").unwrap();
+        read += 1;
+    }
+    lines.flush().unwrap();
+    assert_eq!(read, keys);
+    begun.elapsed()
+}
+
+fn key_of(n: usize) -> String {
+    format!("app.service-{:03}.setting-{n:07}", n % 500)
 }

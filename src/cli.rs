@@ -79,6 +79,9 @@ async fn dispatch(cli: Cli, output: &mut Output) -> Result<ExitCode, CliError> {
     if let Some(Command::Lock(LockCommand::Exec(args))) = cli.command {
         return Ok(lock::become_command(args));
     }
+    if let Some(Command::Lock(LockCommand::Supervise(args))) = cli.command {
+        return lock::supervise(args).await;
+    }
     if let Some(Command::QueryValues(args)) = cli.command {
         crate::query::serve(&args.query, args.texts)?;
         return Ok(ExitCode::SUCCESS);

@@ -29,6 +29,7 @@ pub mod memory;
 pub mod nats;
 mod notice;
 mod read_only;
+pub mod shell;
 mod store;
 mod value;
 mod watch;
@@ -39,7 +40,7 @@ pub use error::{Error, WriteError};
 pub use filter::{Filter, InvalidFilter};
 pub use key::{BucketName, InvalidBucketName, InvalidKey, Key};
 pub use notice::Notices;
-pub use read_only::ReadOnly;
+pub use read_only::{ReadOnly, ReadOnlySwitch};
 pub use store::{CreateError, Store};
 pub use value::{
     ByteDeserialize, ByteSerialize, DecodeError, EncodeError, KeyValue, KeyValueRead,

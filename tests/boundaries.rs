@@ -180,3 +180,34 @@ fn docs_keys_is_what_the_command_table_says() {
         "run `KVSCOPE_WRITE_DOCS=1 cargo test --test boundaries`"
     );
 }
+
+#[test]
+fn the_map_has_every_module() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let map = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let named: Vec<&str> = map
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter_map(|words| words.rsplit('/').find(|part| !part.is_empty()))
+        .collect();
+    // What is deeper belongs to the module that it is in.
+    for layer in [
+        "src/kv",
+        "src/ui",
+        "src/cli",
+        "src/config",
+        "src/edit",
+        "src/query",
+    ] {
+        for entry in fs::read_dir(root.join(layer)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let stem = name.trim_end_matches(".rs");
+            let is_named = named
+                .iter()
+                .any(|word| word.trim_end_matches(".rs") == stem);
+            let is_test = name == "testing.rs" || layer == "src/query";
+            assert!(is_named || is_test, "{layer}/{name} has no row");
+        }
+    }
+}

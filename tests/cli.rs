@@ -16,6 +16,8 @@ mod cases;
 mod completion;
 #[path = "cli/connecting.rs"]
 mod connecting;
+#[path = "cli/cut_off.rs"]
+mod cut_off;
 #[path = "cli/doctor.rs"]
 mod doctor;
 #[path = "cli/examples.rs"]

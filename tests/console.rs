@@ -53,6 +53,8 @@ mod screens;
 mod session;
 #[path = "console/sifting.rs"]
 mod sifting;
+#[path = "console/sight.rs"]
+mod sight;
 #[path = "console/sizes.rs"]
 mod sizes;
 #[path = "console/snapshot.rs"]

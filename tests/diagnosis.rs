@@ -21,7 +21,7 @@ mod faults;
 #[path = "diagnosis/forged.rs"]
 mod forged;
 #[path = "support/console.rs"]
-#[allow(dead_code, reason = "this uses a part of it")]
+#[expect(dead_code, reason = "this uses a part of it")]
 mod harness;
 #[path = "diagnosis/healthy.rs"]
 mod healthy;

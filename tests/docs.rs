@@ -2,8 +2,11 @@
 //!
 //! Each file's `sh` blocks run in its order, by bash, in a folder of its own, with a home, a real
 //! nats-server and a few buckets. A line must end with 0, or with the N of `exits N` in its comment.
-//! A line with `not run` in its comment is not run; there are few of them. What opens the console
-//! must get as far as to ask for a terminal; what runs for ever is interrupted.
+//! A line with `not run:` and a reason in its comment is not run; there are few of them. What opens
+//! the console must get as far as to ask for a terminal; what runs for ever is interrupted.
+//!
+//! Commands in the middle of a text are tried with `--help`, and configurations are read. What
+//! CONTRIBUTING.md shows runs these very tests, and is not run by them.
 
 #![cfg(all(feature = "console", unix))]
 #![expect(clippy::expect_used, reason = "a test may panic")]
@@ -68,7 +71,11 @@ fn shown(markdown: &str) -> (Vec<Shown>, usize) {
             continue;
         }
         let comment = text.rsplit_once(" # ").map_or("", |(_, comment)| comment);
-        if comment.contains("not run") {
+        if let Some((_, reason)) = comment.split_once("not run") {
+            assert!(
+                reason.len() > 4 && reason.starts_with(": "),
+                "why not? {text}"
+            );
             left_out += 1;
             continue;
         }
@@ -140,6 +147,106 @@ fn every_command_that_is_shown_does_what_is_shown() {
         left_out <= run_lines / 8,
         "{left_out} of {run_lines} are not run"
     );
+}
+
+/// The fenced blocks of a file: language and content.
+fn blocks(markdown: &str) -> Vec<(String, String)> {
+    let mut blocks: Vec<(String, String)> = Vec::new();
+    let mut inside = false;
+    for line in markdown.lines() {
+        match (line.trim_start().strip_prefix("```"), inside) {
+            (Some(language), false) => blocks.push((language.to_owned(), String::new())),
+            (Some(_), true) => {}
+            (None, true) => {
+                let (_, content) = blocks.last_mut().expect("a block");
+                writeln!(content, "{line}").expect("a string");
+            }
+            (None, false) => continue,
+        }
+        if line.trim_start().starts_with("```") {
+            inside = !inside;
+        }
+    }
+    blocks
+}
+
+#[test]
+fn no_command_hides_in_a_block_that_is_not_run() {
+    for file in files() {
+        let text = std::fs::read_to_string(&file).expect("the file");
+        for (language, content) in blocks(&text) {
+            let is_known = ["sh", "toml", "rust", "text"].contains(&language.as_str());
+            assert!(is_known, "{}: a block of {language:?}", file.display());
+            let is_command = |line: &str| {
+                let first = line.trim_start_matches(['$', ' ']).split(' ').next();
+                ["kvscope", "nats", "cargo"].contains(&first.unwrap_or_default())
+            };
+            let hidden = content
+                .lines()
+                .find(|line| language != "sh" && is_command(line));
+            let hidden = hidden.filter(|line| !line.contains(" = "));
+            assert_eq!(hidden, None, "{}", file.display());
+        }
+    }
+}
+
+#[test]
+fn configurations_that_are_shown_can_be_read() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("kvscope.toml");
+    let mut read = 0;
+    for file in files() {
+        let text = std::fs::read_to_string(&file).expect("the file");
+        let those = blocks(&text).into_iter();
+        // A dependency of a service is no configuration.
+        let those = those.filter(|(language, content)| {
+            language == "toml" && !content.contains("default-features")
+        });
+        for (_, content) in those {
+            std::fs::write(&path, &content).expect("a file");
+            std::fs::write(folder.path().join("limits.schema.json"), "{}").expect("a file");
+            let output = Command::new(env!("CARGO_BIN_EXE_kvscope"))
+                .args(["--config", &path.display().to_string(), "--local", "x.kvs"])
+                .args(["bucket", "ls"])
+                .current_dir(folder.path())
+                .env("HOME", folder.path())
+                .output()
+                .expect("the program");
+            // It gets as far as to look for the file.
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert!(told.contains("x.kvs"), "{}: {told}", file.display());
+            read += 1;
+        }
+    }
+    assert!(read >= 2, "{read}");
+}
+
+#[test]
+fn commands_in_the_middle_of_a_text_are_understood() {
+    let mut tried = 0;
+    for file in files() {
+        let text = std::fs::read_to_string(&file).expect("the file");
+        let flat = text.replace('\n', " ");
+        for words in flat.split('`').skip(1).step_by(2) {
+            let Some(words) = words.strip_prefix("kvscope ") else {
+                continue;
+            };
+            let words = words.replace("REVISION", "1");
+            let output = Command::new(env!("CARGO_BIN_EXE_kvscope"))
+                .args(words.split_whitespace())
+                .arg("--help")
+                .output()
+                .expect("the program");
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert!(
+                output.status.success(),
+                "{}: {words}: {told}",
+                file.display()
+            );
+            tried += 1;
+        }
+    }
+    assert!(tried >= 10, "{tried}");
 }
 
 #[test]

@@ -15,6 +15,8 @@ mod access;
 mod cluster;
 #[path = "faults/leaving.rs"]
 mod leaving;
+#[path = "faults/listing.rs"]
+mod listing;
 #[path = "faults/losses.rs"]
 mod losses;
 #[path = "faults/outages.rs"]

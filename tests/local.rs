@@ -8,6 +8,8 @@
     reason = "clippy takes the helpers of a test binary for code that ships"
 )]
 
+#[path = "local/formats.rs"]
+mod formats;
 #[path = "local/harm.rs"]
 mod harm;
 

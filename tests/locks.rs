@@ -13,6 +13,8 @@ mod cases;
 mod held;
 #[path = "locks/layers.rs"]
 mod layers;
+#[path = "locks/limits.rs"]
+mod limits;
 #[path = "locks/notices.rs"]
 mod notices;
 #[path = "locks/observed.rs"]
@@ -21,6 +23,8 @@ mod observed;
 mod oracle;
 #[path = "locks/processes.rs"]
 mod processes;
+#[path = "locks/processors.rs"]
+mod processors;
 #[path = "locks/schedules.rs"]
 mod schedules;
 #[path = "locks/servers.rs"]

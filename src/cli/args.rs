@@ -26,7 +26,8 @@ pub(super) use data::{
     CompletionsArgs, DoctorArgs, ExportArgs, ImportArgs, ManArgs, QueryValuesArgs,
 };
 pub(super) use lock::{
-    LockBreakArgs, LockCommand, LockExecArgs, LockLsArgs, LockRunArgs, LockShowArgs, LookArgs,
+    LockBreakArgs, LockCommand, LockExecArgs, LockLsArgs, LockRunArgs, LockShowArgs,
+    LockSuperviseArgs, LookArgs,
 };
 
 const EXAMPLES: &str = "\
@@ -192,8 +193,9 @@ pub struct GetArgs {
     /// The entry at this revision, instead of the newest
     #[arg(long, value_name = "N")]
     pub revision: Option<u64>,
-    /// Print what this query, in the language of jq, gives for the value
-    #[arg(long, value_name = "QUERY", conflicts_with = "json")]
+    /// Print what this query, in the language of jq, gives for the value; with --json, an object for
+    /// each result
+    #[arg(long, value_name = "QUERY")]
     pub query: Option<String>,
     /// Exactly the value's bytes, even on a terminal; of a query, strings without quotes
     #[arg(long, conflicts_with = "json")]

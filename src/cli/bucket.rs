@@ -80,10 +80,19 @@ pub(super) async fn list(
                 info.config.ttl.map_or_else(|| "-".to_owned(), figures::age),
                 info.last_write
                     .map_or_else(|| "-".to_owned(), |then| age(then, now)),
-                sentence(&info.config.description),
+                sentence(&about(&info.config)),
             ]
         }),
     )
+}
+
+/// What it is for, and that it is a mirror if it is one.
+fn about(config: &BucketConfig) -> String {
+    let mirror = config.mirror.as_ref();
+    let mirror = mirror.map(|of| format!("mirror of {}", of.bucket));
+    let description = Some(config.description.clone()).filter(|text| !text.is_empty());
+    let parts: Vec<String> = mirror.into_iter().chain(description).collect();
+    parts.join(" · ")
 }
 
 async fn add(

@@ -10,8 +10,6 @@ use crate::query::{Answer, Query, Sieve};
 
 use super::error::CliError;
 use super::keys::Row;
-use super::output::Output;
-use super::text::visible_lines;
 use super::watch::note;
 
 /// How many values are handed to the query at once, and how many bytes of them, give or take one.
@@ -115,36 +113,16 @@ impl Choice {
     }
 }
 
-/// Prints what a query gives for a value, a line each.
-pub(super) async fn print(
-    query: &str,
-    value: Bytes,
-    raw: bool,
-    output: &mut Output,
-) -> Result<(), CliError> {
+/// What a query gives for a value: JSON, a line each.
+pub(super) async fn results(query: &str, value: Bytes) -> Result<String, CliError> {
     let mut sieve = Sieve::new(Query::new(query)?)?.with_texts();
     let answers = sieve.ask(&[value]).await?;
-    let texts = match answers.into_iter().next() {
-        Some(Answer::Match(texts) | Answer::NoMatch(texts)) => texts,
-        Some(Answer::NoJson(reason)) => {
-            return Err(CliError::QueryFailed(format!(
-                "the value is no JSON: {reason}"
-            )));
-        }
-        Some(Answer::Failed(reason)) => return Err(CliError::QueryFailed(reason)),
-        Some(Answer::Stopped(reason)) => {
-            return Err(CliError::QueryFailed(format!("it was stopped: {reason}")));
-        }
-        None => String::new(),
+    let failed = match answers.into_iter().next() {
+        Some(Answer::Match(texts) | Answer::NoMatch(texts)) => return Ok(texts),
+        Some(Answer::NoJson(reason)) => format!("the value is no JSON: {reason}"),
+        Some(Answer::Failed(reason)) => reason,
+        Some(Answer::Stopped(reason)) => format!("it was stopped: {reason}"),
+        None => return Ok(String::new()),
     };
-    for text in texts.lines() {
-        match serde_json::from_str::<String>(text) {
-            Ok(string) if raw => {
-                output.bytes(string.as_bytes())?;
-                output.bytes(b"\n")?;
-            }
-            _ => output.line(&visible_lines(text.as_bytes()))?,
-        }
-    }
-    Ok(())
+    Err(CliError::QueryFailed(failed))
 }

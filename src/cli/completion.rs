@@ -7,10 +7,12 @@ use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 use clap::{ArgMatches, Command, FromArgMatches as _};
+use clap_complete::engine::ValueCompleter as _;
 use clap_complete::env::Shells;
-use clap_complete::{ArgValueCompleter, CompleteEnv, CompletionCandidate};
+use clap_complete::{ArgValueCompleter, CompleteEnv, CompletionCandidate, PathCompleter};
 
 use crate::config::{Contexts, Environment};
+use crate::kv::lock::{KEY_PREFIX, resource_of};
 use crate::kv::{Filter, Store, WatchEvent, WatchOptions};
 
 use super::args::{Cli, Global, Shell};
@@ -24,6 +26,13 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 const NAMES: usize = 500;
 /// Where the engine looks for the shell that asks.
 const VARIABLE: &str = "KVSCOPE_COMPLETE";
+/// For bash, which takes words apart in a way that the engine's own script does not know.
+const BASH: &str = include_str!("../../assets/completions/kvscope.bash");
+/// What the engine's script for zsh lacks.
+const ZSH_END: &str = include_str!("../../assets/completions/_kvscope");
+/// What is in names beside letters and digits. A name with anything else could be a command to a shell
+/// that takes it as it stands.
+const HARMLESS: &str = "-_./=@+,:%";
 
 /// Answers a shell that asks how a command line goes on, and ends the process; otherwise it does
 /// nothing.
@@ -35,13 +44,20 @@ pub fn complete_if_asked() {
 
 /// Prints what a shell needs to ask.
 pub(super) fn register(shell: Shell, output: &mut Output) -> Result<(), CliError> {
+    if matches!(shell, Shell::Bash) {
+        return output.bytes(BASH.as_bytes());
+    }
     let shells = Shells::builtins();
-    let Some(shell) = shells.completer(shell.as_str()) else {
+    let Some(completer) = shells.completer(shell.as_str()) else {
         return Err(CliError::Usage("this shell is not known".to_owned()));
     };
     let mut script = Vec::new();
-    shell.write_registration(VARIABLE, "kvscope", "kvscope", "kvscope", &mut script)?;
-    output.bytes(&script)
+    completer.write_registration(VARIABLE, "kvscope", "kvscope", "kvscope", &mut script)?;
+    output.bytes(&script)?;
+    match shell {
+        Shell::Zsh => output.bytes(ZSH_END.as_bytes()),
+        Shell::Bash | Shell::Fish => Ok(()),
+    }
 }
 
 /// The grammar, with the arguments that name things which only a store knows.
@@ -53,6 +69,8 @@ fn with_names(command: Command) -> Command {
     let command = command.mut_args(|argument| {
         let completer = match argument.get_id().as_str() {
             "bucket" => ArgValueCompleter::new(|current: &OsStr| named(current, buckets)),
+            "resource" => ArgValueCompleter::new(|current: &OsStr| named(current, resources)),
+            "value" => ArgValueCompleter::new(files),
             "key" | "filter" => ArgValueCompleter::new(|current: &OsStr| named(current, keys)),
             "context" | "system_context" => {
                 ArgValueCompleter::new(|current: &OsStr| named(current, contexts))
@@ -92,11 +110,24 @@ where
     let found = found.ok().flatten().unwrap_or_default();
     let mut found: Vec<String> = found
         .into_iter()
-        .filter(|name| name.starts_with(typed) && name.chars().all(|c| c.is_ascii_graphic()))
+        .filter(|name| name.starts_with(typed) && name.chars().all(is_harmless))
         .collect();
     found.sort_unstable();
     found.dedup();
     found.into_iter().map(CompletionCandidate::new).collect()
+}
+
+fn is_harmless(c: char) -> bool {
+    c.is_ascii_alphanumeric() || HARMLESS.contains(c)
+}
+
+/// Files whose content is to be the value: behind an @.
+fn files(current: &OsStr) -> Vec<CompletionCandidate> {
+    let Some(path) = current.to_str().and_then(|typed| typed.strip_prefix('@')) else {
+        return Vec::new();
+    };
+    let files = PathCompleter::any().complete(path.as_ref()).into_iter();
+    files.map(|file| file.add_prefix("@")).collect()
 }
 
 /// Reads the words that the shell hands over, as far as they make sense.
@@ -140,12 +171,34 @@ async fn buckets(asked: Asked, _: String) -> Option<Vec<String>> {
 
 /// Keys, by what stands before their last dot: the store looks for no others.
 async fn keys(asked: Asked, typed: String) -> Option<Vec<String>> {
-    let backend = asked.connection.backend().await.ok()?;
-    let store = Store::open(&*backend, &asked.bucket?).await.ok()?;
     let filter = match typed.rsplit_once('.') {
         Some((before, _)) => Filter::new(format!("{before}.>")).ok()?,
         None => Filter::all(),
     };
+    live(asked, filter, |key| key.starts_with(&typed)).await
+}
+
+/// What is or was locked.
+async fn resources(asked: Asked, typed: String) -> Option<Vec<String>> {
+    let is_wanted =
+        |key: &str| resource_of(key).is_some_and(|resource| resource.starts_with(&typed));
+    let keys = live(
+        asked,
+        Filter::new(format!("{KEY_PREFIX}>")).ok()?,
+        is_wanted,
+    )
+    .await?;
+    Some(keys.iter().filter_map(|key| resource_of(key)).collect())
+}
+
+/// The keys that are there and wanted, as many as are offered.
+async fn live(
+    asked: Asked,
+    filter: Filter,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Option<Vec<String>> {
+    let backend = asked.connection.backend().await.ok()?;
+    let store = Store::open(&*backend, &asked.bucket?).await.ok()?;
     let options = WatchOptions::new(filter).without_values();
     let watch = store.watch(options).await.ok()?;
     let mut names = Vec::new();
@@ -154,7 +207,7 @@ async fn keys(asked: Asked, typed: String) -> Option<Vec<String>> {
             WatchEvent::Entry(entry) if entry.is_marker() => {
                 names.retain(|name| *name != *entry.key.as_str());
             }
-            WatchEvent::Entry(entry) if entry.key.as_str().starts_with(&typed) => {
+            WatchEvent::Entry(entry) if is_wanted(entry.key.as_str()) => {
                 names.push(entry.key.as_str().to_owned());
             }
             WatchEvent::Ready => break,

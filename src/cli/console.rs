@@ -135,6 +135,7 @@ impl Connector for Places {
                 Target::Given | Target::Context(_) | Target::File(_) => place.name(),
             },
             address: place.address(),
+            command: place.command(),
             brand: self.brand(&place),
             guard,
         })

@@ -51,7 +51,9 @@ pub(super) async fn run(
     };
     let is_secret = move |entry: &Entry| masks.find_in(entry);
     let backend = connection.backend().await?;
+    let command = connection.place()?.command();
     let look = Look {
+        command: &command,
         bucket,
         values: args.values,
         is_secret: &is_secret,

@@ -15,7 +15,7 @@ use crate::ui::keymap::KeymapError;
 use crate::ui::theme::ThemeError;
 
 use super::text::sentence;
-use super::transfer::ImportError;
+use super::transfer::{ExportError, ImportError};
 
 /// Why a command did not do what was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -207,17 +207,15 @@ pub enum CliError {
     /// An import is not whole.
     #[error(transparent)]
     Import(ImportError),
-    /// The bucket was made anew or lost entries while it was exported.
-    #[error(
-        "{bucket} was made anew, or lost entries, while it was exported: what was written is not whole"
-    )]
-    ExportBroken {
-        /// The bucket.
-        bucket: String,
-    },
+    /// An export is not whole.
+    #[error(transparent)]
+    Export(ExportError),
     /// Standard output can't be written.
     #[error("the output can't be written: {0}")]
     Output(#[from] io::Error),
+    /// A command can't be watched over.
+    #[error("the command can't be watched over: {0}")]
+    Command(io::Error),
     /// The console has no terminal any more.
     #[error("the terminal can't be used: {0}")]
     Terminal(io::Error),
@@ -239,7 +237,7 @@ impl CliError {
         let code = match self.cause() {
             // Whoever read our output has seen enough.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
-            Self::Usage(_) | Self::Query(_) => 2,
+            Self::Usage(_) | Self::Query(_) | Self::Export(ExportError::Unfit { .. }) => 2,
             Self::Config(error) if error.is_usage() => 2,
             Self::NoKey { .. } | Self::NoRevision { .. } | Self::NoLock { .. } => 3,
             Self::Break(BreakError::NoClaim { .. } | BreakError::NoKey { .. }) => 3,
@@ -252,7 +250,9 @@ impl CliError {
                 error: WriteError::Failed(error),
                 ..
             }) => code_of(error),
-            Self::BreakLeft | Self::Import(ImportError::Interrupted { .. }) => 130,
+            Self::BreakLeft
+            | Self::Import(ImportError::Interrupted { .. })
+            | Self::Export(ExportError::Interrupted) => 130,
             Self::Lock(LockError::Store(error)) => code_of(error),
             _ => 1,
         };
@@ -286,6 +286,7 @@ impl CliError {
             Self::Engine(error) => hint_for(error)?.to_owned(),
             Self::Lock(LockError::Store(error)) => hint_for(error)?.to_owned(),
             Self::Import(error) => error.hint()?.to_owned(),
+            Self::Export(error) => error.hint()?.to_owned(),
             Self::LockWait {
                 bucket, resource, ..
             } => format!("`kvscope lock show {bucket} {resource}` tells who holds it."),

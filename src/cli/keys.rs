@@ -16,7 +16,7 @@ use super::choose::{self, Choice};
 use super::connection::Connection;
 use super::error::CliError;
 use super::output::Output;
-use super::record::{EntryRecord, KeyRecord, timestamp};
+use super::record::{EntryRecord, KeyRecord, ResultRecord, timestamp};
 use super::table::{self, Align};
 use super::text::{age, clipped, visible_lines};
 
@@ -203,7 +203,8 @@ pub(super) async fn get(
         return Err(no_key(Some((entry.operation, entry.revision))));
     };
     if let Some(query) = &args.query {
-        return choose::print(query, value.clone(), args.raw, output).await;
+        let results = choose::results(query, value.clone()).await?;
+        return print_results(&args, &entry, &results, output);
     }
     if output.is_json() {
         return output.record(&EntryRecord::new(&args.bucket, &entry));
@@ -214,6 +215,29 @@ pub(super) async fn get(
     output.line(&heading(&entry))?;
     output.line("")?;
     output.line(visible_lines(value).trim_end_matches('\n'))
+}
+
+/// Prints what a query gives for a value: an object each for programs, a line each for people.
+fn print_results(
+    args: &GetArgs,
+    entry: &Entry,
+    results: &str,
+    output: &mut Output,
+) -> Result<(), CliError> {
+    for result in results.lines() {
+        if output.is_json() {
+            output.record(&ResultRecord::new(&args.bucket, entry, result))?;
+            continue;
+        }
+        match serde_json::from_str::<String>(result) {
+            Ok(string) if args.raw => {
+                output.bytes(string.as_bytes())?;
+                output.bytes(b"\n")?;
+            }
+            _ => output.line(&visible_lines(result.as_bytes()))?,
+        }
+    }
+    Ok(())
 }
 
 /// The entry in one line.

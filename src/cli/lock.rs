@@ -3,9 +3,11 @@
 
 mod breaking;
 mod child;
+mod orders;
 mod run;
 mod show;
 mod signals;
+mod supervisor;
 mod tree;
 
 use std::io::Write as _;
@@ -14,7 +16,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::kv::backend::Backend;
+use crate::kv::backend::{Backend, originals};
 use crate::kv::lock::diagnosis::span;
 use crate::kv::lock::listing::LockRecord;
 use crate::kv::lock::observer::{Freshness, Lock, LockMode, Party, Report};
@@ -32,8 +34,8 @@ use super::record::timestamp;
 use super::table::{self, Align};
 use super::text::sentence;
 
-pub(super) use child::become_command;
 pub(super) use run::run as command;
+pub(super) use supervisor::{become_command, supervise};
 
 /// How long a look may take.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -48,7 +50,7 @@ pub(super) async fn run(
         LockCommand::Show(args) => show::run(connection, args, output).await,
         LockCommand::Break(args) => breaking::run(connection, args, output).await,
         // They end with a code of their own, and come by another way.
-        LockCommand::Run(_) | LockCommand::Exec(_) => Ok(()),
+        LockCommand::Run(_) | LockCommand::Supervise(_) | LockCommand::Exec(_) => Ok(()),
     }
 }
 
@@ -159,7 +161,7 @@ async fn look(
     let mut observer = observe(Arc::clone(backend), options).await?;
     if bucket.is_some() {
         // Who may not list the buckets may still look at one.
-        for other in backend.buckets().await.unwrap_or_default() {
+        for other in originals(&backend.buckets().await.unwrap_or_default()) {
             observer.add_without_foreign(&other.config.name);
         }
     }

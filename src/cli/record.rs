@@ -65,6 +65,43 @@ impl<'a> EntryRecord<'a> {
     }
 }
 
+/// One of the results that a query gives for the value of an entry.
+#[derive(Debug, Serialize)]
+pub(super) struct ResultRecord<'a> {
+    bucket: &'a str,
+    key: &'a str,
+    revision: u64,
+    #[serde(serialize_with = "rfc3339")]
+    created: OffsetDateTime,
+    #[serde(flatten)]
+    result: QueryResult<'a>,
+}
+
+/// A result: JSON as it is; what can't be said in JSON, such as NaN, as text.
+#[derive(Debug, Serialize)]
+enum QueryResult<'a> {
+    #[serde(rename = "result")]
+    Json(serde_json::Value),
+    #[serde(rename = "result_text")]
+    Text(&'a str),
+}
+
+impl<'a> ResultRecord<'a> {
+    /// The record of a result, which is given as the query printed it.
+    pub(super) fn new(bucket: &'a str, entry: &'a Entry, result: &'a str) -> Self {
+        Self {
+            bucket,
+            key: entry.key.as_str(),
+            revision: entry.revision.0,
+            created: entry.created,
+            result: match serde_json::from_str(result) {
+                Ok(json) => QueryResult::Json(json),
+                Err(_) => QueryResult::Text(result),
+            },
+        }
+    }
+}
+
 /// A write that was done.
 #[derive(Debug, Serialize)]
 pub(super) struct WrittenRecord<'a> {
@@ -197,6 +234,8 @@ pub(super) struct CompactRecord<'a> {
     pub(super) young: u64,
     pub(super) removed: u64,
     pub(super) passed_over: u64,
+    pub(super) sessions: u64,
+    pub(super) sessions_removed: u64,
     pub(super) bytes_before: u64,
     pub(super) bytes: u64,
 }

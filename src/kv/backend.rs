@@ -43,9 +43,7 @@ pub trait Backend: fmt::Debug + Send + Sync {
     async fn overview(&self) -> Result<Overview, Error>;
 
     /// What the place says of itself beyond that, for `kv::doctor`.
-    async fn report(&self) -> Result<PlaceReport, Error> {
-        Ok(PlaceReport::default())
-    }
+    async fn report(&self) -> Result<PlaceReport, Error>;
 
     /// The buckets, by name.
     async fn buckets(&self) -> Result<Vec<BucketInfo>, Error>;
@@ -75,7 +73,7 @@ pub trait Backend: fmt::Debug + Send + Sync {
     /// Waits until the place has heard of the end of every watch that was dropped, but no longer
     /// than about a second. The last thing to do before a process ends, or what it left is kept
     /// there until the place finds out by itself.
-    async fn close(&self) {}
+    async fn close(&self);
 }
 
 /// One bucket of a [`Backend`].
@@ -114,9 +112,7 @@ pub trait BucketBackend: fmt::Debug + Send + Sync {
     async fn watch(&self, options: WatchOptions) -> Result<Watch, Error>;
 
     /// What the place says of the bucket beyond that, for `kv::doctor`.
-    async fn report(&self) -> Result<BucketReport, Error> {
-        Ok(BucketReport::default())
-    }
+    async fn report(&self) -> Result<BucketReport, Error>;
 
     /// The time by the clock that entries are stamped and expire by, where it is another machine's
     /// and is told.
@@ -131,12 +127,7 @@ pub trait BucketBackend: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`Error::Unsupported`] where [`Capabilities::restores`] says no, and where a revision is not
     /// above the one before it.
-    async fn restore(&self, _entries: Vec<Entry>) -> Result<(), Error> {
-        Err(Error::Unsupported {
-            what: "entries with the revisions and times that they had elsewhere",
-            reason: "only a file can hold them; a server gives its own".to_owned(),
-        })
-    }
+    async fn restore(&self, entries: Vec<Entry>) -> Result<(), Error>;
 
     /// Listens for what is told under a name with [`BucketBackend::notify`]. `None` where processes
     /// can tell each other nothing but by the keys of the bucket.
@@ -476,4 +467,16 @@ impl BucketInfo {
             inflows: Vec::new(),
         }
     }
+}
+
+/// The buckets of a list without those that only repeat what another one of them tells: mirrors of
+/// a bucket that is in the list too.
+pub fn originals(infos: &[BucketInfo]) -> impl Iterator<Item = &BucketInfo> {
+    let repeats = |info: &BucketInfo| {
+        let origin = info.config.mirror.as_ref();
+        // One of another domain may have the same name as one of this.
+        let origin = origin.filter(|origin| origin.domain.is_none());
+        origin.is_some_and(|origin| infos.iter().any(|of| of.config.name == origin.bucket))
+    };
+    infos.iter().filter(move |info| !repeats(info))
 }

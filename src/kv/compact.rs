@@ -4,11 +4,17 @@
 //! somebody removes them, and count as keys and bytes. First comes a [`survey`], which changes
 //! nothing; then [`compact`] removes what it found, each marker only as it was seen.
 
+use std::pin::pin;
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use time::OffsetDateTime;
 
 use super::{Entry, Error, Filter, Store, WatchEvent, WatchOptions};
+
+/// How many markers are being removed at a time.
+const AT_ONCE: usize = 32;
 
 /// What there is to remove in a bucket.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,6 +41,15 @@ pub struct Compacted {
     pub removed: u64,
     /// Keys whose marker was gone when its turn came: written over, dropped, or removed by others.
     pub passed_over: u64,
+    /// Keys whose turn did not come, for it was stopped.
+    pub left: u64,
+}
+
+impl Compacted {
+    /// How many keys had their turn.
+    pub fn done(&self) -> u64 {
+        self.removed + self.passed_over
+    }
 }
 
 /// Looks for the markers of a bucket, and tells those that are older than that at this time: a clock
@@ -86,7 +101,8 @@ fn sorted_out(
 }
 
 /// Removes the old markers that a survey found, with the history of their keys, and tells after
-/// each how many are done. A key that was written since keeps what was written.
+/// each how many are done. A key that was written since keeps what was written. When `stop` comes no
+/// more are begun; those that are under way are waited for.
 ///
 /// Cancel-safe: what was removed is removed, and doing the rest later is as good.
 ///
@@ -95,22 +111,38 @@ fn sorted_out(
 pub async fn compact(
     store: &Store,
     survey: &Survey,
+    stop: impl Future<Output = ()> + Send,
     mut done: impl FnMut(u64) + Send,
 ) -> Result<Compacted, Error> {
     let mut compacted = Compacted::default();
-    for entry in &survey.old {
-        if store.backend().forget(&entry.key, entry.revision).await? {
-            compacted.removed += 1;
-        } else {
-            compacted.passed_over += 1;
+    let backend = store.backend();
+    let mut waiting = survey.old.iter();
+    let mut running = FuturesUnordered::new();
+    let (mut stop, mut is_stopped) = (pin!(stop), false);
+    loop {
+        if !is_stopped {
+            let room = AT_ONCE - running.len();
+            let next = waiting.by_ref().take(room);
+            running.extend(next.map(|entry| backend.forget(&entry.key, entry.revision)));
         }
-        done(compacted.removed + compacted.passed_over);
+        tokio::select! {
+            biased;
+            () = &mut stop, if !is_stopped => is_stopped = true,
+            ended = running.try_next() => match ended? {
+                None => break,
+                Some(true) => compacted.removed += 1,
+                Some(false) => compacted.passed_over += 1,
+            },
+        }
+        done(compacted.done());
     }
+    compacted.left = survey.old.len() as u64 - compacted.done();
     Ok(compacted)
 }
 
 #[cfg(all(test, feature = "testing"))]
 mod tests {
+    use std::future::pending;
     use std::sync::Arc;
 
     use super::*;
@@ -142,10 +174,10 @@ mod tests {
 
         store.put("back", "again").await.unwrap();
         let mut steps = Vec::new();
-        let done = compact(&store, &found, |done| steps.push(done))
+        let done = compact(&store, &found, pending(), |done| steps.push(done))
             .await
             .unwrap();
-        assert_eq!((done.removed, done.passed_over), (1, 1));
+        assert_eq!((done.removed, done.passed_over, done.left), (1, 1, 0));
         assert_eq!(steps, [1, 2]);
         assert_eq!(store.get("old").await.unwrap(), None);
         let back = store.get("back").await.unwrap().unwrap();
@@ -155,5 +187,31 @@ mod tests {
             young,
             "a young marker stays"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_stopped_tells_what_is_left() {
+        let memory = Arc::new(Memory::new());
+        let config = BucketConfig::new(BucketName::new("b").unwrap());
+        memory.create_bucket(&config).await.unwrap();
+        let store = Store::open(&*memory, "b").await.unwrap();
+        for n in 0..100 {
+            store.delete(format!("k{n}"), None).await.unwrap();
+        }
+        let later = OffsetDateTime::now_utc() + Duration::from_secs(3600);
+        let found = survey(&store, Duration::ZERO, later).await.unwrap();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let mut stop = Some(stop);
+        let stopped = async { drop(stopped.await) };
+        let some = compact(&store, &found, stopped, |done| {
+            if done == 10 {
+                stop.take();
+            }
+        });
+        let some = some.await.unwrap();
+        assert!((10..100).contains(&some.removed), "{some:?}");
+        assert_eq!(some.removed + some.left, 100);
+        let rest = survey(&store, Duration::ZERO, later).await.unwrap();
+        assert_eq!(rest.markers(), some.left);
     }
 }

@@ -14,6 +14,8 @@ mod notices;
 mod outages;
 mod races;
 mod read_only;
+mod reports;
+mod restores;
 mod ttl;
 mod updates;
 mod values;
@@ -136,6 +138,11 @@ pub const CASES: &[Case] = cases![
     races::snapshot_of_many_keys,
     races::snapshot_while_writing_misses_nothing,
     notices::who_listens_hears_what_is_told_under_its_name,
+    restores::entries_are_put_in_place_as_they_were,
+    restores::what_is_not_behind_is_refused_with_all_that_comes_with_it,
+    reports::place_says_what_it_runs,
+    reports::bucket_says_who_watches_it,
+    reports::missing_bucket_has_no_report,
     outages::deleted_bucket_interrupts_until_it_is_back,
     outages::replaced_bucket_is_a_gap,
     outages::replaced_bucket_has_no_snapshot_for_what_is_new,

@@ -166,6 +166,17 @@ pub enum Error {
     Closed,
 }
 
+impl Error {
+    /// That a place gives revisions and times of its own, and takes no others: the answer of
+    /// [`BucketBackend::restore`](super::backend::BucketBackend::restore) where it can't be done.
+    pub(crate) fn no_restoring() -> Self {
+        Self::Unsupported {
+            what: "entries with the revisions and times that they had elsewhere",
+            reason: "only a file can hold them; a server gives its own".to_owned(),
+        }
+    }
+}
+
 /// How a write can end other than well. A write ends in `Ok` or in exactly one of these, and no
 /// layer folds one into another.
 #[derive(Debug, thiserror::Error)]

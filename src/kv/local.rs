@@ -39,7 +39,7 @@ use self::fault::Fault;
 use self::schema::BucketRow;
 use super::backend::{
     Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Connection, Fact, FactValue,
-    Overview, Section, Write,
+    Overview, PlaceReport, Section, Write,
 };
 use super::{BucketName, Error, Key, Revision, WriteError};
 
@@ -270,6 +270,10 @@ impl Backend for LocalBackend {
         })
     }
 
+    async fn report(&self) -> Result<PlaceReport, Error> {
+        Ok(PlaceReport::default())
+    }
+
     async fn buckets(&self) -> Result<Vec<BucketInfo>, Error> {
         let rows = self
             .engine
@@ -315,4 +319,7 @@ impl Backend for LocalBackend {
             .change(action, move |connection| buckets::delete(connection, &name))
             .await
     }
+
+    /// A watch ends here with its handle.
+    async fn close(&self) {}
 }

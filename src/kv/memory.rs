@@ -20,8 +20,8 @@ use tokio::time::Instant;
 
 use self::bucket::Bucket;
 use super::backend::{
-    Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Connection, Consistency,
-    Offered, Overview, Reason, Setting, Write,
+    Backend, BucketBackend, BucketConfig, BucketInfo, BucketReport, Capabilities, Connection,
+    Consistency, Offered, Overview, PlaceReport, Reason, Setting, Write,
 };
 use super::{
     BucketName, Entry, Error, Filter, Interruption, Key, Notices, Revision, Store, Watch,
@@ -191,6 +191,10 @@ impl Backend for Memory {
         })
     }
 
+    async fn report(&self) -> Result<PlaceReport, Error> {
+        Ok(PlaceReport::default())
+    }
+
     async fn buckets(&self) -> Result<Vec<BucketInfo>, Error> {
         let now = self.shared.now();
         let mut buckets = self.shared.lock();
@@ -251,6 +255,8 @@ impl Backend for Memory {
         self.shared.tell();
         Ok(())
     }
+
+    async fn close(&self) {}
 }
 
 /// The handle on one bucket: a name, looked up anew by each call.
@@ -322,6 +328,15 @@ impl BucketBackend for MemoryBucket {
         let changes = self.shared.changes.subscribe();
         feeder.begin()?;
         Ok(watch.fed_by(tokio::spawn(feeder.run(changes))))
+    }
+
+    async fn report(&self) -> Result<BucketReport, Error> {
+        self.shared
+            .on_bucket(&self.name, |_, _| BucketReport::default())
+    }
+
+    async fn restore(&self, _: Vec<Entry>) -> Result<(), Error> {
+        Err(Error::no_restoring())
     }
 
     async fn listen(&self, name: &str) -> Result<Option<Notices>, Error> {

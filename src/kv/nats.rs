@@ -1,7 +1,7 @@
 //! The engine over NATS JetStream. The only place that imports `async-nats`.
 //!
 //! - `connect`, `link`: the connection and its state. `request`: every question and its answer.
-//! - `settings`, `message`: buckets as streams, entries as messages.
+//! - `settings`, `message`: buckets as streams, entries as messages. `listing`: which there are.
 //! - `bucket`, `write`: reading and writing. `watch`, `consumer`, `continuity`: watching.
 //! - `overview`: the server, for people. `report`, `system`: what it says for `kv::doctor`.
 
@@ -10,6 +10,7 @@ mod connect;
 mod consumer;
 mod continuity;
 mod link;
+mod listing;
 mod message;
 mod notices;
 mod options;
@@ -31,7 +32,7 @@ use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::stream::Info;
 use async_trait::async_trait;
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use self::bucket::NatsBucket;
 use self::request::{ApiError, CallError, Lost, Session, description, refused};
@@ -151,20 +152,6 @@ fn offered(session: &Session, is_clustered: bool) -> Offered {
     offered
 }
 
-/// One page of the list of streams.
-#[derive(Deserialize)]
-struct StreamPage {
-    total: usize,
-    #[serde(default)]
-    streams: Option<Vec<Info>>,
-}
-
-#[derive(Serialize)]
-struct StreamListRequest {
-    offset: usize,
-    subject: &'static str,
-}
-
 #[derive(Deserialize)]
 struct Deleted {}
 
@@ -197,31 +184,7 @@ impl Backend for NatsBackend {
     }
 
     async fn buckets(&self) -> Result<Vec<BucketInfo>, Error> {
-        let what = "listing the buckets";
-        let mut buckets = Vec::new();
-        let mut offset = 0;
-        loop {
-            let request = StreamListRequest {
-                offset,
-                subject: "$KV.>",
-            };
-            let page: StreamPage = self
-                .session
-                .call(what, "STREAM.LIST", &request)
-                .await
-                .map_err(|error| error.into_error(&self.session, what))?;
-            let streams = page.streams.unwrap_or_default();
-            offset += streams.len();
-            let is_last = streams.is_empty() || offset >= page.total;
-            buckets.extend(streams.iter().filter_map(settings::bucket_info));
-            if is_last {
-                break;
-            }
-        }
-        buckets.sort_unstable_by(|a, b| a.config.name.cmp(&b.config.name));
-        // A stream that is made or deleted between two pages shifts the others.
-        buckets.dedup_by(|a, b| a.config.name == b.config.name);
-        Ok(buckets)
+        listing::buckets(&self.session).await
     }
 
     async fn bucket(&self, name: &BucketName) -> Result<Arc<dyn BucketBackend>, Error> {

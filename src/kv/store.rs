@@ -206,9 +206,17 @@ impl Store {
     /// They are in the order of the store. For a bucket of millions take [`Store::watch`] and
     /// handle entries as they come.
     pub async fn entries(&self, filter: Filter) -> Result<Vec<Entry>, Error> {
-        let watch = self
-            .watch(WatchOptions::new(filter).without_values())
-            .await?;
+        self.newest(WatchOptions::new(filter).without_values())
+            .await
+    }
+
+    /// The same as [`Store::entries`], with values.
+    pub async fn contents(&self, filter: Filter) -> Result<Vec<Entry>, Error> {
+        self.newest(WatchOptions::new(filter)).await
+    }
+
+    async fn newest(&self, options: WatchOptions) -> Result<Vec<Entry>, Error> {
+        let watch = self.watch(options).await?;
         let mut newest = std::collections::HashMap::new();
         while let Some(event) = watch.next().await {
             match event {

@@ -347,6 +347,7 @@ impl App {
             }
             Reply::Snapshot(answer) => self.snapshot_taken(id, answer),
             Reply::Bucket(answer) => self.bucket_task_ended(id, answer),
+            Reply::ReadOnly(on, capabilities) => self.read_only_set(on, capabilities),
             Reply::Edit(told) => self.told(id, *told),
             Reply::Ping(answer) => {
                 if self.ping == Some(id) {
@@ -386,7 +387,7 @@ impl App {
                 if let Some(open) = self.browse.open_bucket() {
                     self.feeds.open(open, &mut ctx);
                 }
-                self.locks.follow(&self.browse.bucket_names(), &mut ctx);
+                self.locks.follow(&self.browse.buckets_of_locks(), &mut ctx);
                 self.measure();
                 if let Some(first) = self.first_screen.take() {
                     self.go_to(first);
@@ -407,9 +408,8 @@ impl App {
             self.browse.reload(&mut ctx);
             self.feeds.open(&open, &mut ctx);
         }
-        let buckets = self.browse.bucket_names();
-        self.feeds.follow(&buckets, &mut ctx);
-        self.locks.follow(&buckets, &mut ctx);
+        self.feeds.follow(&self.browse.watched_buckets(), &mut ctx);
+        self.locks.follow(&self.browse.buckets_of_locks(), &mut ctx);
     }
 
     fn watched(&mut self, id: WatchId, batch: &[WatchEvent]) {
@@ -597,11 +597,16 @@ impl App {
     /// The words that can stand behind some commands.
     fn words(&self) -> Vec<(Command, Vec<String>)> {
         let buckets = self.browse.bucket_names();
-        vec![
-            (
-                Command::Bucket,
-                buckets.iter().map(ToString::to_string).collect(),
-            ),
+        let buckets: Vec<String> = buckets.iter().map(ToString::to_string).collect();
+        let takes_one = [
+            Command::Bucket,
+            Command::EditBucket,
+            Command::AboutBucket,
+            Command::Compact,
+            Command::DeleteBucket,
+        ];
+        let with_buckets = takes_one.map(|command| (command, buckets.clone()));
+        let others = vec![
             (Command::Context, self.connect.context_names()),
             (Command::Set, Self::settable()),
             (Command::Theme, Theme::BUILT_IN.map(str::to_owned).to_vec()),
@@ -610,6 +615,7 @@ impl App {
                 Which::NAMED.map(|(name, _)| name.to_owned()).to_vec(),
             ),
             (Command::Session, self.locks.sessions()),
-        ]
+        ];
+        with_buckets.into_iter().chain(others).collect()
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 pub use self::read::{SettingError, limit, origin, set, time};
 use crate::kv::backend::{BucketConfig, Origin, Setting};
+use crate::kv::shell::word;
 
 /// What a setting takes, in a few words.
 pub fn hint(setting: Setting) -> &'static str {
@@ -96,7 +97,7 @@ fn flags_of(
 ) {
     let mut flag = |name: &str, value: &str| {
         let value = if value.is_empty() { "none" } else { value };
-        words.push(format!("--{name} {}", quoted(value)));
+        words.push(format!("--{name} {}", word(value)));
     };
     let text = shown(after, setting);
     match setting {
@@ -169,15 +170,6 @@ pub fn command(before: Option<&BucketConfig>, after: &BucketConfig) -> String {
     let mut words = vec![format!("kvscope bucket {verb} {}", after.name)];
     words.extend(flags(before.unwrap_or(&plain), after));
     words.join(" ")
-}
-
-/// As a shell takes it for one word.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@,+".contains(c);
-    if word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 fn origin_text(origin: &Origin) -> String {

@@ -79,6 +79,9 @@ pub enum Hit {
     Screen(super::app::Screen),
 }
 
+/// The sides of a frame.
+const FRAME: [&str; 2] = ["│", "┃"];
+
 impl Canvas<'_, '_> {
     /// The style of a role.
     pub fn style(&self, role: Role) -> Style {
@@ -152,16 +155,35 @@ impl Canvas<'_, '_> {
         self.frame.render_widget(line, area);
     }
 
-    /// Lays a style over an area.
+    /// Lays a style over an area. A selection gets a sign in the frame beside it too: a filled one
+    /// where the keyboard is.
     pub fn lay(&mut self, role: Role, area: Rect) {
         let style = self.style(role);
-        self.frame.buffer_mut().set_style(area, style);
+        let buffer = self.frame.buffer_mut();
+        buffer.set_style(area, style);
+        let sign = match role {
+            Role::Selection => "►",
+            Role::SelectionIdle => "▻",
+            _ => return,
+        };
+        let beside = area.x.checked_sub(1).map(|x| (x, area.y));
+        if let Some(cell) = beside.and_then(|at| buffer.cell_mut(at))
+            && FRAME.contains(&cell.symbol())
+        {
+            cell.set_symbol(sign);
+        }
     }
 
     /// Empties an area, to draw over what is there.
     pub fn clear(&mut self, area: Rect) {
         self.frame.render_widget(Clear, area);
-        self.lay(Role::Text, area);
+        self.ground(area);
+    }
+
+    /// Lays the ground that everything else stands on.
+    pub fn ground(&mut self, area: Rect) {
+        let style = self.theme.ground();
+        self.frame.buffer_mut().set_style(area, style);
     }
 
     /// A frame with a title; returns what is inside.

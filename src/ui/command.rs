@@ -3,7 +3,9 @@
 //! Keys (`assets/keymap.toml`), help, footer, palette and `docs/keys.md` all derive from it. What
 //! a command *does* is with the screen or overlay that takes it.
 
-use super::keymap::Keymap;
+mod reference;
+
+pub use self::reference::reference;
 
 /// Something that the user can ask for, by a key or by its name in the palette.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -281,6 +283,8 @@ pub struct Spec {
     pub scopes: &'static [Scope],
     /// What it takes in the palette.
     pub argument: Argument,
+    /// Whether the palette has it on every screen, wherever its key works.
+    pub reachable: bool,
 }
 
 const fn row(
@@ -297,6 +301,15 @@ const fn row(
         doc,
         scopes,
         argument: Argument::None,
+        reachable: false,
+    }
+}
+
+/// The same, in the palette of every screen.
+const fn reachable(spec: Spec) -> Spec {
+    Spec {
+        reachable: true,
+        ..spec
     }
 }
 
@@ -332,11 +345,11 @@ pub const COMMANDS: &[Spec] = {
         row(C::CopySelection, "copy", "", "Copy what is selected", &[Editor]),
         row(C::Cut, "cut", "", "Cut what is selected", &[Editor]),
         row(C::Paste, "paste", "", "Insert what was copied or cut", &[Editor]),
-        row(C::NewBucket, "new-bucket", "new", "Make a bucket", &[Buckets]),
-        row(C::EditBucket, "edit-bucket", "edit", "Change the settings of the selected bucket", &[Buckets]),
-        row(C::AboutBucket, "about-bucket", "about", "Show how full the selected bucket is, and who keeps it", &[Buckets]),
-        row(C::Compact, "compact", "compact…", "Remove what deleted keys have left behind in the selected bucket; counts first, then asks", &[Buckets]),
-        row(C::DeleteBucket, "delete-bucket", "delete…", "Delete the selected bucket; asks for its name", &[Buckets]),
+        reachable(row(C::NewBucket, "new-bucket", "new", "Make a bucket", &[Buckets])),
+        reachable(taking(Optional("NAME"), row(C::EditBucket, "edit-bucket", "edit", "Change the settings of the selected bucket, or of the one that is named", &[Buckets]))),
+        reachable(taking(Optional("NAME"), row(C::AboutBucket, "about-bucket", "about", "Show how full the selected bucket is, and who keeps it", &[Buckets]))),
+        reachable(taking(Optional("NAME"), row(C::Compact, "compact", "compact…", "Remove what deleted keys have left behind in the selected bucket; counts first, then asks", &[Buckets]))),
+        reachable(taking(Optional("NAME"), row(C::DeleteBucket, "delete-bucket", "delete…", "Delete the selected bucket; asks for its name", &[Buckets]))),
         row(C::Break, "break", "break…", "Break the hold or the wait of the selected one, or reset a shizuku lock; asks first", &[Locks]),
         row(C::Retry, "retry", "retry", "Try to connect again", &[Connect]),
         row(C::Tree, "tree", "tree/list", "Show keys as a tree on dots, or as a list", &[Keys]),
@@ -373,7 +386,7 @@ pub const COMMANDS: &[Spec] = {
         row(C::PreviousScreen, "previous-screen", "", "Go to the screen before", &[Global]),
         row(C::Connect, "connect", "", "Go to another server, context or file", &[Global]),
         taking(Optional("NAME"), row(C::Context, "ctx", "", "Go to a context of the nats CLI; without a name, choose", &[])),
-        taking(Needed("NAME VALUE"), row(C::Set, "set", "", "Set something for this session: theme, mask, tree, deleted", &[])),
+        taking(Needed("NAME VALUE"), row(C::Set, "set", "", "Set something for this session: theme, mask, tree, deleted, read-only", &[])),
         row(C::Tour, "tour", "", "Be shown round, as in the demo", &[]),
         taking(Optional("NAME"), row(C::Theme, "theme", "", "Change the colours: dark, light, contrast or plain", &[])),
         row(C::Palette, "palette", "command", "Type a command's name", &[Global]),
@@ -404,7 +417,16 @@ impl Command {
     /// Whether other words than those that are known can stand behind it: a bucket that can't be
     /// listed is opened by its name all the same.
     pub fn takes_other_words(self) -> bool {
-        matches!(self, Self::Bucket | Self::Set | Self::Context)
+        matches!(
+            self,
+            Self::Bucket
+                | Self::EditBucket
+                | Self::AboutBucket
+                | Self::Compact
+                | Self::DeleteBucket
+                | Self::Set
+                | Self::Context
+        )
     }
 
     /// The command of that name.
@@ -413,48 +435,6 @@ impl Command {
             .iter()
             .find(|spec| spec.name == name)
             .map(|spec| spec.command)
-    }
-}
-
-/// The reference of all keys and commands, as Markdown: `docs/keys.md`.
-pub fn reference(keymap: &Keymap) -> String {
-    let mut lines = vec![
-        "# Keys and commands".to_owned(),
-        String::new(),
-        "Made from the command table and the built-in keymap. Every command can also be run by its"
-            .to_owned(),
-        "name in the palette (`:`).".to_owned(),
-    ];
-    let table = |title: &str| {
-        let head = [
-            "",
-            &format!("## {title}"),
-            "",
-            "| key | command | does |",
-            "|---|---|---|",
-        ];
-        head.map(str::to_owned)
-    };
-    let row = |keys: &[String], spec: &Spec| {
-        let keys: Vec<_> = keys.iter().map(|key| format!("`{key}`")).collect();
-        format!("| {} | `{}` | {} |", keys.join(" "), usage(spec), spec.doc)
-    };
-    for scope in Scope::ALL {
-        lines.extend(table(scope.title()));
-        let specs = COMMANDS.iter().filter(|spec| spec.scopes.contains(&scope));
-        lines.extend(specs.map(|spec| row(keymap.keys(scope, spec.command), spec)));
-    }
-    lines.extend(table("In the palette alone"));
-    let nowhere = COMMANDS.iter().filter(|spec| spec.scopes.is_empty());
-    lines.extend(nowhere.map(|spec| row(&[], spec)));
-    lines.join("\n") + "\n"
-}
-
-fn usage(spec: &Spec) -> String {
-    match spec.argument {
-        Argument::None => spec.name.to_owned(),
-        Argument::Optional(word) => format!("{} [{word}]", spec.name),
-        Argument::Needed(word) => format!("{} {word}", spec.name),
     }
 }
 

@@ -108,8 +108,10 @@ pub enum Reply {
     Reset(Result<Reset, BreakError>),
     /// All locks were written to a file.
     Snapshot(Result<Written, Error>),
-    /// What came of a task on a whole bucket.
+    /// What came of a task on a whole bucket, or how far it is.
     Bucket(Result<BucketDone, Error>),
+    /// Whether every write was to be refused, and what the place can do from now on.
+    ReadOnly(bool, Capabilities),
     /// What editing asked for.
     Edit(Box<Told>),
 }
@@ -137,8 +139,8 @@ pub struct BreakSight {
     pub next: Vec<Claim>,
     /// How long the quarantine will be.
     pub quarantine: Duration,
-    /// For how long two may hold after a forced break.
-    pub overlap: Duration,
+    /// For how long two may hold after a forced break; `None` when there is no end to it.
+    pub overlap: Option<Duration>,
 }
 
 impl PartialEq for BreakSight {
@@ -264,6 +266,11 @@ pub enum Effect {
     Masks(MaskChange),
     /// Do something to a whole bucket.
     Bucket(RequestId, BucketTask),
+    /// Begin no more of what is being done to a whole bucket, piece by piece. What was done until
+    /// then is the answer to the request.
+    Stop(RequestId),
+    /// Refuse every write from now on, or don't any more. [`Reply::ReadOnly`] answers.
+    ReadOnly(RequestId, bool),
     /// Do something for editing.
     Edit(RequestId, Box<Ask>),
     /// Give the terminal to the user's own editor, with this text in a file whose name ends so.

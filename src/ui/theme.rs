@@ -99,6 +99,9 @@ impl Role {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Theme {
     styles: [Style; Role::ALL.len()],
+    /// What everything stands on: the background of [`Role::Text`]. It is laid once, and no part of
+    /// that role, or a text on a selected row would bring its own background with it.
+    ground: Option<Color>,
 }
 
 impl Theme {
@@ -136,7 +139,8 @@ impl Theme {
                 *style = entry.style()?;
             }
         }
-        Ok(Self { styles })
+        let ground = styles[Role::Text as usize].bg.take();
+        Ok(Self { styles, ground })
     }
 
     /// Lets a role look otherwise. What is not named stays.
@@ -174,6 +178,9 @@ impl Theme {
                 style = style.add_modifier(emphasis.modifier());
             }
         }
+        if role == Role::Text {
+            self.ground = style.bg.take().or(self.ground);
+        }
         if let Some(place) = self.styles.get_mut(role as usize) {
             *place = style;
         }
@@ -187,10 +194,19 @@ impl Theme {
             .styles
             .iter()
             .any(|style| style.fg.is_some() || style.bg.is_some());
+        let has_colours = has_colours || self.ground.is_some();
         let plain = Style::new().add_modifier(Modifier::BOLD | Modifier::REVERSED);
         match paint {
             Some(Paint(color)) if has_colours => plain.fg(color),
             _ => plain,
+        }
+    }
+
+    /// The style of what is empty, and of all that says nothing else.
+    pub fn ground(&self) -> Style {
+        Style {
+            bg: self.ground,
+            ..self.style(Role::Text)
         }
     }
 
@@ -330,10 +346,21 @@ mod tests {
     #[test]
     fn the_plain_theme_has_no_colour() {
         let theme = Theme::built_in("plain").unwrap();
+        assert_eq!(theme.ground().bg, None);
         for role in Role::ALL {
             let style = theme.style(role);
             assert_eq!((style.fg, style.bg), (None, None), "{role:?}");
         }
+    }
+
+    #[test]
+    fn a_text_brings_no_background_with_it() {
+        let mut light = Theme::built_in("light").unwrap();
+        assert_eq!(light.style(Role::Text).bg, None);
+        assert_eq!(light.ground().bg, Some(Color::Rgb(255, 255, 255)));
+        light.recolor("text", None, Some("#000000"), None).unwrap();
+        assert_eq!(light.style(Role::Text).bg, None);
+        assert_eq!(light.ground().bg, Some(Color::Rgb(0, 0, 0)));
     }
 
     #[test]

@@ -8,113 +8,37 @@ mod buckets;
 mod doctor;
 mod drafts;
 mod editing;
+mod ends;
 mod locks;
 mod portions;
 mod sifting;
 mod snapshot;
 
-use std::any::Any;
 use std::collections::HashMap;
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use time::OffsetDateTime;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 pub use self::drafts::Drafts;
 use self::editing::Means;
+pub use self::ends::{Connector, Deliveries, Delivery, Guard, LockReports, Session};
 use self::portions::Portions;
 use super::edits::Ask;
 use super::message::{
-    Brand, Connected, Effect, LockReport, MaskChange, Message, OpenEntry, Reply, RequestId, Target,
-    WatchId,
+    Connected, Effect, MaskChange, Message, OpenEntry, Reply, RequestId, Target, WatchId,
 };
+use super::overlays::bucket::BucketTask;
 use super::value::{Document, Masks};
 use crate::config::Config;
 use crate::kv::backend::{Backend, Consistency};
-use crate::kv::{BucketName, Error, Filter, Key, WatchFrom, WatchOptions};
+use crate::kv::{
+    BucketName, Error, Filter, Key, ReadOnly, ReadOnlySwitch, WatchFrom, WatchOptions,
+};
 use crate::query::Query;
-
-/// Whoever knows how to get from a name to a backend: the command line.
-#[async_trait]
-pub trait Connector: fmt::Debug + Send + Sync {
-    /// The places to choose from, the likeliest first.
-    async fn places(&self) -> Vec<Target>;
-
-    /// Goes to a place. With read-only asked for, the backend is wrapped already.
-    async fn connect(&self, target: &Target) -> Result<Session, Error>;
-}
-
-/// A connection to a place.
-#[derive(Debug)]
-pub struct Session {
-    /// The place.
-    pub backend: Arc<dyn Backend>,
-    /// What the user calls it.
-    pub label: String,
-    /// Where it is, without credentials.
-    pub address: String,
-    /// How it is to look, if the user said so.
-    pub brand: Option<Brand>,
-    /// Whatever must live as long as the session does, such as the demonstration's services.
-    pub guard: Option<Guard>,
-}
-
-/// Something that is kept for its `Drop` alone.
-pub struct Guard(pub Box<dyn Any + Send + Sync>);
-
-impl fmt::Debug for Guard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Guard")
-    }
-}
-
-/// What comes back from the worker's tasks.
-#[derive(Debug)]
-pub enum Delivery {
-    /// A message for the console.
-    Message(Message),
-    /// A place is connected: [`Worker::adopt`] makes a message of it.
-    Session(RequestId, Session),
-}
-
-/// The receiving ends of a worker.
-#[derive(Debug)]
-pub struct Deliveries {
-    /// Answers, and changes of the connection: few, and wanted soon.
-    pub replies: mpsc::UnboundedReceiver<Delivery>,
-    /// What watches bring: bounded, so that a console that looks away makes them wait. They don't
-    /// lose anything by it: see [`Watch`](crate::kv::Watch).
-    pub watches: mpsc::Receiver<Message>,
-    /// How it stands with all locks.
-    pub locks: LockReports,
-}
-
-/// Reports on locks: the latest only.
-#[derive(Debug)]
-pub struct LockReports(watch::Receiver<Option<Arc<LockReport>>>);
-
-impl LockReports {
-    /// The latest report, once there is one that was not looked at yet.
-    ///
-    /// Cancel-safe.
-    pub async fn next(&mut self) -> Message {
-        loop {
-            if self.0.changed().await.is_err() {
-                // The worker is gone, and nothing more comes.
-                std::future::pending::<()>().await;
-            }
-            let latest = self.0.borrow_and_update().clone();
-            if let Some(report) = latest {
-                return Message::Locks(report);
-            }
-        }
-    }
-}
 
 /// Runs effects.
 #[derive(Debug)]
@@ -132,6 +56,10 @@ pub struct Worker {
     /// The tasks that find out where one can go.
     looking: JoinSet<()>,
     watches: HashMap<WatchId, AbortHandle>,
+    /// What stops the tasks on whole buckets.
+    stops: HashMap<RequestId, oneshot::Sender<()>>,
+    /// Whether writes are refused, at this place and at those after it.
+    read_only: ReadOnlySwitch,
     /// Where unsaved text is kept.
     drafts: Drafts,
     /// Which files hold schemas.
@@ -170,6 +98,8 @@ impl Worker {
             connecting: JoinSet::new(),
             looking: JoinSet::new(),
             watches: HashMap::new(),
+            stops: HashMap::new(),
+            read_only: ReadOnlySwitch::default(),
             drafts: Drafts::default(),
             config: Arc::default(),
             keeper: None,
@@ -238,12 +168,7 @@ impl Worker {
                     Reply::Overview(backend.overview().await)
                 });
             }
-            Effect::Doctor(id) => {
-                let masks = Arc::clone(&self.masks);
-                self.ask(id, |backend| async move {
-                    Reply::Findings(doctor::look(&*backend, &masks).await)
-                });
-            }
+            Effect::Doctor(id) => self.examine(id),
             Effect::Watch(id, bucket, from) => self.watch(id, bucket, from),
             Effect::Sift(id, bucket, query) => self.sift(id, bucket, query),
             Effect::Unwatch(id) => {
@@ -284,11 +209,14 @@ impl Worker {
                     MaskChange::Also(words) => Arc::new(self.masks.and(words)),
                 };
             }
-            Effect::Bucket(id, task) => {
-                self.ask(id, |backend| async move {
-                    Reply::Bucket(buckets::run(&*backend, task).await)
-                });
+            Effect::Bucket(id, task) => self.bucket(id, task),
+            Effect::Stop(id) => {
+                if let Some(stop) = self.stops.remove(&id) {
+                    // It may be over already.
+                    let _ = stop.send(());
+                }
             }
+            Effect::ReadOnly(id, on) => self.set_read_only(id, on),
             Effect::Edit(id, ask) => self.edit(id, *ask),
             Effect::Outside(..)
             | Effect::Copy(_)
@@ -299,7 +227,10 @@ impl Worker {
     }
 
     /// Leaves the session before for a new one, and tells the console what it needs to know.
-    pub fn adopt(&mut self, id: RequestId, session: Session) -> Message {
+    pub fn adopt(&mut self, id: RequestId, mut session: Session) -> Message {
+        // Every handle is taken from it, so that the switch holds for all of them.
+        let switch = self.read_only.clone();
+        session.backend = Arc::new(ReadOnly::switched(session.backend, switch));
         self.tasks = JoinSet::new();
         self.watches.clear();
         self.observer = None;
@@ -314,6 +245,39 @@ impl Worker {
         self.follow_connection(&session);
         self.session = Some(session);
         Message::Reply(id, Reply::Connected(Ok(connected)))
+    }
+
+    /// Does something to a whole bucket, and tells how far it is.
+    fn bucket(&mut self, id: RequestId, task: BucketTask) {
+        self.stops.retain(|_, stop| !stop.is_closed());
+        let (stop, stopped) = oneshot::channel();
+        self.stops.insert(id, stop);
+        let replies = self.replies.clone();
+        let tell = move |done| {
+            deliver(&replies, Message::Reply(id, Reply::Bucket(Ok(done))));
+        };
+        self.ask(id, |backend| async move {
+            Reply::Bucket(buckets::run(&*backend, task, stopped, tell).await)
+        });
+    }
+
+    /// Refuses every write from now on, or lets them through again.
+    fn set_read_only(&mut self, id: RequestId, on: bool) {
+        self.read_only.set(on);
+        if let Some(session) = &self.session {
+            let answer = Reply::ReadOnly(on, session.backend.capabilities());
+            deliver(&self.replies, Message::Reply(id, answer));
+        }
+    }
+
+    /// Looks for what is set dangerously.
+    fn examine(&mut self, id: RequestId) {
+        let masks = Arc::clone(&self.masks);
+        let command = self.session.as_ref().map(|session| session.command.clone());
+        let command = command.unwrap_or_default();
+        self.ask(id, |backend| async move {
+            Reply::Findings(doctor::look(&*backend, &command, &masks).await)
+        });
     }
 
     /// Does something for editing.

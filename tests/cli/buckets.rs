@@ -93,8 +93,17 @@ pub(crate) fn compacting(place: &Place) {
     place
         .run(&["bucket", "compact", "full", "--read-only"])
         .ends(6);
+    // The session of a process that was killed just now is kept: it may be heard of yet.
+    let session = r#"{"v":1,"host":"h","boot_id":"b","pid":7,"pidns":1,"start":1,"lease_ms":15000,"beat":1,"dead":{"why":"silent","by":"s_1"}}"#;
+    place.put("full", "_session.s_killed", session);
     let done = compact(&["--older-than", "0s"]);
     assert_eq!(done["removed"], 2);
+    assert_eq!(
+        (&done["sessions"], &done["sessions_removed"]),
+        (&json!(0), &json!(0))
+    );
+    place.run(&["del", "full", "_session.s_killed"]).ends(0);
+    compact(&["--older-than", "0s"]);
     assert!(done["bytes"].as_u64() < done["bytes_before"].as_u64());
     assert_eq!(
         (&info()["keys"], &info()["entries"]),
@@ -155,6 +164,21 @@ pub(crate) fn every_setting(place: &Place) {
         copy["mirror"],
         json!({"bucket": "original", "domain": null})
     );
+    // It is listed as what it is, and shows no lock a second time.
+    let listed = place.run(&["bucket", "ls"]).ends(0).text();
+    assert!(listed.contains("mirror of original"), "{listed}");
+    place.put("original", "_lock.r", r#"{"v":1,"next":0,"q":[]}"#);
+    while place.run(&["get", "copy", "_lock.r"]).code != 0 {}
+    let locks = place.run(&["lock", "ls", "--json"]).ends(0).records();
+    let of: Vec<_> = locks.iter().map(|lock| &lock["bucket"]).collect();
+    // What comes from a source is a bucket's own.
+    assert_eq!(of, ["all", "original"]);
+    let there = place
+        .run(&["lock", "ls", "copy", "--json"])
+        .ends(0)
+        .record();
+    assert_eq!(there["bucket"], "copy", "by its name it is looked at");
+
     let edited = place.run(&[
         "bucket",
         "edit",

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use serde_json::{Value, json};
 
 use crate::program::{Place, Watching, on_terminal};
-use crate::{buckets, completion, doctor, examples, locking, locks, query, transfer};
+use crate::{buckets, completion, cut_off, doctor, examples, locking, locks, query, transfer};
 
 type Case = (&'static str, fn(&Place));
 
@@ -33,6 +33,7 @@ const CASES: &[Case] = &[
     ("an import of history", transfer::history),
     ("lines that are no export", transfer::bad_lines),
     ("times to live are kept", transfer::times_to_live),
+    ("an export goes on where it was cut off", cut_off::exports),
     ("keys are chosen by their values", query::choosing),
     ("a query on one value", query::printing),
     ("a shell is told names", completion::live_names),
@@ -48,6 +49,9 @@ const CASES: &[Case] = &[
     ("a lock that is waited for", locking::wait),
     ("signals are passed on", locking::signals),
     ("a holder that is killed", locking::killed),
+    ("a supervisor that is killed", locking::supervisor_killed),
+    ("ends of children are ignored", locking::ends_ignored),
+    ("a lock that can't be let go", locking::not_let_go),
     ("a lock that is lost", locking::lost),
     ("a lock that is broken", locking::broken),
     ("a lock that is broken by force", locking::forced),

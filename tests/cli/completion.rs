@@ -1,45 +1,107 @@
 //! Completions and manual pages: bash itself asks, on both engines.
 
-use std::process::Command;
+use std::io::{Read as _, Write};
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
+use crate::locking;
 use crate::program::{Place, Run};
 
-/// What bash offers at the end of a line.
-fn offered(place: &Place, line: &str) -> Vec<String> {
-    let script = r#"
-        source <("$PROGRAM" completions bash)
-        read -ra COMP_WORDS <<< "$LINE"
-        [[ "$LINE" == *" " ]] && COMP_WORDS+=("")
-        COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 ))
-        COMP_TYPE=9
-        COMPREPLY=()
-        name=$(complete -p kvscope | sed 's/.*-F \([^ ]*\).*/\1/')
-        "$name" kvscope "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
-        printf '%s\n' "${COMPREPLY[@]}"
-    "#;
-    let folder = place.home.path().join("bin");
-    std::fs::create_dir_all(&folder).expect("a folder");
-    let program = folder.join("kvscope");
-    if !program.exists() {
-        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kvscope"), &program).expect("a link");
+/// How long bash may take to show what it offers.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A bash at a terminal, with the program's completions: words are taken apart and put in place by
+/// nobody else.
+struct Bash {
+    child: Box<dyn portable_pty::Child + Send + Sync>,
+    writer: Box<dyn Write + Send>,
+    shown: Receiver<Vec<u8>>,
+    _terminal: portable_pty::PtyPair,
+}
+
+impl Bash {
+    fn start(place: &Place) -> Self {
+        let folder = place.home.path().join("bin");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let program = folder.join("kvscope");
+        if !program.exists() {
+            std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_kvscope"), &program).expect("a link");
+        }
+        let settings = "bind 'set show-all-if-ambiguous on'
+            bind 'set completion-query-items 0'
+            bind 'set page-completions off'
+            bind 'set bell-style none'
+            bind 'set enable-bracketed-paste off'
+            PS1='ready> '
+            source <(kvscope completions bash)\n";
+        let settings = place.with_file("bashrc", settings.as_bytes());
+        let size = portable_pty::PtySize {
+            cols: 400,
+            ..portable_pty::PtySize::default()
+        };
+        let terminal = portable_pty::native_pty_system()
+            .openpty(size)
+            .expect("a terminal");
+        let mut command = portable_pty::CommandBuilder::new("bash");
+        command.args(["--noprofile", "--rcfile"]);
+        command.arg(settings);
+        command.arg("-i");
+        command.env_clear();
+        command.env("PATH", format!("{}:/usr/bin:/bin", folder.display()));
+        command.env("HOME", place.home.path());
+        command.env("TERM", "dumb");
+        let child = terminal.slave.spawn_command(command).expect("bash");
+        let mut reader = terminal.master.try_clone_reader().expect("a reader");
+        let writer = terminal.master.take_writer().expect("a writer");
+        let (sender, shown) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut part = [0; 4096];
+            while let Ok(read) = reader.read(&mut part) {
+                if read == 0 || sender.send(part[..read].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut bash = Self {
+            child,
+            writer,
+            shown,
+            _terminal: terminal,
+        };
+        bash.until("ready> ");
+        bash
     }
-    let path = format!("{}:/usr/bin:/bin", folder.display());
-    let output = Command::new("bash")
-        .args(["-c", script])
-        .env_clear()
-        .env("PATH", path)
-        .env("PROGRAM", &program)
-        .env("HOME", place.home.path())
-        .env("LINE", line)
-        .output()
-        .expect("bash");
-    let run = Run::of(&output);
-    let text = run.text();
-    text.lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .map(str::to_owned)
-        .collect()
+
+    /// Reads what is shown up to these words; gives all of it.
+    #[track_caller]
+    fn until(&mut self, words: &str) -> String {
+        let mut text = String::new();
+        while !text.contains(words) {
+            let part = self.shown.recv_timeout(PATIENCE);
+            let part = part.unwrap_or_else(|_| panic!("no {words:?} in {text:?}"));
+            text.push_str(&String::from_utf8_lossy(&part));
+        }
+        text
+    }
+
+    /// What becomes of a line when Tab is pressed at its end, with what is offered above it.
+    #[track_caller]
+    fn tab(&mut self, line: &str, words: &str) -> String {
+        write!(self.writer, "{line}\t").expect("it is typed");
+        let mut text = self.until(words);
+        // Away with the line.
+        self.writer.write_all(b"\x15\r").expect("it is typed");
+        text.push_str(&self.until("ready> "));
+        text
+    }
+}
+
+impl Drop for Bash {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 pub(crate) fn live_names(place: &Place) {
@@ -52,19 +114,35 @@ pub(crate) fn live_names(place: &Place) {
     ] {
         place.put("c-config", key, "1");
     }
+    place.put("c-config", "with=sign", "1");
     place.put("c-config", "app.billing.gone", "1");
     place.run(&["del", "c-config", "app.billing.gone"]).ends(0);
+    let run = locking::lock_run(place, &["c-config", "ledger"], &["true"]).output();
+    Run::of(&run.expect("the program ends")).ends(0);
+    let file = place.with_file("limits.json", b"{}");
+    let file = file.display().to_string();
+    let mut bash = Bash::start(place);
     let flags = place.flags.join(" ");
-    let ask = |words: &str| offered(place, &format!("kvscope {flags} {words}"));
-    assert!(ask("ge").contains(&"get".to_owned()));
-    assert!(ask("get c-conf").contains(&"c-config".to_owned()));
-    assert_eq!(
-        ask("get c-config app.billing."),
-        ["app.billing.limits", "app.billing.token"]
+    let mut ask =
+        |words: &str, offered: &str| bash.tab(&format!("kvscope {flags} {words}"), offered);
+    ask("hist", "history ");
+    ask("get c-conf", "c-config ");
+    let shown = ask("get c-config app.billing.", "app.billing.token");
+    assert!(shown.contains("app.billing.limits"), "{shown}");
+    assert!(!shown.contains("app.billing.gone"), "{shown}");
+    ask("history c-config oth", "other ");
+    // Bash takes these apart.
+    ask("get c-config with", "with=sign ");
+    ask("get c-config with=", "with=sign ");
+    ask("import c-config --mode=me", "--mode=merge ");
+    let shown = ask("import c-config --mode ", "overwrite");
+    assert!(shown.contains("merge"), "{shown}");
+    ask("lock show c-config le", "ledger ");
+    let begun = file.strip_suffix("mits.json").expect("its name");
+    ask(
+        &format!("put c-config other @{begun}"),
+        &format!("@{file} "),
     );
-    assert!(ask("history c-config ").contains(&"other".to_owned()));
-    assert_eq!(ask("get no-such-bucket app."), Vec::<String>::new());
-    assert!(ask("import c-config --mode ").contains(&"merge".to_owned()));
 }
 
 pub(crate) fn pages(place: &Place) {
@@ -75,6 +153,11 @@ pub(crate) fn pages(place: &Place) {
             "{script}"
         );
     }
+    let script = place.run(&["completions", "zsh"]).ends(0).text();
+    assert!(
+        script.contains("funcstack"),
+        "the first question is answered"
+    );
     place.run(&["completions", "tcsh"]).ends(2);
     let page = place.run(&["man"]).ends(0).text();
     assert!(

@@ -3,6 +3,11 @@
 use crate::program::Place;
 
 pub(crate) fn findings(place: &Place) {
+    // What is proposed leads here, wherever it is pasted.
+    let here = match &place.server {
+        Some(server) => format!("kvscope -s {}", server.url()),
+        None => format!("kvscope --local {}", place.flags[1]),
+    };
     place.add("d-config", "5");
     place.put("d-config", "a", "1");
     let run = place.run(&["doctor", "d-config"]).ends(0);
@@ -24,7 +29,7 @@ pub(crate) fn findings(place: &Place) {
         record["fix"]
             .as_str()
             .expect("a fix")
-            .starts_with("kvscope purge d-config db")
+            .starts_with(&format!("{here} purge d-config db"))
     );
     assert!(!run.text().contains("hunter2"));
 
@@ -47,7 +52,7 @@ pub(crate) fn findings(place: &Place) {
         "{text}"
     );
     assert!(
-        text.contains("    fix: kvscope bucket edit d-locks --ttl none"),
+        text.contains(&format!("    fix: {here} bucket edit d-locks --ttl none")),
         "{text}"
     );
     place.run(&["doctor", "d-config"]).ends(0);

@@ -8,10 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::program::{Place, Run, Watching};
-
-/// How long a condition may take. Far more than it needs on a slow machine.
-const PATIENCE: Duration = Duration::from_secs(40);
+use crate::program::{Place, Run, Watching, until};
 
 /// `lock run` with these options. The place comes first: what is behind `--` is the command's.
 pub(crate) fn lock_run(place: &Place, options: &[&str], command: &[&str]) -> Command {
@@ -70,15 +67,6 @@ fn send(pid: u32, signal: &str) {
         .args([signal, &pid.to_string()])
         .status();
     assert!(status.expect("kill runs").success(), "{signal}");
-}
-
-#[track_caller]
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < until, "never {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 /// Whether a process is there and not only left to be asked how it ended.
@@ -221,50 +209,139 @@ pub(crate) fn signals(place: &Place) {
     is_free(place, "signals", "r");
 }
 
-/// Who is killed can't let go: what it started goes with it, and the lock is free for others.
+/// A script's beginning: it starts one process that stays below it and one that has detached
+/// itself from everything, and tells their numbers.
+const STARTS_TWO: &str = "sleep 300 & echo below $!
+    (setsid sh -c 'echo detached $$; exec sleep 300' &)";
+
+/// All that a holder that [`STARTS_TWO`] has started, the command first, and its fence.
+fn holds_all(holder: &mut Holder) -> ([u32; 3], u64) {
+    let mut pids = [0; 3];
+    let mut fence = 0;
+    while pids.contains(&0) {
+        let line = holder.running.line();
+        let number = |word: &str| word.parse().expect("a number");
+        match line.split_whitespace().collect::<Vec<_>>()[..] {
+            ["held", "by", pid, "fence", with] => {
+                pids[0] = number(pid);
+                fence = with.parse().expect("a fence");
+            }
+            ["below", pid] => pids[1] = number(pid),
+            ["detached", pid] => pids[2] = number(pid),
+            _ => panic!("{line:?}"),
+        }
+    }
+    (pids, fence)
+}
+
+/// The process that started it.
+fn parent_of(pid: u32) -> u32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it is there");
+    let fields = stat.rsplit_once(") ").expect("a name").1;
+    let parent = fields.split(' ').nth(1).expect("a parent");
+    parent.parse().expect("a number")
+}
+
+/// Who is killed can't let go: the lock is free for others when its lease has run out, and by then
+/// all that it started is gone.
 pub(crate) fn killed(place: &Place) {
     place.add("killed", "8");
-    let mut holder = Holder::start(place, &["killed", "r"], "");
-    let (pid, fence) = holder.holds();
-    assert!(runs(pid));
-    holder.signal("-KILL");
-    until("the command is killed with it", || !runs(pid));
+    let lease = ["--lease", "2s", "killed", "r"];
+    let mut holder = Holder::start(place, &lease, STARTS_TWO);
+    let (pids, fence) = holds_all(&mut holder);
+    assert!(pids.iter().all(|pid| runs(*pid)));
+    let mut next = Holder::start(place, &lease, "");
+    waits(place, "killed", "r");
     let begun = Instant::now();
-    let mut next = Holder::start(place, &["killed", "r"], "");
-    assert!(next.holds().1 > fence);
+    holder.signal("-KILL");
+    let (_, later) = next.holds();
+    assert!(!pids.iter().any(|pid| runs(*pid)), "something goes on");
+    assert!(later > fence);
     let took = begun.elapsed();
-    assert!(
-        took < Duration::from_secs(5),
-        "no lease is waited for: {took:?}"
-    );
+    println!("    takeover after kill -9 of `lock run`: {took:?} with a lease of 2 s");
+    assert!(took > Duration::from_secs(1), "before its lease: {took:?}");
+    assert!(took < Duration::from_secs(5), "long after: {took:?}");
     next.lets_go().ends(4);
     drop(holder.input.take());
     holder.running.child.wait().expect("it was killed");
 }
 
-/// A holder is stopped for longer than its lease, and another one takes over. When it goes on, its
-/// command and all below it are stopped, and it says so.
+/// The process between is killed: what it looked after falls to `lock run`, and nothing of it is
+/// there when the lock is let go.
+pub(crate) fn supervisor_killed(place: &Place) {
+    place.add("orphans", "8");
+    let mut holder = Holder::start(place, &["orphans", "r"], STARTS_TWO);
+    let (pids, _) = holds_all(&mut holder);
+    let supervisor = parent_of(pids[0]);
+    assert_eq!(parent_of(supervisor), holder.running.child.id());
+    assert_eq!(parent_of(pids[2]), supervisor, "it is a subreaper");
+    send(supervisor, "-KILL");
+    holder.running.end().ends(128 + 9);
+    assert!(!pids.iter().any(|pid| runs(*pid)), "something goes on");
+    is_free(place, "orphans", "r");
+}
+
+/// A holder is stopped for longer than its lease, and another one takes over. By then its command
+/// and all that this has started are stopped. When it goes on, it says so.
 pub(crate) fn lost(place: &Place) {
     place.add("lost", "8");
     let lease = ["--lease", "2s", "lost", "r"];
-    let mut holder = Holder::start(place, &lease, "sleep 300 & echo sleep $!");
-    let line = holder.running.line();
-    let sleep = line.trim().strip_prefix("sleep ").expect("a pid");
-    let sleep: u32 = sleep.parse().expect("a pid");
-    let (pid, fence) = holder.holds();
-    holder.signal("-STOP");
+    let mut holder = Holder::start(place, &lease, STARTS_TWO);
+    let (pids, fence) = holds_all(&mut holder);
     let mut rival = Holder::start(place, &lease, "");
+    waits(place, "lost", "r");
+    holder.signal("-STOP");
     assert!(rival.holds().1 > fence);
-    assert!(runs(pid), "nobody could stop it meanwhile");
+    assert!(!pids.iter().any(|pid| runs(*pid)), "something goes on");
     holder.signal("-CONT");
     let run = holder.running.end().ends(5);
     assert!(run.stderr.contains("was lost"), "{}", run.stderr);
     assert!(run.stderr.contains("command was stopped"), "{}", run.stderr);
-    assert!(!runs(pid) && !runs(sleep), "all of it is gone");
     // The rival's lock is not touched by it.
     assert_eq!(shown(place, "lost", "r")["holders"][0]["state"], "live");
     rival.lets_go().ends(4);
     is_free(place, "lost", "r");
+}
+
+/// Started by somebody who ignores the ends of children, which is inherited: how the command
+/// ended is known all the same, to it about its own children too.
+pub(crate) fn ends_ignored(place: &Place) {
+    place.add("ignored", "8");
+    let program = env!("CARGO_BIN_EXE_kvscope");
+    let flags = place.flags.join(" ");
+    let script = format!(
+        "trap '' CHLD; exec {program} {flags} lock run ignored r -- \
+         sh -c '(exit 5); test $? = 5 && exit 7'"
+    );
+    let mut run = Command::new("sh");
+    run.args(["-c", &script]).env("HOME", place.home.path());
+    ends(run, 7);
+    is_free(place, "ignored", "r");
+}
+
+/// The lock can't be let go: the command's code is the one to end with, and the reason is told.
+pub(crate) fn not_let_go(place: &Place) {
+    let program = env!("CARGO_BIN_EXE_kvscope");
+    let flags = place.flags.join(" ");
+    let spoils = |bucket: &str, command: &str| {
+        place.add(bucket, "8");
+        let script = format!("{program} {flags} {command} >/dev/null; exit 3");
+        let words = ["--lease", "2s", bucket, "r"];
+        Run::of(
+            &lock_run(place, &words, &["sh", "-c", &script])
+                .output()
+                .expect("it ends"),
+        )
+    };
+    let run = spoils("spoilt", r#"put spoilt _lock.r "{\"v\":9}""#).ends(3);
+    for told in ["could not be let go", "version 9", "record is mended"] {
+        assert!(run.stderr.contains(told), "{told}: {}", run.stderr);
+    }
+    let run = spoils("removed", "bucket rm removed").ends(3);
+    for told in ["could not be let go", "no bucket", "lease has run out"] {
+        assert!(run.stderr.contains(told), "{told}: {}", run.stderr);
+    }
+    assert!(!run.stderr.contains("not answer"), "{}", run.stderr);
 }
 
 /// The command of a broken session has ended before the next one's begins, even if it does not
@@ -274,16 +351,17 @@ pub(crate) fn broken(place: &Place) {
     let log = place.home.path().join("log");
     let log_of = |log: &Path| std::fs::read_to_string(log).unwrap_or_default();
     let stubborn = format!(
-        "echo x >{0}; trap 'echo asked >>{0}' TERM; \
+        "{STARTS_TWO}; echo x >{0}; trap 'echo asked >>{0}' TERM; \
          echo held by $$ fence 0; while :; do sleep 0.02; done",
         log.display()
     );
     let lease = ["--lease", "2s", "broken", "r"];
     let mut holder = Holder::start(place, &lease, &stubborn);
-    let (pid, _) = holder.holds();
+    let (pids, _) = holds_all(&mut holder);
+    let [pid, _, detached] = pids;
     let session = session_of(place, "broken", "r");
     let next = format!(
-        "echo next $(test -d /proc/{pid} && echo early) >>{}",
+        "echo next $(test -d /proc/{pid} -o -d /proc/{detached} && echo early) >>{}",
         log.display()
     );
     let waiter = Watching::of(&mut lock_run(place, &lease, &["sh", "-c", &next]));
@@ -307,6 +385,7 @@ pub(crate) fn broken(place: &Place) {
     assert_eq!(end["freed"][0]["resource"], "r");
     let run = holder.running.end().ends(5);
     assert!(run.stderr.contains("was broken"), "{}", run.stderr);
+    assert!(!pids.iter().any(|pid| runs(*pid)), "something goes on");
     waiter.end().ends(0);
     assert_eq!(log_of(&log), "x\nasked\nnext\n");
     is_free(place, "broken", "r");

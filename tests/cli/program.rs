@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -207,6 +208,19 @@ impl Watching {
     }
 }
 
+/// How long a condition may take. Far more than it needs on a slow machine.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Waits until something is so, and looks again and again.
+#[track_caller]
+pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < until, "never {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// Tells the program to end, as Ctrl-C does.
 pub(crate) fn interrupt(child: &Child) {
     let id = child.id().to_string();
@@ -228,6 +242,7 @@ pub(crate) fn asked_on_terminal(place: &Place, words: &[&str], answer: &str, cod
     let mut command = portable_pty::CommandBuilder::new(env!("CARGO_BIN_EXE_kvscope"));
     command.args(words);
     command.args(&place.flags);
+    command.env("TERM", "xterm-256color");
     command.env("HOME", place.home.path());
     command.env("XDG_CONFIG_HOME", place.home.path().join(".config"));
     let mut child = pair

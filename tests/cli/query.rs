@@ -71,6 +71,27 @@ pub(crate) fn printing(place: &Place) {
     let raw = ["get", "q-get", "svc.a", "--query", ".tags[]", "--raw"];
     assert_eq!(place.run(&raw).ends(0).text(), "x\ny\n");
     assert_eq!(get("empty").ends(0).text(), "");
+    let words = ["get", "q-get", "svc.a", "--json", "--query"];
+    let record = |query: &str| place.run(&[&words[..], &[query]].concat()).ends(0);
+    let results = record(".tags[], .name, {n: 1.50}, 123456789012345678901234").records();
+    let shown: Vec<String> = results.iter().map(|of| of["result"].to_string()).collect();
+    let expected = [
+        "\"x\"",
+        "\"y\"",
+        "\"a\\u001b[31m\"",
+        "{\"n\":1.50}",
+        "123456789012345678901234",
+    ];
+    assert_eq!(shown, expected);
+    let all = results.iter();
+    assert!(
+        all.into_iter()
+            .all(|of| of["key"] == "svc.a" && of["revision"] == 1)
+    );
+    assert_eq!(record("nan").record()["result_text"], "NaN");
+    assert_eq!(record("empty").text(), "");
+    let error = place.run(&["get", "q-get", "svc.a", "--json", "--raw", "--query", "."]);
+    assert!(error.ends(2).stderr.contains("--raw"));
     assert!(
         get("error(1)")
             .ends(1)

@@ -1,12 +1,10 @@
 //! Export and import: on one place, from one to the other, and when something goes wrong.
 
-use std::fmt::Write as _;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::program::{Place, Run, Watching, interrupt};
+use crate::program::{Place, Run, on_terminal};
 
 /// The lines of an export, its head and its end left out.
 fn exported(run: &Run) -> Vec<Value> {
@@ -16,7 +14,7 @@ fn exported(run: &Run) -> Vec<Value> {
 }
 
 /// Each key of a bucket and its value, in the order of keys: many are imported at once.
-fn content(place: &Place, bucket: &str) -> Vec<(String, String)> {
+pub(crate) fn content(place: &Place, bucket: &str) -> Vec<(String, String)> {
     let run = place.run(&["export", bucket]).ends(0);
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let entries = exported(&run).into_iter();
@@ -294,6 +292,33 @@ pub(crate) fn times_to_live(place: &Place) {
     );
 }
 
+#[test]
+fn a_bar_is_shown_on_a_terminal_alone_and_leaves_nothing() {
+    let place = Place::file();
+    place.add("b", "1");
+    let lines: Vec<String> = (0..20_000)
+        .map(|n| format!("{{\"key\":\"k.{n}\",\"value\":\"1\"}}\n"))
+        .collect();
+    let lines = lines.concat();
+    let head = place.run(&["export", "b"]).ends(0).text();
+    let head = head.lines().next().expect("a head");
+    let head = head.replace("\"expected\":0", "\"expected\":20000");
+    let lines = format!("{head}\n{lines}{{\"end\":20000}}\n");
+    let path = place.with_file("lines", lines.as_bytes());
+    let path = path.display().to_string();
+    let sent = on_terminal(&place, &["import", "b", &path]);
+    assert!(
+        sent.contains("of 20,000") && sent.contains(" left"),
+        "{sent}"
+    );
+    let mut terminal = vt100::Parser::new(24, 80, 0);
+    terminal.process(sent.as_bytes());
+    assert_eq!(terminal.screen().contents().trim(), "b: 20000 written");
+
+    let run = place.run(&["import", "b", &path]).ends(0);
+    assert_eq!(run.stderr, "");
+}
+
 /// A shell pipeline of two runs of the program.
 fn piped(from: &Place, export: &[&str], to: &Place, words: &[&str]) -> (i32, Run) {
     let mut first = from.command(export);
@@ -380,61 +405,6 @@ fn yesterdays_production_opens_as_it_was() {
 }
 
 #[test]
-fn an_import_goes_on_where_it_was_stopped() {
-    let (server, file) = (Place::server(), Place::file());
-    file.add("from", "3");
-    let mut lines = String::new();
-    for n in 0..60_000 {
-        writeln!(lines, "{{\"key\":\"k.{}\",\"value\":\"{n}\"}}", n / 2).expect("a string");
-    }
-    server.add("to", "5");
-    let state = server.home.path().join("state");
-    let state = state.display().to_string();
-    let words = ["import", "to", "--resume", &state];
-    let mut command = server.command(&words);
-    let mut child = command.stdin(Stdio::piped()).spawn().expect("it starts");
-    let mut input = child.stdin.take().expect("a pipe");
-    let half = lines.len() / 2;
-    input
-        .write_all(&lines.as_bytes()[..half])
-        .expect("it reads");
-    // It has written what it has: then it is interrupted in the middle of a line.
-    let mut watching = Watching::start(&server, &["watch", "to", "k.10000", "--json"]);
-    assert_eq!(watching.record()["key"], "k.10000");
-    interrupt(&child);
-    let output = child.wait_with_output().expect("it ends");
-    drop(input);
-    let run = Run::of(&output).ends(130);
-    assert!(
-        run.stderr.contains("interrupted; everything up to line"),
-        "{}",
-        run.stderr
-    );
-
-    let run = server.run_with(&words, lines.as_bytes(), &[]).ends(0);
-    assert!(
-        !std::path::Path::new(&state).exists(),
-        "there is nothing to go on with"
-    );
-    let keys = content(&server, "to");
-    assert_eq!(keys.len(), 30_000, "{}", run.text());
-    assert!(keys.iter().all(|(key, value)| {
-        let n: u64 = value.parse().expect("a number");
-        *key == format!("k.{}", n / 2) && n % 2 == 1
-    }));
-    // Nothing was written twice.
-    let info = server.run(&["bucket", "info", "to", "--json"]).ends(0);
-    assert_eq!(info.record()["last_revision"], 60_000);
-    // The file is about one import.
-    std::fs::write(
-        &state,
-        "{\"import\":\"another\",\"lines\":1,\"written\":[]}",
-    )
-    .expect("a file");
-    server.run_with(&words, lines.as_bytes(), &[]).ends(2);
-}
-
-#[test]
 fn a_full_disk_leaves_no_half_file() {
     let place = Place::file();
     place.add("b", "1");
@@ -464,7 +434,7 @@ fn a_full_disk_leaves_no_half_file() {
     assert!(
         names
             .iter()
-            .all(|name| !name.to_string_lossy().starts_with(".tmp")),
+            .all(|name| !name.to_string_lossy().ends_with(".part")),
         "{names:?}"
     );
 }

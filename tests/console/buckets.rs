@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kvscope::kv::backend::{Backend, BucketConfig, Storage};
+use kvscope::kv::faulty::Faulty;
 use kvscope::kv::memory::Memory;
 use kvscope::kv::{BucketName, ReadOnly, Store};
 
 use super::harness::Console;
+use super::planted::Planted;
+use super::session::run;
 use super::store;
 
 fn name(name: &str) -> BucketName {
@@ -240,4 +243,211 @@ async fn where_nothing_may_be_written_nothing_is_offered() {
     );
     let store = Store::open(&*memory, "config").await.unwrap();
     assert!(store.get("a").await.unwrap().is_some());
+}
+
+/// A console on a bucket with so many deleted keys, each of which takes 10 ms to be removed, with
+/// what there is to remove on the screen.
+async fn about_to_compact(deleted: usize) -> (Console, Arc<Memory>) {
+    let (memory, config) = store(&[("a", "1")]).await;
+    for n in 0..deleted {
+        config.delete(format!("k{n}"), None).await.unwrap();
+    }
+    let (slow, faults) = Faulty::new(memory.clone());
+    let mut console = at_buckets(Arc::new(slow)).await;
+    console.press("C");
+    console.settle().await;
+    for _ in 0..3 {
+        console.press("a");
+        console.settle().await;
+    }
+    let words = format!("of any age: {deleted}.");
+    assert!(console.screen().contains(&words), "{}", console.screen());
+    faults.delay(Duration::from_millis(100));
+    (console, memory)
+}
+
+async fn markers(memory: &Memory) -> u64 {
+    let bucket = memory.bucket(&name("config")).await.unwrap();
+    bucket.info().await.unwrap().keys - 1
+}
+
+#[tokio::test(start_paused = true)]
+async fn compacting_tells_how_far_it_is_and_can_be_stopped() {
+    let (mut console, memory) = about_to_compact(200).await;
+    console.press("enter");
+    assert!(console.screen().contains("removing … 0 of 200"));
+    console
+        .until("more than a page of it is gone", |screen| {
+            let at = screen.find("removing … ").unwrap() + "removing … ".len();
+            let done: u64 = screen[at..].split(' ').next().unwrap().parse().unwrap();
+            done >= 32
+        })
+        .await;
+    console.press("s");
+    assert!(
+        console.screen().contains("stopping … "),
+        "{}",
+        console.screen()
+    );
+    console.shows("; stopped, ").await;
+    let line = console.line_with("; stopped, ");
+    let left = markers(&memory).await;
+    assert!((1..=168).contains(&left), "{line}");
+    assert!(
+        line.contains(&format!("; stopped, {left} are left")),
+        "{line}"
+    );
+    // What is left can be removed later.
+    console.press("C");
+    console.shows(&format!("of any age: {left}")).await;
+    console.press("enter");
+    console.shows(&format!("{left} markers removed.")).await;
+    assert_eq!(markers(&memory).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn compacting_goes_on_when_its_dialog_is_left() {
+    let (mut console, memory) = about_to_compact(100).await;
+    console.press("enter esc");
+    assert!(!console.screen().contains("removing"));
+    console.shows("config: 100 markers removed").await;
+    assert_eq!(markers(&memory).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_palette_reaches_buckets_from_everywhere() {
+    let (memory, _) = store(&[("a", "1")]).await;
+    let other = BucketConfig::new(name("other"));
+    memory.create_bucket(&other).await.unwrap();
+    let mut console = at_buckets(memory.clone()).await;
+    // From the keys it is the open bucket that is meant, whatever is selected in the list.
+    console.press("j");
+    run(&mut console, "about-bucket");
+    assert!(
+        console.screen().contains("Bucket other"),
+        "{}",
+        console.screen()
+    );
+    console.press("esc k enter");
+    console.settle().await;
+    run(&mut console, "edit-bucket");
+    console.settle().await;
+    assert!(
+        console.screen().contains(" Bucket config "),
+        "{}",
+        console.screen()
+    );
+    console.press("esc");
+    for screen in ["2", "3", "4"] {
+        console.press(screen);
+        console.settle().await;
+        // Nothing is selected here that could be meant.
+        run(&mut console, "compact");
+        let words = "no bucket is selected; name it: compact NAME";
+        assert!(console.screen().contains(words), "{}", console.screen());
+        run(&mut console, "compact other");
+        console.settle().await;
+        assert!(
+            console.screen().contains("Bucket other"),
+            "{}",
+            console.screen()
+        );
+        console.press("esc");
+        run(&mut console, "new-bucket");
+        assert!(console.screen().contains("New bucket"));
+        console.press("esc");
+    }
+    run(&mut console, "delete-bucket other");
+    console.settle().await;
+    console.type_text("other");
+    console.press("enter");
+    console.settle().await;
+    assert!(memory.bucket(&name("other")).await.is_err());
+    // One that is not listed is named all the same.
+    run(&mut console, "about-bucket hidden");
+    console.settle().await;
+    assert!(
+        console.screen().contains("there is no bucket \"hidden\""),
+        "{}",
+        console.screen()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mirror_says_so_and_repeats_nothing() {
+    let planted = Planted::default();
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as i64;
+    for bucket in ["config", "copy"] {
+        planted.plant(bucket, "a", "1", now - 5_000);
+    }
+    planted.mirror("copy", "config");
+    let mut console = at_buckets(Arc::new(planted.clone())).await;
+    assert!(
+        console
+            .row_in(" Buckets ", "copy")
+            .unwrap()
+            .contains(" mirror ")
+    );
+    assert!(
+        !console
+            .row_in(" Buckets ", "config")
+            .unwrap()
+            .contains("mirror")
+    );
+    console.press("3");
+    for bucket in ["config", "copy"] {
+        planted.plant(bucket, "a", "2", now);
+    }
+    console.settle().await;
+    let told = console.pane(" Activity ");
+    assert_eq!(
+        told.iter().filter(|row| row.contains("put")).count(),
+        1,
+        "{told:#?}"
+    );
+    console.press("4");
+    console.settle().await;
+    assert!(
+        console.screen().contains("mirror of config"),
+        "{}",
+        console.screen()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_smallest_window_still_shows_what_is_asked() {
+    let (memory, config) = store(&[("a", "1"), ("b", "2")]).await;
+    config.delete("a", None).await.unwrap();
+    let mut console = Console::on(memory.clone(), 40, 10);
+    console.is_live().await;
+    console.settle().await;
+    console.press("esc n");
+    let screen = console.screen();
+    assert!(
+        screen.contains("description") && screen.contains("history"),
+        "{screen}"
+    );
+    console.press("esc C");
+    console.settle().await;
+    for _ in 0..3 {
+        console.press("a");
+        console.settle().await;
+    }
+    let screen = console.screen();
+    assert!(screen.contains("of any age: 1."), "{screen}");
+    assert!(screen.contains("Enter remove"), "{screen}");
+    console.press("enter");
+    console.settle().await;
+    assert!(
+        console.screen().contains("1 markers removed."),
+        "{}",
+        console.screen()
+    );
+    console.press("esc 4");
+    console.settle().await;
+    assert!(
+        console.screen().contains("read and write"),
+        "{}",
+        console.screen()
+    );
 }

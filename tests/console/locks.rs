@@ -43,7 +43,7 @@ fn show(console: &mut Console, scene: &Scene) {
 }
 
 /// Something of everything.
-fn night() -> Scene {
+pub(crate) fn night() -> Scene {
     let mut scene = Scene::new(NOW);
     scene
         .session("s_8fk2", "batch-1", 4711, &[700, 2])

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use kvscope::kv::Error;
 use kvscope::kv::backend::Backend;
 use kvscope::kv::memory::Memory;
+use kvscope::kv::{Error, ReadOnly};
 use kvscope::ui::app::Screen;
 use kvscope::ui::keymap::{Binding, Keymap};
 use kvscope::ui::message::{Brand, Target};
@@ -39,7 +39,7 @@ impl Connector for Branded {
     }
 }
 
-fn run(console: &mut Console, line: &str) {
+pub(crate) fn run(console: &mut Console, line: &str) {
     console.press(":");
     console.type_text(line);
     console.press("enter");
@@ -158,6 +158,69 @@ async fn things_are_set_for_a_session() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_session_can_be_made_read_only_and_only_by_its_own_hand_writable_again() {
+    let (memory, config) = store(&[("a", "1")]).await;
+    let inner: Arc<dyn Backend> = memory.clone();
+    let other: Arc<dyn Backend> = Arc::new(ReadOnly::new(inner.clone()));
+    let prod = Target::Context("prod".to_owned());
+    let places = Places {
+        given: Ok(inner),
+        others: vec![(prod, other)],
+    };
+    let mut console = Console::with(places, 120, 30, |_| {});
+    console.is_live().await;
+    console.settle().await;
+    assert!(!console.screen().contains("READ-ONLY"));
+    run(&mut console, "set read-only on");
+    console.settle().await;
+    assert!(
+        console.screen().contains("READ-ONLY"),
+        "{}",
+        console.screen()
+    );
+    assert!(console.screen().contains("every write is refused"));
+    console.press("n");
+    assert!(console.screen().contains("this connection is read-only"));
+    // It holds for the next place too, and there for good: that one is read-only itself.
+    console.settle().await;
+    run(&mut console, "ctx prod");
+    console.is_live().await;
+    console.settle().await;
+    assert!(console.screen().contains("READ-ONLY"));
+    run(&mut console, "set read-only off");
+    console.settle().await;
+    let screen = console.screen();
+    assert!(
+        screen.contains("it stays read-only: it was opened so"),
+        "{screen}"
+    );
+    assert!(screen.contains("READ-ONLY"), "{screen}");
+    drop(console);
+
+    let inner: Arc<dyn Backend> = memory.clone();
+    let mut console = Console::on(inner, 120, 30);
+    console.is_live().await;
+    console.settle().await;
+    run(&mut console, "set read-only on");
+    console.settle().await;
+    run(&mut console, "set read-only off");
+    console.settle().await;
+    assert!(
+        !console.screen().contains("READ-ONLY"),
+        "{}",
+        console.screen()
+    );
+    console.press("D");
+    console.settle().await;
+    console.type_text("config");
+    console.press("enter");
+    console.settle().await;
+    assert!(config.info().await.is_err(), "it can write again");
+    run(&mut console, "set read-only perhaps");
+    assert!(console.screen().contains("read-only is on or off"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_newcomer_is_shown_round_and_can_leave_at_any_time() {
     let (memory, _) = store(&[("a", "1")]).await;
     let memory: Arc<dyn Backend> = memory;
@@ -171,23 +234,23 @@ async fn a_newcomer_is_shown_round_and_can_leave_at_any_time() {
     let mut console = start();
     console.shows("Welcome").await;
     console.settle().await;
-    console.press("enter enter enter");
+    console.press("enter enter enter enter");
     assert!(
-        console.screen().contains("Locks · 4 of 7"),
+        console.screen().contains("Locks · 5 of 8"),
         "{}",
         console.screen()
     );
     assert!(console.screen().contains("2•") || console.screen().contains("2 Locks"));
     console.press("left");
-    assert!(console.screen().contains("3 of 7"));
+    assert!(console.screen().contains("4 of 8"));
     console.press("esc");
-    assert!(!console.screen().contains("of 7"));
+    assert!(!console.screen().contains("of 8"));
     run(&mut console, "tour");
     assert!(console.screen().contains("Welcome"));
-    for _ in 0..7 {
+    for _ in 0..8 {
         console.press("enter");
     }
-    assert!(!console.screen().contains("of 7"));
+    assert!(!console.screen().contains("of 8"));
     assert!(console.screen().contains("Buckets"));
     let mut console = start();
     console.shows("Welcome").await;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use kvscope::ui::app::Freshness;
+use kvscope::ui::message::Message;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -180,5 +181,32 @@ async fn screen(place: &str, notes: &watch::Sender<Seen>, is_over: &Mutex<bool>)
             Some((resource.to_owned(), words.next_back()?.to_owned()))
         });
         note(notes, Eye::Screen, verdicts.collect());
+    }
+}
+
+impl Console {
+    /// Takes what comes from the worker for so long, by the clock of this machine.
+    async fn run_for(&mut self, time: Duration) {
+        let end = tokio::time::sleep(time);
+        tokio::pin!(end);
+        loop {
+            let message = tokio::select! {
+                message = self.next() => Some(message),
+                () = &mut end => None,
+            };
+            let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as i64;
+            self.now = self.now.max(now);
+            let is_over = message.is_none();
+            let is_due = self.app.deadline().is_some_and(|at| at <= self.now);
+            match message {
+                Some(message) => self.tell(message),
+                None if is_due => self.tell(Message::Deadline),
+                None => {}
+            }
+            if is_over {
+                self.draw();
+                return;
+            }
+        }
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use kvscope::kv::backend::{
-    Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Change, Connection,
-    Consistency, Overview, Write,
+    Backend, BucketBackend, BucketConfig, BucketInfo, BucketReport, Capabilities, Change,
+    Connection, Consistency, Overview, PlaceReport, Write,
 };
 use kvscope::kv::{
     BucketName, Entry, Error, Key, Notices, Revision, Watch, WatchOptions, WriteError,
@@ -78,6 +78,10 @@ impl Backend for Recorder<dyn Backend> {
         self.inner.overview().await
     }
 
+    async fn report(&self) -> Result<PlaceReport, Error> {
+        self.inner.report().await
+    }
+
     async fn buckets(&self) -> Result<Vec<BucketInfo>, Error> {
         self.inner.buckets().await
     }
@@ -100,6 +104,10 @@ impl Backend for Recorder<dyn Backend> {
 
     async fn delete_bucket(&self, name: &BucketName) -> Result<(), Error> {
         self.inner.delete_bucket(name).await
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
     }
 }
 
@@ -148,6 +156,14 @@ impl BucketBackend for Recorder<dyn BucketBackend> {
 
     async fn watch(&self, options: WatchOptions) -> Result<Watch, Error> {
         self.inner.watch(options).await
+    }
+
+    async fn report(&self) -> Result<BucketReport, Error> {
+        self.inner.report().await
+    }
+
+    async fn restore(&self, entries: Vec<Entry>) -> Result<(), Error> {
+        self.inner.restore(entries).await
     }
 
     async fn listen(&self, name: &str) -> Result<Option<Notices>, Error> {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kvscope::kv::backend::{Backend, BucketConfig};
+use kvscope::kv::backend::{Backend, BucketConfig, FactValue};
 use kvscope::kv::nats::NatsBackend;
 use kvscope::kv::{Error, Store, WriteError};
 
@@ -64,6 +64,43 @@ async fn each_node_of_a_cluster_in_turn() {
     .await;
     picture.until_like("like the store", &watch, &store).await;
     assert_eq!(picture.keys.len(), 7);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_announces_its_end_is_left_for_another() {
+    let mut cluster = Cluster::start().await;
+    // The others are heard of from the server itself.
+    let backend = setup::connect(cluster.nodes[0].url()).await;
+    let mut config = BucketConfig::new(name("b"));
+    config.replicas = 3;
+    backend.create_bucket(&config).await.unwrap();
+    let store = Store::new(backend.bucket(&config.name).await.unwrap());
+    store.put("before", "1").await.unwrap();
+    let watch = watch_all(&store).await;
+    let mut picture = Picture::default();
+    picture.until_like("like the store", &watch, &store).await;
+    let reconnects = async || {
+        let overview = backend.overview().await.ok()?;
+        let sections = overview.sections.into_iter();
+        let mut facts = sections.flat_map(|section| section.facts);
+        facts.find_map(|fact| match fact.value {
+            FactValue::Count { used, .. } if fact.name == "Reconnects" => Some(used),
+            _ => None,
+        })
+    };
+    assert_eq!(reconnects().await, Some(0));
+    cluster.nodes[0].announce_end();
+    eventually("another server is gone to", async || {
+        reconnects().await.is_some_and(|count| count > 0)
+    })
+    .await;
+    cluster.nodes[0].kill();
+    eventually("a write at another server", async || {
+        store.put("after", "1").await.is_ok()
+    })
+    .await;
+    picture.until_like("like the store", &watch, &store).await;
+    assert_eq!(picture.keys.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -296,7 +296,7 @@ fn wrong_ways(
                 key: Some(bad_key),
                 ..right.clone()
             },
-            "key",
+            "is not that of our certificate",
         ),
         (
             "a file that is not there",
@@ -312,7 +312,7 @@ fn wrong_ways(
                 ca: Some(file(dir, "empty.crt", "")),
                 ..right.clone()
             },
-            "",
+            "there is no certificate to trust in",
         ),
     ]
 }

@@ -8,7 +8,7 @@ use kvscope::kv::backend::{Backend, BucketConfig};
 use kvscope::kv::lock::record::{Mode, Record, Refusal};
 use kvscope::kv::lock::{
     DistroRwLock, GuardState, LockError, LockedResourceReadProcessor, LockedResourceWriteProcessor,
-    Locks, Settings, WithLockProcessError, key_of,
+    Locks, Settings, key_of,
 };
 use kvscope::kv::{BucketName, Store};
 
@@ -84,6 +84,7 @@ pub(crate) async fn run(connect: impl AsyncFn() -> Arc<dyn Backend>) {
         a_downgrade_lets_readers_in,
         locks_by_name,
         processors,
+        processors_that_come_to_no_end_let_go,
         a_panic_lets_go,
         closing_takes_the_session_away,
         a_deleted_session_is_lost,
@@ -293,26 +294,50 @@ async fn processors(place: &Place) {
     let read = LockedResourceReadProcessor::new(count, store, "my-resource");
     assert_eq!(read.process(3).await.unwrap(), 5);
     place.free("my-resource").await;
+}
 
-    // The session is killed while the work is done: what came of it is not lost.
-    let sessions = place.here.clone();
-    let work = Arc::new(move |()| {
-        let sessions = sessions.clone();
-        async move {
-            let session = sessions.locks().session().await.unwrap();
-            sessions
-                .purge(format!("_session.{session}"), None)
-                .await
-                .unwrap();
-            "done"
-        }
+/// Work that panics, and work that is dropped while it is done: for reading and for writing.
+async fn processors_that_come_to_no_end_let_go(place: &Place) {
+    let store = place.here.clone();
+    let task = tokio::spawn(async move {
+        let work = Arc::new(|()| async { panic!("on purpose") });
+        let processor = LockedResourceWriteProcessor::new(work, &store, "a");
+        processor.process(()).await
     });
-    let processor = LockedResourceWriteProcessor::new(work, store, "my-resource");
-    match processor.process(()).await {
-        // The loss is noticed at the next beat: the lock was let go in order before that.
-        Ok(output) => assert_eq!(output, "done"),
-        Err(WithLockProcessError::Release { output, .. }) => assert_eq!(output, "done"),
-        Err(error) => panic!("{error}"),
+    assert!(task.await.unwrap_err().is_panic());
+    place.free("a").await;
+
+    let inside = Arc::new(tokio::sync::Notify::new());
+    let work = {
+        let inside = Arc::clone(&inside);
+        Arc::new(move |()| {
+            inside.notify_one();
+            std::future::pending::<()>()
+        })
+    };
+    for mode in [Mode::Read, Mode::Write] {
+        let (store, work) = (place.here.clone(), Arc::clone(&work));
+        let task = tokio::spawn(async move {
+            match mode {
+                Mode::Read => {
+                    let reads = LockedResourceReadProcessor::new(work, &store, "a");
+                    reads.process(()).await
+                }
+                Mode::Write => {
+                    let writes = LockedResourceWriteProcessor::new(work, &store, "a");
+                    writes.process(()).await
+                }
+            }
+        });
+        inside.notified().await;
+        let modes: Vec<Mode> = {
+            let record = place.record("a").await;
+            record.holders().map(|claim| claim.mode).collect()
+        };
+        assert_eq!(modes, [mode]);
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        place.free("a").await;
     }
 }
 

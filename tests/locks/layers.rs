@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use kvscope::kv::backend::{
-    Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Change, Connection,
-    Consistency, Overview, Write,
+    Backend, BucketBackend, BucketConfig, BucketInfo, BucketReport, Capabilities, Change,
+    Connection, Consistency, Overview, PlaceReport, Write,
 };
 use kvscope::kv::{
     BucketName, Entry, Error, Key, Notices, Revision, Watch, WatchOptions, WriteError,
@@ -96,6 +96,14 @@ impl BucketBackend for Mortal {
         self.call(self.inner.watch(options)).await
     }
 
+    async fn report(&self) -> Result<BucketReport, Error> {
+        self.call(self.inner.report()).await
+    }
+
+    async fn restore(&self, entries: Vec<Entry>) -> Result<(), Error> {
+        self.call(self.inner.restore(entries)).await
+    }
+
     async fn listen(&self, name: &str) -> Result<Option<Notices>, Error> {
         self.call(self.inner.listen(name)).await
     }
@@ -141,6 +149,10 @@ impl<W: Witness> Backend for Witnessed<W> {
         self.inner.overview().await
     }
 
+    async fn report(&self) -> Result<PlaceReport, Error> {
+        self.inner.report().await
+    }
+
     async fn buckets(&self) -> Result<Vec<BucketInfo>, Error> {
         self.inner.buckets().await
     }
@@ -162,6 +174,10 @@ impl<W: Witness> Backend for Witnessed<W> {
 
     async fn delete_bucket(&self, name: &BucketName) -> Result<(), Error> {
         self.inner.delete_bucket(name).await
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
     }
 }
 
@@ -219,6 +235,14 @@ impl<W: Witness> BucketBackend for WitnessedBucket<W> {
 
     async fn watch(&self, options: WatchOptions) -> Result<Watch, Error> {
         self.inner.watch(options).await
+    }
+
+    async fn report(&self) -> Result<BucketReport, Error> {
+        self.inner.report().await
+    }
+
+    async fn restore(&self, entries: Vec<Entry>) -> Result<(), Error> {
+        self.inner.restore(entries).await
     }
 
     async fn listen(&self, name: &str) -> Result<Option<Notices>, Error> {

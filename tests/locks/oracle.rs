@@ -268,7 +268,7 @@ fn faults(before: &Record, after: &Record, base: Revision) -> Vec<&'static str> 
     if writers == 0 && !writer_waits && after.waiters().next().is_some() {
         faults.push("a reader waits for readers");
     }
-    let highest = before.holders().map(|claim| claim.state).map(fence).max();
+    let highest = before.last_fence().max(base.0);
     for claim in after.holders() {
         let was_held = before
             .claim(&claim.id)
@@ -276,7 +276,7 @@ fn faults(before: &Record, after: &Record, base: Revision) -> Vec<&'static str> 
         if was_held {
             continue;
         }
-        if fence(claim.state) != base.0 + 1 || highest.is_some_and(|fence| fence > base.0) {
+        if fence(claim.state) <= highest || after.last_fence() < fence(claim.state) {
             faults.push("a fence that is not new");
         }
         let is_passed_over = |writer: &Claim| {

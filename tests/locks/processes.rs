@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kvscope::kv::backend::{Backend, BucketConfig};
+use kvscope::kv::faulty::Faulty;
 use kvscope::kv::lock::lease::Lease;
 use kvscope::kv::lock::record::{Mode, Record, Request, Step};
 use kvscope::kv::lock::session::{Cause, Process, Session};
@@ -134,7 +135,9 @@ async fn on_a_file() {
         stopped_holder,
         broken_holder,
         clocks_apart,
+        boots_apart,
         a_thousand_readers,
+        one_dead_among_hundreds,
         twenty_processes,
     );
 }
@@ -153,7 +156,9 @@ async fn on_a_server() {
         stopped_holder,
         broken_holder,
         clocks_apart,
+        boots_apart,
         a_thousand_readers,
+        one_dead_among_hundreds,
         fifty_processes,
     );
 }
@@ -319,6 +324,42 @@ async fn broken_holder(ground: &Ground) {
     ground.free("broken").await;
 }
 
+/// Two machines, one of which was started an hour before the other: whichever of them it is, the
+/// other sees it live as long as it beats, and dead when it does not. No time of one machine's is
+/// ever compared with one of another's; their times of day are in `clocks_apart`.
+async fn boots_apart(ground: &Ground) {
+    let hour = Duration::from_secs(3600);
+    let rounds = [
+        ("apart.holder", hour, Duration::ZERO),
+        ("apart.waiter", Duration::ZERO, hour),
+    ];
+    let rounds = rounds.map(|(resource, holder, waiter)| async move {
+        let orders = |ahead| Orders {
+            ahead,
+            ..Orders::lease(LEASE)
+        };
+        let (holder, waiter) = (orders(holder).elsewhere(), orders(waiter));
+        let (mut holder, mut waiter) = tokio::join!(
+            Worker::start(&ground.place, &holder),
+            Worker::start(&ground.place, &waiter)
+        );
+        holder.take(&format!("write h {resource}")).await;
+        waiter.say(&format!("write w {resource}")).await;
+        ground.waiters(resource, 1).await;
+        tokio::time::sleep(LEASE * 3 / 2).await;
+        assert!(holder.is_valid("h").await, "{resource}: it beats");
+        assert_eq!(ground.record(resource).await.waiters().count(), 1);
+        let died = holder.kill().await;
+        let (_, granted) = waiter.granted("w").await;
+        takeover(resource, died, granted, ELSEWHERE + SLACK);
+        // Its last beat was no longer ago than that.
+        let beat = Lease::new(LEASE).unwrap().beat();
+        assert!(granted - died >= (LEASE - beat).as_millis(), "{resource}");
+        waiter.ask("release w", "w released").await;
+    });
+    futures_util::future::join_all(rounds).await;
+}
+
 /// Claims from machines whose clocks are an hour late or early are claims like all others.
 async fn clocks_apart(ground: &Ground) {
     let key = key_of("clocks").unwrap();
@@ -433,6 +474,132 @@ async fn a_thousand_readers(ground: &Ground) {
         soon("closing", locks.close()).await;
     }
     ground.free("thousand").await;
+}
+
+/// Six hundred sessions read, and one of them dies: it is found out, and nobody else is; by one who
+/// is near the store, and by one whose requests take 200 ms.
+async fn one_dead_among_hundreds(ground: &Ground) {
+    let crowd = Crowd::gather(&ground.store, 598).await;
+    let (faulty, faults) = Faulty::new(Arc::clone(&ground.backend));
+    let far = Store::open(&faulty, BUCKET).await.unwrap();
+    let distance = Duration::from_millis(200);
+    faults.delay(distance);
+    tokio::join!(
+        crowd.loses_one(ground, "near", &ground.store, Duration::ZERO),
+        crowd.loses_one(ground, "far", &far, distance)
+    );
+    for id in &crowd.ids {
+        let (_, session) = ground.session(id).await.unwrap();
+        assert_eq!(session.dead, None, "{id} beats");
+    }
+}
+
+/// Sessions of other machines that beat until they are dropped.
+struct Crowd {
+    ids: Vec<String>,
+    _hearts: JoinSet<()>,
+}
+
+impl Crowd {
+    const LEASE: Duration = Duration::from_secs(30);
+
+    async fn gather(store: &Store, count: usize) -> Self {
+        let ids: Vec<String> = (0..count)
+            .map(|number| format!("s_crowd{number}"))
+            .collect();
+        let mut hearts = JoinSet::new();
+        for id in &ids {
+            hearts.spawn(heart(store, id, Self::LEASE).await);
+        }
+        Self {
+            ids,
+            _hearts: hearts,
+        }
+    }
+
+    /// All read, and one more, which dies while somebody waits who reaches the store that way, over
+    /// that distance.
+    async fn loses_one(&self, ground: &Ground, resource: &str, way: &Store, distance: Duration) {
+        let lease = Duration::from_secs(6);
+        let dying = format!("s_dies_{resource}");
+        let heart = tokio::spawn(heart(&ground.store, &dying, lease).await);
+        let key = key_of(resource).unwrap();
+        let ids = || self.ids.iter().chain([&dying]);
+        step(ground, &key, |record, base| {
+            let record = ids().fold(record.clone(), |record, session| {
+                let request = Request {
+                    id: format!("{session}.0"),
+                    session: session.clone(),
+                    mode: Mode::Read,
+                    owner: "forged".to_owned(),
+                    label: "forged".to_owned(),
+                    asked_ms: 0,
+                    max_writer_streak: None,
+                };
+                after(record.acquire(request, base).unwrap(), &record)
+            });
+            Step::Write(record)
+        })
+        .await;
+        let locks = Locks::new(way, Settings::default());
+        let writer = locks.clone();
+        let name = resource.to_owned();
+        let writes = tokio::spawn(async move { writer.write(name).await });
+        ground.waiters(resource, 1).await;
+        // It is seen to live, and then it does not.
+        tokio::time::sleep(lease / 2).await;
+        heart.abort();
+        let died = now_ms();
+        let is_out = async || {
+            let record = ground.record(resource).await;
+            !record.claims().iter().any(|claim| claim.session == dying)
+        };
+        eventually("the dead one is taken out", is_out).await;
+        let what = format!("one of {}, {resource}", self.ids.len() + 1);
+        // Beside a lease as short as this one, a read, a kill and an eviction take long.
+        let at_most = lease * 13 / 10 + distance * 3 + SLACK;
+        takeover(&what, died, now_ms(), at_most);
+        assert!(!writes.is_finished(), "the others read");
+        step(ground, &key, |record, base| {
+            let record = ids().fold(record.clone(), |record, session| {
+                after(record.release(&format!("{session}.0"), base), &record)
+            });
+            Step::Write(record)
+        })
+        .await;
+        let guard = soon("the writer is let in", writes).await.unwrap();
+        guard.unwrap().release().await.unwrap();
+        soon("closing", locks.close()).await;
+    }
+}
+
+fn after(step: Step, before: &Record) -> Record {
+    match step {
+        Step::Write(after) => after,
+        Step::Nothing => before.clone(),
+    }
+}
+
+/// Makes a session of another machine. What it returns beats for it.
+async fn heart(store: &Store, id: &str, lease: Duration) -> impl Future<Output = ()> + use<> {
+    let machine = Process {
+        boot_id: "elsewhere".to_owned(),
+        ..Process::current().clone()
+    };
+    let mut session = Session::new(machine, Lease::new(lease).unwrap());
+    let key = Session::key_of(id).unwrap();
+    let made = store.put(&key, session.to_bytes().unwrap()).await;
+    let (store, mut at) = (store.clone(), made.unwrap());
+    let mut pause = (lease / 3).mul_f64(fastrand::f64());
+    async move {
+        loop {
+            tokio::time::sleep(pause).await;
+            session = session.beaten().unwrap();
+            let beat = store.update(&key, session.to_bytes().unwrap(), at).await;
+            at = beat.expect("nobody kills it");
+            pause = lease / 3;
+        }
+    }
 }
 
 async fn fifty_processes(ground: &Ground) {

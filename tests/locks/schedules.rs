@@ -280,7 +280,7 @@ impl Schedule {
         let Some(locks) = &self.processes[at].locks else {
             return;
         };
-        let Ok(Some(session)) = timeout(Duration::ZERO, locks.session()).await else {
+        let Some(session) = locks.session() else {
             return;
         };
         let key = Session::key_of(&session).unwrap();
@@ -468,7 +468,7 @@ impl Customer {
             self.oracle.note(format_args!("{name} downgrades"));
             match guard.downgrade().await {
                 Ok(guard) => presence = self.downgraded(guard),
-                Err(LockError::Lost(_)) => return,
+                Err(LockError::Lost(_) | LockError::Store(_)) => return,
                 Err(error) => {
                     self.oracle.violated(format_args!("{}: {error}", self.name));
                     return;
@@ -488,7 +488,8 @@ impl Customer {
             None => Ok(()),
         };
         match released {
-            Ok(()) | Err(LockError::Lost(_)) => {}
+            // An outage as long as a lease is told, and letting go is gone on with.
+            Ok(()) | Err(LockError::Lost(_) | LockError::Store(_)) => {}
             Err(error) => self.oracle.violated(format_args!("{}: {error}", self.name)),
         }
     }

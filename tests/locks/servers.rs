@@ -1,16 +1,20 @@
 //! Locks while servers, buckets and wires fail under them.
 
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kvscope::kv::backend::BucketConfig;
 use kvscope::kv::lock::lease::Lease;
-use kvscope::kv::lock::session::Cause;
-use kvscope::kv::{BucketName, Store};
+use kvscope::kv::lock::record::Record;
+use kvscope::kv::lock::session::{Cause, Session};
+use kvscope::kv::lock::{LockedResourceWriteProcessor, Locks, Settings, WithLockProcessError};
+use kvscope::kv::{BucketName, Store, WriteError};
 
 use crate::processes::{Ground, inside, one_after_the_other, take_turns};
 use crate::support::proxy::{LateProxy, Proxy, Wire};
-use crate::support::{Cluster, NatsServer, eventually};
-use crate::worker::{BUCKET, Orders, Worker};
+use crate::support::{Cluster, NatsServer, eventually, soon};
+use crate::worker::{BUCKET, Orders, Worker, connect, now_ms};
 
 /// The server dies and comes back within the lease: nobody notices more than a pause.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -108,6 +112,165 @@ async fn a_bucket_made_anew_under_a_watch() {
     drop(store);
     let ground = Ground::new(place).await;
     take_turns(&ground, "b", &mut workers, 5).await;
+    ground.end().await;
+}
+
+/// A bucket that is deleted and stays so: whatever waits for its locks comes to an end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bucket_that_is_gone_for_good() {
+    let server = NatsServer::start();
+    let backend = connect(&server.url()).await;
+    let lease = Duration::from_secs(1);
+    let name = BucketName::new(BUCKET).unwrap();
+    let open = async || {
+        let config = BucketConfig::new(name.clone());
+        backend.create_bucket(&config).await.unwrap();
+        Store::open(&*backend, BUCKET).await.unwrap()
+    };
+    let locks_of = |store: &Store| {
+        let settings = Settings::default().lease(Lease::new(lease).unwrap());
+        Locks::new(store, settings)
+    };
+    let store = open().await;
+    let (locks, others) = (locks_of(&store), locks_of(&store));
+    let guard = locks.write("a").await.unwrap();
+    let kept = locks.write("b").await.unwrap();
+    let waits = {
+        let others = others.clone();
+        tokio::spawn(async move { others.write("a").await.map(drop) })
+    };
+    eventually("it waits", async || {
+        let entry = store.get("_lock.a").await.unwrap().unwrap();
+        let record = Record::from_bytes(entry.live_value().unwrap()).unwrap();
+        record.waiters().count() == 1
+    })
+    .await;
+    backend.delete_bucket(&name).await.unwrap();
+    // Two leases, and a little for a busy machine.
+    let limit = lease * 2 + Duration::from_secs(2);
+    let within = async |what: &str, ends: Pin<Box<dyn Future<Output = bool> + Send>>| {
+        let ended = tokio::time::timeout(limit, ends).await;
+        let is_as_wanted = ended.unwrap_or_else(|_| panic!("{what}: not within {limit:?}"));
+        assert!(is_as_wanted, "{what}");
+    };
+    let release = async { guard.release().await.is_err() };
+    within("a release tells that it failed", Box::pin(release)).await;
+    let waits = async { waits.await.unwrap().is_err() };
+    within("a wait tells that it failed", Box::pin(waits)).await;
+    soon("the other guard is lost", kept.lost()).await;
+    drop(kept);
+    for locks in [locks, others] {
+        let close = async move {
+            locks.close().await;
+            true
+        };
+        within("the session is closed", Box::pin(close)).await;
+    }
+
+    let store = open().await;
+    let (backend, name) = (Arc::clone(&backend), name.clone());
+    let work = Arc::new(move |number: u32| {
+        let (backend, name) = (Arc::clone(&backend), name.clone());
+        async move {
+            backend.delete_bucket(&name).await.unwrap();
+            number + 1
+        }
+    });
+    let processor = LockedResourceWriteProcessor::new(work, &store, "a");
+    let ended = soon("work under the lock", processor.process(6)).await;
+    let output = match ended {
+        Err(WithLockProcessError::Release { output, .. }) => output,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(output, 7);
+    soon("closing", store.locks().close()).await;
+}
+
+/// The break lands, and then a beat that was on its way already: the beat has lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_beat_that_comes_after_the_break() {
+    let server = NatsServer::start();
+    let ground = Ground::new(server.url()).await;
+    let proxy = Proxy::to(server.port()).await;
+    let lease = Duration::from_secs(2);
+    let orders = Orders::lease(lease);
+    let mut holder = Worker::start(&proxy.url(), &orders).await;
+    let mut waiter = Worker::start(&ground.place, &orders).await;
+    holder.take("write h a").await;
+    waiter.say("write w a").await;
+    ground.waiters("a", 1).await;
+    let session = holder.ask("session", "session").await;
+    let key = Session::key_of(&session).unwrap();
+    // Nothing but beats is written by it now.
+    proxy.stall_a_write().await;
+    let (revision, alive) = ground.session(&session).await.unwrap();
+    let killed = alive.killed(Cause::Broken, "operator").unwrap();
+    let bytes = killed.to_bytes().unwrap();
+    let broken = now_ms();
+    let landed = ground.store.update(&key, bytes, revision).await.unwrap();
+    proxy.set(Wire::Whole);
+    eventually("the holder knows", async || !holder.is_valid("h").await).await;
+    let told = holder.ask("release h", "h failed").await;
+    assert!(told.contains("broken"), "{told}");
+    let (after, found) = ground.session(&session).await.unwrap();
+    assert_eq!(
+        (after, &found),
+        (landed, &killed),
+        "the beat came to nothing"
+    );
+    let (_, granted) = waiter.granted("w").await;
+    let quarantine = Lease::new(lease).unwrap().silence().as_millis();
+    let took = granted - broken;
+    assert!(took >= quarantine, "let in after {took} ms");
+    waiter.ask("release w", "w released").await;
+    ground.free("a").await;
+    ground.end().await;
+}
+
+/// A beat lands, and then a break of what stood there before it: the break has lost, and the
+/// holder holds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_break_that_comes_after_the_beat() {
+    let server = NatsServer::start();
+    let ground = Ground::new(server.url()).await;
+    let proxy = Proxy::to(server.port()).await;
+    let operator = connect(&proxy.url()).await;
+    let operator = Store::open(&*operator, BUCKET).await.unwrap();
+    let orders = Orders::lease(Duration::from_secs(2));
+    let mut holder = Worker::start(&ground.place, &orders).await;
+    let mut waiter = Worker::start(&ground.place, &orders).await;
+    holder.take("write h a").await;
+    waiter.say("write w a").await;
+    ground.waiters("a", 1).await;
+    let session = holder.ask("session", "session").await;
+    let key = Session::key_of(&session).unwrap();
+    let (revision, alive) = ground.session(&session).await.unwrap();
+    let killed = alive.killed(Cause::Broken, "operator").unwrap();
+    let bytes = killed.to_bytes().unwrap();
+    let breaks = async { operator.update(&key, bytes, revision).await };
+    let beat = async {
+        proxy.stall_a_write().await;
+        eventually("a beat lands", async || {
+            ground.session(&session).await.unwrap().0 > revision
+        })
+        .await;
+        proxy.set(Wire::Whole);
+    };
+    // The wire is stalled before anything is sent.
+    let ((), broken) = soon("the break", async { tokio::join!(beat, breaks) }).await;
+    assert!(
+        matches!(broken, Err(WriteError::Conflict { .. })),
+        "{broken:?}"
+    );
+    let (_, found) = ground.session(&session).await.unwrap();
+    assert_eq!(found.dead, None);
+    assert!(found.beat > alive.beat);
+    assert!(holder.is_valid("h").await);
+    assert_eq!(ground.record("a").await.waiters().count(), 1);
+    holder.ask("release h", "h released").await;
+    waiter.granted("w").await;
+    waiter.ask("release w", "w released").await;
+    ground.free("a").await;
     ground.end().await;
 }
 

@@ -20,7 +20,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use kvscope::kv::backend::{
-    Backend, BucketBackend, BucketInfo, Capabilities, Change, Consistency, Write,
+    Backend, BucketBackend, BucketInfo, BucketReport, Capabilities, Change, Consistency, Write,
 };
 use kvscope::kv::local::{LocalBackend, OpenOptions};
 use kvscope::kv::lock::lease::Lease;
@@ -51,6 +51,8 @@ pub(crate) struct Orders {
     pub(crate) machine: String,
     /// Dies between killing a session and taking out its claims.
     pub(crate) dies_midway: bool,
+    /// How much earlier the machine that it pretends to run on was started.
+    pub(crate) ahead: Duration,
 }
 
 impl Orders {
@@ -59,6 +61,7 @@ impl Orders {
             lease,
             machine: String::new(),
             dies_midway: false,
+            ahead: Duration::ZERO,
         }
     }
 
@@ -167,6 +170,7 @@ impl Program {
         let lease = Lease::new(orders.lease).unwrap();
         let label = format!("worker-{}", std::process::id());
         let mut settings = Settings::default().lease(lease).label(label);
+        settings = settings.clock(Clock::boot_ahead(orders.ahead));
         if !orders.machine.is_empty() {
             settings = settings.process(Process {
                 boot_id: orders.machine.clone(),
@@ -217,7 +221,7 @@ impl Program {
                 answer(format_args!("{name} written {is_written}"));
             }
             ["session"] => {
-                let session = self.locks.session().await;
+                let session = self.locks.session();
                 answer(format_args!("session {}", session.unwrap_or_default()));
             }
             ["turns", name, resource, turns] => {
@@ -396,6 +400,14 @@ impl BucketBackend for Rigged {
 
     async fn watch(&self, options: WatchOptions) -> Result<Watch, Error> {
         self.inner.watch(options).await
+    }
+
+    async fn report(&self) -> Result<BucketReport, Error> {
+        self.inner.report().await
+    }
+
+    async fn restore(&self, entries: Vec<Entry>) -> Result<(), Error> {
+        self.inner.restore(entries).await
     }
 
     async fn listen(&self, name: &str) -> Result<Option<Notices>, Error> {

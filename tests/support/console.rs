@@ -62,6 +62,7 @@ impl Connector for Places {
             backend,
             label: "test".to_owned(),
             address: "memory".to_owned(),
+            command: "kvscope".to_owned(),
             brand: None,
             guard: None,
         })
@@ -166,7 +167,7 @@ impl Console {
         self.perform(effects);
     }
 
-    fn draw(&mut self) {
+    pub(crate) fn draw(&mut self) {
         let (app, now) = (&self.app, self.now);
         let mut notes = None;
         self.terminal
@@ -270,34 +271,8 @@ impl Console {
         }
     }
 
-    /// Takes what comes from the worker for so long, by the clock of this machine.
-    #[allow(dead_code, reason = "each test binary uses a part of this")]
-    pub(crate) async fn run_for(&mut self, time: Duration) {
-        let end = tokio::time::sleep(time);
-        tokio::pin!(end);
-        loop {
-            let message = tokio::select! {
-                message = self.next() => Some(message),
-                () = &mut end => None,
-            };
-            let now = std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as i64;
-            self.now = self.now.max(now);
-            let is_over = message.is_none();
-            let is_due = self.app.deadline().is_some_and(|at| at <= self.now);
-            match message {
-                Some(message) => self.tell(message),
-                None if is_due => self.tell(Message::Deadline),
-                None => {}
-            }
-            if is_over {
-                self.draw();
-                return;
-            }
-        }
-    }
-
     /// What comes next from the worker.
-    async fn next(&mut self) -> Message {
+    pub(crate) async fn next(&mut self) -> Message {
         tokio::select! {
             Some(delivery) = self.deliveries.replies.recv() => match delivery {
                 Delivery::Message(message) => message,

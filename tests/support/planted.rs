@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use kvscope::kv::backend::{
-    Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Connection, Consistency, Fact,
-    FactValue, Overview, Section, Write,
+    Backend, BucketBackend, BucketConfig, BucketInfo, BucketReport, Capabilities, Connection,
+    Consistency, Fact, FactValue, Origin, Overview, PlaceReport, Section, Write,
 };
 use kvscope::kv::{
     BucketName, Entry, Error, Key, Notices, Operation, Revision, Watch, WatchEvent, WatchFrom,
@@ -50,6 +50,17 @@ impl Planted {
     /// Plants a marker.
     pub(crate) fn delete(&self, bucket: &str, key: &str, at: i64) {
         self.grow(bucket, key, Operation::Delete, b"", at);
+    }
+
+    /// Makes a bucket a copy of another one.
+    pub(crate) fn mirror(&self, bucket: &str, of: &str) {
+        let mut buckets = self.buckets();
+        let mut beds = buckets.iter_mut();
+        let bed = beds.find(|bed| bed.info.config.name.as_str() == bucket);
+        bed.unwrap().info.config.mirror = Some(Origin {
+            bucket: BucketName::new(of).unwrap(),
+            domain: None,
+        });
     }
 
     fn grow(&self, bucket: &str, key: &str, operation: Operation, value: &[u8], at: i64) {
@@ -135,6 +146,10 @@ impl Backend for Planted {
         })
     }
 
+    async fn report(&self) -> Result<PlaceReport, Error> {
+        Ok(PlaceReport::default())
+    }
+
     async fn buckets(&self) -> Result<Vec<BucketInfo>, Error> {
         let buckets = self.buckets();
         Ok(buckets.iter().map(|bed| bed.info.clone()).collect())
@@ -158,6 +173,8 @@ impl Backend for Planted {
     async fn delete_bucket(&self, _: &BucketName) -> Result<(), Error> {
         Err(Error::Closed)
     }
+
+    async fn close(&self) {}
 }
 
 #[derive(Debug)]
@@ -230,6 +247,14 @@ impl BucketBackend for PlantedBucket {
             bed.watches.push(sender);
         })?;
         Ok(watch)
+    }
+
+    async fn report(&self) -> Result<BucketReport, Error> {
+        Ok(BucketReport::default())
+    }
+
+    async fn restore(&self, _: Vec<Entry>) -> Result<(), Error> {
+        Err(Error::Closed)
     }
 
     async fn listen(&self, _: &str) -> Result<Option<Notices>, Error> {

@@ -26,6 +26,8 @@ pub(crate) enum Wire {
 pub(crate) struct Proxy {
     address: SocketAddr,
     wire: Arc<watch::Sender<Wire>>,
+    /// How many writes to buckets it has held back while it was stalled.
+    held: Arc<watch::Sender<usize>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -46,10 +48,13 @@ impl Proxy {
             .expect("a free port");
         let address = listener.local_addr().expect("an address");
         let wire = Arc::new(watch::Sender::new(Wire::Whole));
-        let task = tokio::spawn(accept(listener, port, version, Arc::clone(&wire)));
+        let held = Arc::new(watch::Sender::default());
+        let (wired, counted) = (Arc::clone(&wire), Arc::clone(&held));
+        let task = tokio::spawn(accept(listener, port, version, wired, counted));
         Self {
             address,
             wire,
+            held,
             task,
         }
     }
@@ -62,6 +67,16 @@ impl Proxy {
     /// Changes what the wire does, from now on.
     pub(crate) fn set(&self, wire: Wire) {
         self.wire.send_replace(wire);
+    }
+
+    /// Stalls the wire, and waits until it holds back a write to a bucket.
+    pub(crate) async fn stall_a_write(&self) {
+        let mut held = self.held.subscribe();
+        let before = *held.borrow_and_update();
+        self.set(Wire::Stalled);
+        let more = held.wait_for(|held| *held > before);
+        let more = super::soon("a write on the wire", more).await;
+        more.expect("the wire lives as long as its proxy");
     }
 }
 
@@ -77,12 +92,13 @@ async fn accept(
     port: u16,
     version: Option<&'static str>,
     wire: Arc<watch::Sender<Wire>>,
+    held: Arc<watch::Sender<usize>>,
 ) {
     while let Ok((client, _)) = listener.accept().await {
         if *wire.borrow() == Wire::Cut {
             continue;
         }
-        let wire = wire.subscribe();
+        let (wire, held) = (wire.subscribe(), Arc::clone(&held));
         tokio::spawn(async move {
             let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else {
                 return;
@@ -98,8 +114,8 @@ async fn accept(
             }
             let mut cut = wire.clone();
             tokio::select! {
-                _ = carry(from_client, to_server, wire.clone(), false) => {}
-                _ = carry(from_server, to_client, wire, true) => {}
+                _ = carry(from_client, to_server, wire.clone(), Some(&held)) => {}
+                _ = carry(from_server, to_client, wire, None) => {}
                 _ = cut.wait_for(|wire| *wire == Wire::Cut) => {}
             }
         });
@@ -120,24 +136,39 @@ async fn greet(from: &mut OwnedReadHalf, to: &mut OwnedWriteHalf, version: &str)
     to.write_all(greeting.as_bytes()).await
 }
 
+/// Carries one way. `held` counts the writes that clients send; there is none for answers.
 async fn carry(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     mut wire: watch::Receiver<Wire>,
-    answers: bool,
+    held: Option<&watch::Sender<usize>>,
 ) -> io::Result<()> {
     let mut buffer = vec![0; 64 << 10];
+    let mut kept = Vec::new();
+    let mut is_open = true;
     loop {
-        let length = from.read(&mut buffer).await?;
-        if length == 0 {
-            return Ok(());
+        let now = *wire.borrow_and_update();
+        if now != Wire::Stalled {
+            if !(held.is_none() && now == Wire::DropAnswers) {
+                to.write_all(&kept).await?;
+            }
+            kept.clear();
+            if !is_open {
+                return Ok(());
+            }
         }
-        let now = match wire.wait_for(|wire| *wire != Wire::Stalled).await {
-            Ok(now) => *now,
-            Err(_) => return Ok(()),
-        };
-        if !(answers && now == Wire::DropAnswers) {
-            to.write_all(&buffer[..length]).await?;
+        tokio::select! {
+            changed = wire.changed() => if changed.is_err() { return Ok(()) },
+            read = from.read(&mut buffer), if is_open && kept.len() < buffer.len() => {
+                let length = read?;
+                is_open = length > 0;
+                let before = count(&kept, WRITE);
+                kept.extend(&buffer[..length]);
+                if let Some(held) = held.filter(|_| *wire.borrow() == Wire::Stalled) {
+                    let more = count(&kept, WRITE) - before;
+                    held.send_modify(|held| *held += more);
+                }
+            }
         }
     }
 }

@@ -197,6 +197,7 @@ impl Cluster {
             .map(|(index, route)| {
                 let config = format!(
                     "server_name: node{index}\n\
+                     lame_duck_duration: \"30s\"\nlame_duck_grace_period: \"1s\"\n\
                      cluster {{ name: test, listen: \"127.0.0.1:{route}\", routes: [{}] }}",
                     urls.join(", ")
                 );

@@ -90,6 +90,41 @@ fn the_command_has_the_terminal() {
 }
 
 #[test]
+fn the_command_and_the_shell_see_one_job() {
+    let place = Place::new();
+    let count = place.folder.path().join("count");
+    let command = format!(
+        "{} --local {} lock run b r -- sh -c 'echo re''ady; while :; do echo x >>{}; sleep 0.02; done'",
+        program(),
+        place.file,
+        count.display()
+    );
+    let counted = || std::fs::read(&count).map_or(0, |bytes| bytes.len());
+    let goes_on = |from: usize| {
+        while counted() <= from + 6 {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    };
+    let mut terminal = Terminal::with("sh", &["-i"], &[("PS1", "> ")]);
+    terminal.press(&format!("{command}\r"));
+    terminal.shows("ready");
+    terminal.press("\u{1a}");
+    terminal.shows("Stopped");
+    // All of it rests, well within the lease.
+    let rested = counted();
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert_eq!(counted(), rested);
+    terminal.press("fg\r");
+    goes_on(rested);
+    terminal.press("\u{3}");
+    terminal.press("echo ended with $?\r");
+    terminal.shows("ended with 130");
+    assert_eq!(place.shows()["holders"], serde_json::json!([]));
+    terminal.press("exit\r");
+    terminal.ends();
+}
+
+#[test]
 fn a_break_says_what_it_does_and_asks() {
     let place = Place::new();
     let (mut holder, session) = place.held();

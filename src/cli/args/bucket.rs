@@ -21,7 +21,7 @@ pub enum BucketCommand {
     Add(BucketAddArgs),
     /// Change a bucket's settings; only those that are given
     Edit(BucketEditArgs),
-    /// Remove what deleted keys have left behind
+    /// Remove what deleted keys and crashed holders of locks have left behind
     Compact(BucketCompactArgs),
     /// Remove a bucket with all its keys
     #[command(visible_alias = "del")]

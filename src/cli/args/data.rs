@@ -23,11 +23,16 @@ pub struct ExportArgs {
     /// Write this file, once it is whole, instead of standard output
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Write the file as it grows, and go on behind what an earlier run left in it. Keys that were
+    /// removed in between without leaving a marker are not seen: they stay in the file
+    #[arg(long, requires = "output")]
+    pub resume: bool,
 }
 
 const EXPORT: &str = "\
 Examples:
   kvscope export config --output config.jsonl
+  kvscope export config --output config.jsonl --resume
   kvscope export config 'app.billing.>' | gzip > billing.jsonl.gz
   kvscope export locks --history | kvscope --local snapshot.kv import locks --create --exact";
 
@@ -53,7 +58,7 @@ pub struct ImportArgs {
     #[arg(long, conflicts_with = "mode")]
     pub exact: bool,
     /// Keep in this file how far it got, and go on from there if it is there
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub resume: Option<PathBuf>,
 }
 

@@ -20,7 +20,10 @@ pub enum LockCommand {
     Run(LockRunArgs),
     /// Take a lock from a session that others wait for
     Break(LockBreakArgs),
-    /// Becomes a command that ends with its parent: the inner half of `run`
+    /// Runs a command and ends all of it when its parent ends: the inner half of `run`
+    #[command(hide = true)]
+    Supervise(LockSuperviseArgs),
+    /// Becomes a command that ends with its parent: the innermost part of `run`
     #[command(hide = true)]
     Exec(LockExecArgs),
 }
@@ -82,14 +85,18 @@ Standard input, output and error are CMD's own. HUP, INT, QUIT, TERM, USR1 and U
 it; a key such as Ctrl-C reaches it by itself, and is not sent twice. A signal while the lock is
 waited for gives up the place in the queue.
 
-When the lease is lost, CMD and all processes below it get TERM and, if they are still there after
-5 s or a quarter of the lease, whichever is shorter, KILL. Only then is the lock let go. If kvscope
-itself is killed (-9), the system kills CMD with it (on Linux), but not what CMD has started. While
-kvscope is stopped (Ctrl-Z, SIGSTOP) its lease runs out, and a CMD that was not stopped with it goes
-on: only the fence helps against that.
+When the lease is lost, CMD and everything that it has started get TERM and, if they are still there
+after 5 s or a sixth of the lease, whichever is shorter, KILL. Only then is the lock let go. On Linux
+a small process between kvscope and CMD does the same when kvscope itself is killed (-9), or is
+stopped (SIGSTOP) for so long that the lease runs out; nobody else is let in before the lease has run
+out. What can't be stopped so: programs of other users (sudo, setuid), what CMD has others start
+(systemd, docker, cron, ssh), processes that multiply faster than they are killed, and CMD's own
+children should both kvscope and that process be killed at once. Only the fence helps against those.
+What CMD leaves running when it ends by itself goes on, without the lock.
 
 The exit code is CMD's own, or 128 + N if a signal N ended it; 126 if CMD can't be run, 127 if it is
-not there; 5 if the lock was not granted within --wait, or was lost before CMD ended.";
+not there; 5 if the lock was not granted within --wait, or was lost before CMD ended. Where the lock
+can't be let go afterwards, the reason is told, and the code is CMD's all the same.";
 
 const BREAK: &str = "\
 The session is killed, so that it can't renew its lease; after a quarantine of 9/8 of the lease, in
@@ -132,6 +139,23 @@ pub struct LockRunArgs {
 }
 
 /// The inner half of `lock run`.
+#[derive(Debug, Args)]
+pub struct LockSuperviseArgs {
+    /// The process that the command must not outlive.
+    #[arg(long)]
+    pub parent: i32,
+    /// The number of the open file of that process by which it tells what to do.
+    #[arg(long)]
+    pub orders: i32,
+    /// The lease of the lock.
+    #[arg(long, value_parser = duration)]
+    pub lease: Duration,
+    /// The command and its arguments
+    #[arg(last = true, required = true)]
+    pub command: Vec<OsString>,
+}
+
+/// The innermost part of `lock run`.
 #[derive(Debug, Args)]
 pub struct LockExecArgs {
     /// The process that this one must not outlive.

@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 
 use crate::kv::lock::breaking::{BreakError, Breaking, Manner, Pulse, Sight};
 use crate::kv::lock::diagnosis::span;
-use crate::kv::lock::record::{Claim, Mode, Record, State};
+use crate::kv::lock::record::{Claim, Record, State};
 use crate::kv::lock::session::{Process, Session};
 use crate::kv::{Error, Revision, Store};
 
@@ -163,8 +163,11 @@ fn explain(sight: &Sight, manner: Manner) {
             "at once: its guards have run out".to_owned()
         }
         Manner::Quarantined => format!("after a quarantine of {}", span(sight.quarantine())),
-        Manner::Forced if sight.overlap().is_zero() => "its guards have run out".to_owned(),
-        Manner::Forced => format!("two may hold for up to {}", span(sight.overlap())),
+        Manner::Forced => match sight.overlap() {
+            None => "it can't be killed: TWO MAY HOLD for as long as its process lives".to_owned(),
+            Some(Duration::ZERO) => "its guards have run out".to_owned(),
+            Some(overlap) => format!("two may hold for up to {}", span(overlap)),
+        },
     });
     let fence = sight.claims().find_map(|claim| match claim.state {
         State::Held { fence } => Some(fence),
@@ -208,20 +211,9 @@ fn words(claim: &Claim) -> String {
     format!("{} {holds}", name(claim))
 }
 
-/// A mode for programs.
-fn mode(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Read => "read",
-        Mode::Write => "write",
-    }
-}
-
 fn name(claim: &Claim) -> String {
-    let who = match claim.mode {
-        Mode::Read => "reader",
-        Mode::Write => "writer",
-    };
-    format!("{who} {} ({})", claim.label, claim.session)
+    let role = claim.mode.role();
+    format!("{role} {} ({})", claim.label, claim.session)
 }
 
 /// Waits the quarantine out, and counts it down where somebody looks.

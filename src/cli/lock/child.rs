@@ -1,27 +1,24 @@
-//! The command that runs under a lock: started so that it does not outlive this process, signalled,
-//! and stopped with all that is below it.
+//! The command that runs under a lock, as `lock run` sees it: started below a supervisor,
+//! signalled, and stopped with all that is below it.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{ExitCode, ExitStatus};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 use tokio::process::{Child, Command};
-use tokio::time::Instant;
+use tokio::signal::unix::{SignalKind, signal};
 
-use super::super::args::LockExecArgs;
 use super::super::text::sentence;
+use super::orders::{Order, Teller};
 use super::tree::Tree;
+use crate::kv::lock::Clock;
 
-/// How long a command may take to end when it is asked to.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-/// How often it is looked whether all are gone.
-const PACE: Duration = Duration::from_millis(20);
-/// After this time a process that was killed and is still there is left to the kernel.
-const LAST: Duration = Duration::from_secs(2);
+/// The longest that a command may take to end when it is asked to.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What a shell ends with when a command is there and can't be run.
 const NOT_RUN: u8 = 126;
@@ -29,41 +26,76 @@ const NOT_RUN: u8 = 126;
 const NOT_FOUND: u8 = 127;
 
 /// This program, whatever became of its file.
-const SELF: &str = "/proc/self/exe";
+pub(super) const SELF: &str = "/proc/self/exe";
+
+/// How long a command may take to end when it has to. A guard is invalid a quarter of the lease
+/// before anybody else can hold the lock; by then all has to be over, for whoever comes late to it
+/// too.
+pub(super) fn grace(lease: Duration) -> Duration {
+    PATIENCE.min(lease / 6)
+}
+
+/// How often the supervisor is told until when the lock is held, and how much later than at that
+/// time it acts.
+pub(super) fn pace(lease: Duration) -> Duration {
+    lease / 24
+}
 
 /// A command that runs.
 #[derive(Debug)]
 pub(super) struct Running {
     child: Child,
-    pid: Option<Pid>,
+    /// To the supervisor, where there is one: the child is it then.
+    teller: Option<Teller>,
+    lease: Duration,
+    /// What the supervisor knows.
+    held_until: Duration,
 }
 
 impl Running {
-    /// Starts a command with these variables besides our own.
+    /// Starts a command with these variables besides our own, under a lock that is held until
+    /// then by the time since boot.
     ///
-    /// On Linux it is started through this very program, which asks the kernel to be killed when
-    /// its parent ends and then becomes the command: so that a command does not go on when this
-    /// process is killed and its lock is free for others at once. The kernel takes the thread that
-    /// starts it for the parent. It is to be the main thread, which lives as long as the process.
-    pub(super) fn start(command: &[OsString], variables: &[(&str, String)]) -> io::Result<Self> {
-        let mut start = if cfg!(target_os = "linux") && Path::new(SELF).exists() {
-            let mut start = Command::new(SELF);
-            let parent = std::process::id().to_string();
-            start.as_std_mut().arg0("kvscope");
-            start.args(["lock", "exec", "--parent", &parent, "--"]);
-            start.args(command);
-            start
-        } else {
-            let mut words = command.iter();
-            let mut start = Command::new(words.next().map_or(OsStr::new(""), OsString::as_os_str));
-            start.args(words);
-            start
+    /// On Linux it is started below a [supervisor](super::supervisor), so that neither it nor what
+    /// it has started goes on when this process is killed or stopped. What loses its parent all
+    /// the same, should that one be killed, becomes a child of this process.
+    pub(super) fn start(
+        command: &[OsString],
+        variables: &[(&str, String)],
+        lease: Duration,
+        held_until: Duration,
+    ) -> io::Result<Self> {
+        // Where this signal is ignored, nobody can be told how a child ended. A process that was
+        // started so ignores it until somebody listens; a child is started without that.
+        drop(signal(SignalKind::child())?);
+        become_subreaper();
+        let mut teller = is_visible_to_others().then(Teller::new).transpose()?;
+        let mut start = match &mut teller {
+            Some(teller) => {
+                teller.tell(Order::Until(held_until));
+                let mut start = Command::new(SELF);
+                start.arg0("kvscope");
+                start.args(["lock", "supervise"]);
+                start.args(["--parent", &std::process::id().to_string()]);
+                start.args(["--orders", &teller.number().to_string()]);
+                start.args(["--lease", &format!("{}ms", lease.as_millis()), "--"]);
+                start.args(command);
+                start
+            }
+            None => {
+                let mut words = command.iter();
+                let program = words.next().map_or(OsStr::new(""), OsString::as_os_str);
+                let mut start = Command::new(program);
+                start.args(words);
+                start
+            }
         };
         let child = start.envs(variables.iter().map(|(k, v)| (k, v))).spawn()?;
-        let pid = child.id().and_then(|id| i32::try_from(id).ok());
         Ok(Self {
-            pid: pid.and_then(Pid::from_raw),
             child,
+            teller,
+            lease,
+            held_until,
         })
     }
 
@@ -72,53 +104,92 @@ impl Running {
         self.child.wait().await
     }
 
-    /// Sends it a signal.
-    pub(super) fn signal(&self, signal: Signal) {
-        // Once it has ended and was waited for, its number may be another's.
-        if self.child.id().is_some()
-            && let Some(pid) = self.pid
+    /// Whether the supervisor will have ended the command, because it was not told in time that
+    /// the lock is still held: this process did not run.
+    pub(super) fn has_lapsed(&self) -> bool {
+        self.teller.is_some() && Clock::boot().now() > self.held_until + pace(self.lease)
+    }
+
+    /// Whether it was the supervisor that was killed. Else it tells of a signal by its code.
+    pub(super) fn has_lost_supervisor(&self, status: ExitStatus) -> bool {
+        self.teller.is_some() && status.signal().is_some()
+    }
+
+    /// The lock is held until then.
+    pub(super) fn held_until(&mut self, time: Duration) {
+        // Not for a difference that only comes from how it is measured.
+        if time > self.held_until + pace(self.lease)
+            && let Some(teller) = &mut self.teller
         {
+            teller.tell(Order::Until(time));
+            self.held_until = time;
+        }
+    }
+
+    /// Sends it a signal.
+    pub(super) fn signal(&mut self, signal: Signal) {
+        match &mut self.teller {
+            Some(teller) => teller.tell(Order::Signal(signal)),
+            None => self.send(signal),
+        }
+    }
+
+    fn send(&self, signal: Signal) {
+        // Once it has ended and was waited for, its number may be another's.
+        let pid = self.child.id().and_then(|id| i32::try_from(id).ok());
+        if let Some(pid) = pid.and_then(Pid::from_raw) {
             let _ = rustix::process::kill_process(pid, signal);
         }
     }
 
-    /// Ends it and all that is below it: asks them to, and after `grace` makes them. When this
-    /// returns they are gone.
-    pub(super) async fn stop(&mut self, grace: Duration) {
-        let Some(pid) = self.pid.filter(|_| self.child.id().is_some()) else {
-            return;
-        };
-        let mut tree = Tree::new(pid);
-        // One that is stopped hears nothing before it goes on.
-        tree.signal(Signal::TERM);
-        tree.signal(Signal::CONT);
-        if self.gone(&mut tree, Signal::TERM, grace).await {
-            return;
+    /// Ends it and all that it has started: asks them to, and after a while makes them. When this
+    /// returns they are gone, but for those that were told of.
+    pub(super) async fn stop(&mut self) {
+        let grace = grace(self.lease);
+        if let Some(teller) = &mut self.teller {
+            teller.tell(Order::Gone(Clock::boot().now() + grace));
         }
-        tree.signal(Signal::KILL);
-        if !self.gone(&mut tree, Signal::KILL, LAST).await {
-            tracing::error!(%pid, "a command that was killed is still there");
+        match Tree::below_this() {
+            Some(tree) => tell_rest(&tree.end(grace).await),
+            None => self.stop_alone(grace).await,
         }
     }
 
-    /// Waits until it and all below it are gone, for that long at most. Those that come meanwhile
-    /// get the signal too.
-    async fn gone(&mut self, tree: &mut Tree, signal: Signal, time: Duration) -> bool {
-        let until = Instant::now() + time;
-        let mut has_ended = false;
-        loop {
-            has_ended = has_ended || tokio::time::timeout(PACE, self.child.wait()).await.is_ok();
-            if has_ended && !tree.has_rest() {
-                return true;
-            }
-            if Instant::now() >= until {
-                return false;
-            }
-            tree.signal_new(signal);
-            if has_ended {
-                tokio::time::sleep(PACE).await;
-            }
+    /// The same for it alone, where the system does not tell who is below whom.
+    async fn stop_alone(&mut self, grace: Duration) {
+        self.send(Signal::TERM);
+        // One that is stopped hears nothing before it goes on.
+        self.send(Signal::CONT);
+        if tokio::time::timeout(grace, self.child.wait())
+            .await
+            .is_err()
+        {
+            // It may have ended by now.
+            let _ = self.child.kill().await;
         }
+    }
+}
+
+/// Whether a supervisor can be started from this program's file and open files of this process.
+/// Neither is so for a program that may be run and not read.
+fn is_visible_to_others() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use crate::kv::lock::process::proc;
+        use rustix::process::{DumpableBehavior, dumpable_behavior};
+        let is_readable = dumpable_behavior() == Ok(DumpableBehavior::Dumpable);
+        is_readable && proc::is_of_this_namespace() && Path::new(SELF).exists()
+    }
+    #[cfg(not(target_os = "linux"))]
+    false
+}
+
+/// Has those below this process that lose their parent become its children, so that they are
+/// found.
+pub(super) fn become_subreaper() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_child_subreaper(Some(rustix::process::getpid())) {
+        tracing::warn!(%error, "what detaches itself from the command will not be found");
     }
 }
 
@@ -137,28 +208,28 @@ pub(super) fn code_of_failure(error: &io::Error) -> u8 {
     }
 }
 
-/// Becomes a command that the kernel kills when its parent ends. Returns only if that fails.
-pub(in crate::cli) fn become_command(args: LockExecArgs) -> ExitCode {
-    #[cfg(target_os = "linux")]
-    {
-        // Without it the command runs as it would elsewhere.
-        let _ = rustix::process::set_parent_process_death_signal(Some(Signal::KILL));
-        let parent = rustix::process::getppid();
-        if parent.is_none_or(|parent| parent.as_raw_nonzero().get() != args.parent) {
-            // It ended before the kernel was asked.
-            return ExitCode::FAILURE;
-        }
-    }
-    let mut words = args.command.into_iter();
-    let program = words.next().unwrap_or_default();
-    let error = std::process::Command::new(&program).args(words).exec();
-    tell_failure(&program, &error);
-    ExitCode::from(code_of_failure(&error))
-}
-
 /// Tells that a command can't be run.
 pub(super) fn tell_failure(program: &OsStr, error: &io::Error) {
-    let told = format!("{} can't be run: {error}", program.to_string_lossy());
+    note(&format!(
+        "{} can't be run: {error}",
+        program.to_string_lossy()
+    ));
+}
+
+/// Tells of processes that could not be ended.
+pub(super) fn tell_rest(pids: &[i32]) {
+    if pids.is_empty() {
+        return;
+    }
+    let pids: Vec<String> = pids.iter().map(i32::to_string).collect();
+    note(&format!(
+        "not all that the command started could be stopped, and goes on: pid {}",
+        pids.join(", ")
+    ));
+}
+
+/// Tells something beside the output, which is the command's.
+pub(super) fn note(text: &str) {
     // Where there is no standard error, there is nobody to tell.
-    let _ = writeln!(io::stderr(), "kvscope: {}", sentence(&told));
+    let _ = writeln!(io::stderr(), "kvscope: {}", sentence(text));
 }

@@ -1,24 +1,23 @@
 //! `lock run`: a command under a lock.
 //!
 //! Whatever happens, the command has ended before the lock is let go, and the lock is let go before
-//! this program ends.
+//! this program ends. Should this program be killed, the lock is nobody's before its lease is over,
+//! and the command's supervisor has the time until then.
 
 use std::ffi::OsString;
-use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::kv::lock::lease::Lease;
 use crate::kv::lock::record::Refusal;
-use crate::kv::lock::{Acquire, Guard, GuardState, Kind, LockError, Locks, Settings};
+use crate::kv::lock::{Acquire, Clock, Guard, GuardState, Kind, LockError, Locks, Settings};
 use crate::kv::{Error, Store};
 
 use super::super::args::LockRunArgs;
 use super::super::connection::Connection;
 use super::super::error::CliError;
-use super::super::text::sentence;
-use super::child::{self, Running};
+use super::child::{self, Running, note};
 use super::signals::Signals;
 
 /// Runs the command; the code is the one to end with.
@@ -27,7 +26,7 @@ pub(in crate::cli) async fn run(
     args: LockRunArgs,
 ) -> Result<ExitCode, CliError> {
     let lease = Lease::new(args.lease).map_err(|error| CliError::Usage(error.to_string()))?;
-    let mut signals = Signals::new()?;
+    let mut signals = Signals::new().map_err(CliError::Command)?;
     let open = async {
         let backend = connection.backend().await?;
         Store::open(&*backend, &args.bucket)
@@ -44,7 +43,8 @@ pub(in crate::cli) async fn run(
         return Err(Error::ReadOnly { action }.into());
     }
     let label = args.label.clone().unwrap_or_else(|| name_of(&args.command));
-    let locks = Locks::new(&store, Settings::default().lease(lease).label(label));
+    let settings = Settings::default().lease(lease).label(label);
+    let locks = Locks::new(&store, settings.outlived_by_its_work());
     let run = Run {
         args: &args,
         lease,
@@ -75,12 +75,6 @@ fn name_of(command: &[OsString]) -> String {
 
 fn ended_by(signal: i32) -> ExitCode {
     ExitCode::from(u8::try_from(signal + 128).unwrap_or(u8::MAX))
-}
-
-/// Tells something beside the output, which is the command's.
-fn note(text: &str) {
-    // Where there is no standard error, there is nobody to tell.
-    let _ = writeln!(io::stderr(), "kvscope: {}", sentence(text));
 }
 
 /// How a command ended.
@@ -121,17 +115,23 @@ impl Run<'_> {
         };
         // Asked before the release: a command that ended under a valid guard was under the lock.
         let state = guard.state();
-        let released = tokio::time::timeout(self.patience, guard.release()).await;
+        // A store that does not take it is told of after a lease, with its reason.
+        let limit = self.lease.length() + self.patience;
+        let released = tokio::time::timeout(limit, guard.release()).await;
         match (state, released) {
-            (GuardState::Valid { .. }, Ok(Ok(()))) => Ok(ExitCode::from(code)),
-            (GuardState::Valid { .. }, Err(_)) => {
-                note("the store does not answer: the lock is let go when its lease runs out");
-                Ok(ExitCode::from(code))
-            }
             (_, Ok(Err(LockError::Lost(loss)))) => {
                 Err(self.lost(&GuardState::Lost(loss), &ended_with(code)))
             }
-            (GuardState::Valid { .. }, Ok(Err(error))) => Err(CliError::Lock(error)),
+            (GuardState::Valid { .. }, released) => {
+                match released {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => note(&kept(&error)),
+                    Err(_) => note(
+                        "the store does not answer: the lock is let go when its lease runs out",
+                    ),
+                }
+                Ok(ExitCode::from(code))
+            }
             (state, _) => Err(self.lost(&state, &ended_with(code))),
         }
     }
@@ -178,7 +178,14 @@ impl Run<'_> {
             ("KVSCOPE_LOCK_RESOURCE", self.args.resource.clone()),
             ("KVSCOPE_LOCK_SESSION", guard.session().to_owned()),
         ];
-        let mut running = match Running::start(&self.args.command, &variables) {
+        let until = held_until(guard);
+        let started = Running::start(
+            &self.args.command,
+            &variables,
+            self.lease.length(),
+            until.unwrap_or_default(),
+        );
+        let mut running = match started {
             Ok(running) => running,
             Err(error) => {
                 let program = self.args.command.first().cloned().unwrap_or_default();
@@ -186,12 +193,28 @@ impl Run<'_> {
                 return Ok(End::Code(child::code_of_failure(&error)));
             }
         };
+        // They came before there was anybody to hear them.
+        for signal in signals.so_far() {
+            running.signal(signal);
+        }
+        let pace = child::pace(self.lease.length());
         loop {
             tokio::select! {
                 biased;
-                status = running.ended() => return Ok(End::Code(child::code_of(status?))),
+                status = running.ended() => {
+                    let status = status.map_err(CliError::Command)?;
+                    if running.has_lost_supervisor(status) {
+                        // Whatever it looked after is ours now.
+                        running.stop().await;
+                    }
+                    return Ok(if running.has_lapsed() {
+                        End::Stopped(guard.state())
+                    } else {
+                        End::Code(child::code_of(status))
+                    });
+                }
                 state = guard.invalid() => {
-                    running.stop(self.grace()).await;
+                    running.stop().await;
                     return Ok(End::Stopped(state));
                 }
                 caught = signals.next() => {
@@ -199,15 +222,37 @@ impl Run<'_> {
                         running.signal(signal);
                     }
                 }
+                () = tokio::time::sleep(pace) => {
+                    if running.has_lapsed() {
+                        running.stop().await;
+                        return Ok(End::Stopped(guard.state()));
+                    }
+                    if let Some(time) = held_until(guard) {
+                        running.held_until(time);
+                    }
+                }
             }
         }
     }
+}
 
-    /// How long the command may take to end when it has to. A guard is invalid a quarter of the
-    /// lease before anybody else can hold the lock.
-    fn grace(&self) -> Duration {
-        child::PATIENCE.min(self.lease.length() / 4)
+/// Until when the lock is held for certain, by the time since boot.
+fn held_until<K: Kind>(guard: &Guard<K>) -> Option<Duration> {
+    // The clock first: whatever comes between makes it earlier, not later.
+    let now = Clock::boot().now();
+    match guard.state() {
+        GuardState::Valid { left } => Some(now + left),
+        GuardState::Suspect | GuardState::Lost(_) => None,
     }
+}
+
+/// What to tell when the command has ended under the lock, and the lock could not be let go.
+fn kept(error: &LockError) -> String {
+    let then = match error {
+        LockError::Malformed { .. } => "nobody can have it before its record is mended",
+        _ => "others can have it when its lease has run out",
+    };
+    format!("the lock could not be let go: {error}; {then}")
 }
 
 fn ended_with(code: u8) -> String {

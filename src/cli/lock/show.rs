@@ -104,10 +104,7 @@ fn queue(lock: &Lock, output: &mut Output) -> Result<(), CliError> {
 }
 
 fn row(place: &str, party: &Party) -> [String; 8] {
-    let role = match party.mode {
-        Mode::Read => "reader",
-        Mode::Write => "writer",
-    };
+    let role = party.mode.role();
     let renewed = party.last_beat.map(|beat| {
         let sign = match beat.clock {
             ClockOf::Ours => "",

@@ -66,6 +66,11 @@ impl Signals {
         Ok(Self { caught, handle })
     }
 
+    /// Those that came already and were not asked for.
+    pub(super) fn so_far(&mut self) -> impl Iterator<Item = Signal> {
+        std::iter::from_fn(|| self.caught.try_recv().ok()).filter_map(Caught::signal)
+    }
+
     /// The next one. Cancel-safe.
     pub(super) async fn next(&mut self) -> Caught {
         match self.caught.recv().await {

@@ -1,12 +1,22 @@
-//! A process and everything below it, to be ended as one.
+//! All processes below this one, to be ended together.
 //!
 //! By who started whom, and not by process groups: the command stays in ours, so that the terminal
-//! and the shell treat both as one job. What detaches itself from its parents before is not found.
+//! and the shell treat both as one job. Who loses its parent becomes a child of this process, which
+//! is a subreaper, and so is found all the same.
 
 use std::collections::HashMap;
 use std::fs;
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::Instant;
+
+use crate::kv::lock::process::proc::{self, Stat};
+
+/// How often it is looked whether all are gone.
+const PACE: Duration = Duration::from_millis(20);
+/// After this time a process that was killed and is still there is left to the kernel.
+const LAST: Duration = Duration::from_secs(2);
 
 /// One process. A number can come again; with its start it can't.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,40 +25,71 @@ struct Member {
     start: u64,
 }
 
-/// A process with all those below it that were ever seen.
+/// All those below a process that were ever seen.
 #[derive(Debug)]
 pub(super) struct Tree {
-    root: Pid,
+    root: i32,
     known: Vec<Member>,
 }
 
 impl Tree {
-    /// That process, which must be a child of this one that nobody has waited for.
-    pub(super) fn new(root: Pid) -> Self {
+    /// Those below this process. `None` where the system does not tell who they are.
+    pub(super) fn below_this() -> Option<Self> {
+        let own = i32::try_from(std::process::id()).ok()?;
+        proc::is_of_this_namespace().then(|| Self::below(own))
+    }
+
+    fn below(root: i32) -> Self {
         Self {
             root,
             known: Vec::new(),
         }
     }
 
-    /// Sends a signal to all that are there.
-    pub(super) fn signal(&mut self, signal: Signal) {
-        self.grow();
-        // One that is gone needs none.
-        let _ = kill_process(self.root, signal);
-        send(&self.known, signal);
+    /// Ends them: asks them to, and after `grace` makes them. The numbers of those that are there
+    /// all the same.
+    pub(super) async fn end(mut self, grace: Duration) -> Vec<i32> {
+        if !grace.is_zero() {
+            self.signal(Signal::TERM);
+            // One that is stopped hears nothing before it goes on.
+            self.signal(Signal::CONT);
+            if self.gone(Signal::TERM, grace).await {
+                return Vec::new();
+            }
+        }
+        self.signal(Signal::KILL);
+        self.gone(Signal::KILL, LAST).await;
+        self.rest()
     }
 
-    /// Sends a signal to those that have come since the last look.
-    pub(super) fn signal_new(&mut self, signal: Signal) {
-        send(&self.grow(), signal);
+    /// Waits until all are gone, for that long at most. Those that come meanwhile get the signal
+    /// too.
+    async fn gone(&mut self, signal: Signal, time: Duration) -> bool {
+        let until = Instant::now() + time;
+        loop {
+            let new = self.grow();
+            send(&new, signal);
+            if new.is_empty() && self.rest().is_empty() {
+                return true;
+            }
+            if Instant::now() >= until {
+                return false;
+            }
+            tokio::time::sleep(PACE).await;
+        }
+    }
+
+    /// Sends a signal to all that are there.
+    fn signal(&mut self, signal: Signal) {
+        self.grow();
+        send(&self.known, signal);
     }
 
     /// Looks for new ones.
     fn grow(&mut self) -> Vec<Member> {
         let processes = Processes::read();
         let mut found = Vec::new();
-        let mut parents = vec![self.root.as_raw_nonzero().get()];
+        let mut parents = vec![self.root];
         let known = self.known.iter().filter(|member| processes.has(**member));
         parents.extend(known.map(|member| member.pid));
         while let Some(parent) = parents.pop() {
@@ -63,10 +104,11 @@ impl Tree {
         found
     }
 
-    /// Whether any of those below is there still.
-    pub(super) fn has_rest(&self) -> bool {
+    /// Those that are there still.
+    fn rest(&self) -> Vec<i32> {
         let alive = Processes::read();
-        self.known.iter().any(|member| alive.has(*member))
+        let rest = self.known.iter().filter(|member| alive.has(**member));
+        rest.map(|member| member.pid).collect()
     }
 }
 
@@ -82,7 +124,8 @@ fn send(members: &[Member], signal: Signal) {
     }
 }
 
-/// The processes that run, by proc(5). Empty where the system does not tell.
+/// The processes that run, by proc(5). Empty where the system does not tell, and where it tells of
+/// those of another namespace: their numbers are those of others here.
 #[derive(Debug, Default)]
 struct Processes {
     starts: HashMap<i32, u64>,
@@ -92,6 +135,9 @@ struct Processes {
 impl Processes {
     fn read() -> Self {
         let mut processes = Self::default();
+        if !proc::is_of_this_namespace() {
+            return processes;
+        }
         let Ok(folder) = fs::read_dir("/proc") else {
             return processes;
         };
@@ -101,12 +147,13 @@ impl Processes {
                 continue;
             };
             // One that ends meanwhile is none.
-            let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
+            let Ok(stat) = Stat::read(&entry.path()) else {
                 continue;
             };
-            let Some((parent, start)) = parent_and_start(&stat) else {
+            if stat.has_ended {
                 continue;
-            };
+            }
+            let Stat { parent, start, .. } = stat;
             processes.starts.insert(pid, start);
             let below = processes.below.entry(parent).or_default();
             below.push(Member { pid, start });
@@ -123,50 +170,25 @@ impl Processes {
     }
 }
 
-/// Who started a process, and when, in ticks since boot. `None` for one that has ended.
-fn parent_and_start(stat: &str) -> Option<(i32, u64)> {
-    // The second field is the program's name, in brackets, and can hold anything.
-    let (_, fields) = stat.rsplit_once(')')?;
-    let fields: Vec<&str> = fields.split_whitespace().collect();
-    if matches!(fields.first(), Some(&("Z" | "X"))) {
-        return None;
-    }
-    Some((fields.get(1)?.parse().ok()?, fields.get(19)?.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn what_the_system_tells_is_read() {
-        let fields = "S 17 1 1 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 9 9";
-        let stat = format!("99 (a ) (b) {fields}");
-        assert_eq!(parent_and_start(&stat), Some((17, 4711)));
-        let ended = stat.replace("S 17", "Z 17");
-        assert_eq!(parent_and_start(&ended), None);
-        assert_eq!(parent_and_start("99 (sh) S"), None);
-    }
-
-    #[test]
+    #[tokio::test]
     #[cfg(target_os = "linux")]
-    fn the_whole_tree_ends() {
+    async fn the_whole_tree_ends() {
         let script = "sh -c 'sleep 60 & sleep 60 & wait' & sleep 60";
         let mut child = std::process::Command::new("sh")
             .args(["-c", script])
             .spawn()
             .unwrap();
-        let root = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-        let mut tree = Tree::new(root);
+        let mut tree = Tree::below(i32::try_from(child.id()).unwrap());
         while tree.known.len() < 4 {
             tree.grow();
             std::thread::yield_now();
         }
-        assert!(tree.has_rest());
-        tree.signal(Signal::TERM);
+        assert_eq!(tree.rest().len(), 4);
+        assert_eq!(tree.end(Duration::from_secs(20)).await, [0; 0]);
         child.wait().unwrap();
-        while tree.has_rest() {
-            std::thread::yield_now();
-        }
     }
 }

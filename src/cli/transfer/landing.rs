@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 
 use super::line::Told;
-use super::ours::Ours;
+use super::ranges::Ranges;
 use crate::kv::backend::{Change, Write};
 use crate::kv::{Entry, Error, Key, Operation, Revision, Store, WriteError};
 
@@ -86,7 +86,24 @@ pub(super) struct Landing {
     /// Whether the bucket lets entries have a time to live of their own.
     pub(super) keeps_ttl: bool,
     /// What this import has written.
-    pub(super) ours: Mutex<Ours>,
+    pub(super) ours: Mutex<Ranges>,
+    /// Where an earlier run of this import may have written what it could not keep in mind.
+    pub(super) earlier: Option<Earlier>,
+}
+
+/// The revisions among which are those of an earlier run that ended too soon to keep them all.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Earlier {
+    /// Behind this one.
+    pub(super) after: Revision,
+    /// Up to this one.
+    pub(super) until: Revision,
+}
+
+impl Earlier {
+    fn contains(self, revision: Revision) -> bool {
+        self.after < revision && revision <= self.until
+    }
 }
 
 /// What a try came to, when it came to something.
@@ -171,9 +188,12 @@ impl Landing {
                 (true, false) => Ok(Tried::Again),
             };
         };
+        if let Some(written) = self.written_earlier(told, &there).await? {
+            return Ok(self.written(written));
+        }
         let is_same = is_same(told, &there);
         // What landed without our knowing is not among ours.
-        let is_ours = self.ours().contains(there.revision);
+        let is_ours = self.ours().contains(there.revision.0);
         if !is_ours {
             if is_same && is_in_doubt {
                 return Ok(self.written(there.revision));
@@ -200,6 +220,28 @@ impl Landing {
         }
     }
 
+    /// Where an earlier run has written this very line, if it did and could not keep it: the first
+    /// entry of that time that is the same and of which no line is known.
+    async fn written_earlier(
+        &self,
+        told: &Told,
+        there: &Entry,
+    ) -> Result<Option<Revision>, WriteError> {
+        let Some(earlier) = self.earlier.filter(|_| !self.dry) else {
+            return Ok(None);
+        };
+        if !earlier.contains(there.revision) || self.ours().contains(there.revision.0) {
+            return Ok(None);
+        }
+        let entries = self.store.history(&told.key).await?;
+        let ours = self.ours();
+        let mut unknown = entries
+            .iter()
+            .filter(|entry| earlier.contains(entry.revision) && !ours.contains(entry.revision.0));
+        let found = unknown.find(|entry| is_same(told, entry));
+        Ok(found.map(|entry| entry.revision))
+    }
+
     /// Why a key that somebody else wrote is left as it is.
     fn objection(&self, told: &Told, there: &Entry) -> Option<Why> {
         let is_newer = told.created.is_some_and(|created| there.created > created);
@@ -215,11 +257,11 @@ impl Landing {
     }
 
     fn written(&self, revision: Revision) -> Tried {
-        self.ours().insert(revision);
+        self.ours().insert(revision.0);
         Tried::Done(Outcome::Written)
     }
 
-    fn ours(&self) -> std::sync::MutexGuard<'_, Ours> {
+    fn ours(&self) -> std::sync::MutexGuard<'_, Ranges> {
         self.ours.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -281,6 +323,7 @@ mod tests {
             dry: false,
             keeps_ttl: false,
             ours: Mutex::default(),
+            earlier: None,
         };
         (landing, faults)
     }
@@ -373,6 +416,32 @@ mod tests {
             assert_eq!(outcome(&landing, &told("k", "2")).await, "written");
             assert_eq!(landing.store.history("k").await.unwrap().len(), 2);
         }
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_run_wrote_is_known_for_ours_and_gone_over() {
+        let (mut landing, _) = landing(Mode::Create).await;
+        let lines = ["1", "2", "2", "3"].map(|value| told("k", value));
+        landing.store.put("before", "1").await.unwrap();
+        for line in &lines[..2] {
+            assert_eq!(outcome(&landing, line).await, "written");
+        }
+        // Killed: what it wrote behind revision 1 is in no file.
+        landing.ours = Mutex::default();
+        landing.earlier = Some(Earlier {
+            after: Revision(1),
+            until: Revision(3),
+        });
+        for line in &lines {
+            assert_eq!(outcome(&landing, line).await, "written");
+        }
+        let past = landing.store.history("k").await.unwrap();
+        let values: Vec<_> = past.iter().filter_map(|entry| entry.live_value()).collect();
+        assert_eq!(values, ["1", "2", "2", "3"]);
+        // What was there before, and what came since, is nobody's but others'.
+        landing.store.put("k", "theirs").await.unwrap();
+        assert_eq!(outcome(&landing, &told("k", "4")).await, "exists");
+        assert_eq!(outcome(&landing, &told("before", "2")).await, "exists");
     }
 
     #[tokio::test]

@@ -33,6 +33,9 @@ pub(super) struct Head {
     pub(super) exported: String,
     /// How many entries there were to tell, as far as was known before.
     pub(super) expected: u64,
+    /// When the bucket was made. It tells it from one made anew under the same name.
+    #[serde(default)]
+    pub(super) made: Option<String>,
     pub(super) settings: Settings,
 }
 
@@ -110,6 +113,7 @@ impl Head {
             history,
             exported: crate::cli::record::timestamp(exported),
             expected: if history { info.entries } else { info.keys },
+            made: Some(crate::cli::record::timestamp(info.created)),
             settings: Settings {
                 description: config.description.clone(),
                 history: config.history,

@@ -16,7 +16,7 @@ const BATCH_BYTES: usize = 4 << 20;
 /// How many batches wait.
 const AHEAD: usize = 4;
 /// The longest line: far beyond any value that a store takes.
-const LONGEST: u64 = 1 << 30;
+pub(super) const LONGEST: u64 = 1 << 30;
 
 /// A line with its number, the first being 1.
 pub(super) type Numbered = (u64, Result<Line, Fault>);

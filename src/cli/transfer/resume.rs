@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
-use super::ours::Ours;
+use super::ranges::Ranges;
 use crate::cli::error::CliError;
+use crate::kv::Revision;
 
 /// What is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,8 +17,12 @@ pub(super) struct State {
     pub(super) import: String,
     /// All lines up to this one are done.
     pub(super) lines: u64,
-    /// The revisions that the import has written.
+    /// Those that are done behind it.
+    pub(super) beyond: Vec<(u64, u64)>,
+    /// The revisions that the import is known to have written.
     pub(super) written: Vec<(u64, u64)>,
+    /// The bucket's last revision when the import began: all that it has written is behind.
+    pub(super) began: u64,
 }
 
 /// The file.
@@ -25,14 +30,20 @@ pub(super) struct State {
 pub(super) struct Resume {
     path: PathBuf,
     import: String,
+    began: u64,
 }
 
 impl Resume {
-    /// The file, and what it says if it is there.
+    /// The file, and what it says if it is there. An import that begins does so at this revision of
+    /// the bucket.
     ///
     /// # Errors
     /// It can't be read, or is about another import.
-    pub(super) fn open(path: &Path, import: String) -> Result<(Self, Option<State>), CliError> {
+    pub(super) fn open(
+        path: &Path,
+        import: String,
+        last: Revision,
+    ) -> Result<(Self, Option<State>), CliError> {
         let what = path.display().to_string();
         let text = match std::fs::read(path) {
             Ok(text) => Some(text),
@@ -55,15 +66,23 @@ impl Resume {
             )));
         }
         let path = path.to_owned();
-        Ok((Self { path, import }, state))
+        let began = state.as_ref().map_or(last.0, |state| state.began);
+        let resume = Self {
+            path,
+            import,
+            began,
+        };
+        Ok((resume, state))
     }
 
     /// Keeps how far it got. The file is replaced as a whole.
-    pub(super) fn save(&self, lines: u64, ours: &Ours) -> std::io::Result<()> {
+    pub(super) fn save(&self, lines: u64, beyond: &Ranges, ours: &Ranges) -> std::io::Result<()> {
         let state = State {
             import: self.import.clone(),
             lines,
+            beyond: beyond.ranges(),
             written: ours.ranges(),
+            began: self.began,
         };
         let folder = match self.path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -85,26 +104,26 @@ impl Resume {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kv::Revision;
 
     #[test]
     fn it_comes_back_and_belongs_to_one_import() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
-        let (resume, state) = Resume::open(&path, "a".to_owned()).unwrap();
+        let open = |import: &str, last| Resume::open(&path, import.to_owned(), Revision(last));
+        let (resume, state) = open("a", 5).unwrap();
         assert_eq!(state, None);
-        let mut ours = Ours::default();
-        ours.insert(Revision(7));
-        resume.save(12, &ours).unwrap();
-        let (resume, state) = Resume::open(&path, "a".to_owned()).unwrap();
+        let (ours, beyond) = (Ranges::of([(7, 7)]), Ranges::of([(14, 16)]));
+        resume.save(12, &beyond, &ours).unwrap();
+        let (resume, state) = open("a", 9).unwrap();
+        let state = state.unwrap();
         assert_eq!(
-            state.map(|state| (state.lines, state.written)),
-            Some((12, vec![(7, 7)]))
+            (state.lines, state.beyond, state.written, state.began),
+            (12, vec![(14, 16)], vec![(7, 7)], 5)
         );
-        assert!(Resume::open(&path, "b".to_owned()).is_err());
+        assert!(open("b", 9).is_err());
         resume.done();
         assert!(!path.exists());
         std::fs::write(&path, "no state").unwrap();
-        assert!(Resume::open(&path, "a".to_owned()).is_err());
+        assert!(open("a", 5).is_err());
     }
 }

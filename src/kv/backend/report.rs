@@ -42,8 +42,8 @@ pub struct BucketReport {
     pub consumers: u64,
     /// To how many of them nobody listens.
     pub idle_consumers: u64,
-    /// The name of one of those.
-    pub idle_consumer: Option<String>,
+    /// The names of those, of some where they are many.
+    pub idle_names: Vec<String>,
     /// What could not be found out, and why.
     pub unseen: Option<String>,
 }
@@ -55,7 +55,7 @@ pub struct Replica {
     pub name: String,
     /// Whether it has everything.
     pub current: bool,
-    /// Whether it can't be reached.
+    /// Whether it can't be reached, or was not heard for too long.
     pub offline: bool,
     /// How many writes it is behind.
     pub lag: u64,

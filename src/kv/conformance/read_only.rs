@@ -3,7 +3,7 @@
 use super::bench::{Probe, keys};
 use super::{Bench, Case, Failure, Outcome, cases, equal, that};
 use crate::kv::backend::{Backend, BucketConfig, Write};
-use crate::kv::{Error, Filter, Key, ReadOnly, Revision, Store, WriteError};
+use crate::kv::{Error, Filter, Key, ReadOnly, ReadOnlySwitch, Revision, Store, WriteError};
 
 /// Every case for [`ReadOnly`] over the backend under test, which itself has to be writable.
 pub const READ_ONLY_CASES: &[Case] = {
@@ -13,6 +13,7 @@ pub const READ_ONLY_CASES: &[Case] = {
         read_only::reads_and_watches_pass,
         read_only::every_write_is_refused,
         read_only::every_change_of_buckets_is_refused,
+        read_only::a_switch_holds_for_handles_from_before,
     ]
 };
 
@@ -57,6 +58,20 @@ pub(super) async fn reads_and_watches_pass(bench: Bench) -> Outcome {
     equal(overview.engine, same.engine, "engine")?;
     equal(guarded.name(), store.name(), "name")?;
     equal(guarded.info().await?, store.info().await?, "info")?;
+    equal(
+        wrapped.report().await?.version,
+        bench.backend.report().await?.version,
+        "the version in a report",
+    )?;
+    let (report, same) = (
+        guarded.backend().report().await?,
+        store.backend().report().await?,
+    );
+    equal(
+        (report.clock.is_some(), report.direct_reads),
+        (same.clock.is_some(), same.direct_reads),
+        "a bucket's report",
+    )?;
     let entry = store.get("a").await?;
     let revision = entry.as_ref().map_or(Revision::ABSENT, |e| e.revision);
     equal(guarded.get("a").await?, entry.clone(), "get")?;
@@ -107,6 +122,8 @@ pub(super) async fn every_write_is_refused(bench: Bench) -> Outcome {
         }
     }
     refused(guarded.backend().forget(&key, before.last_revision).await)?;
+    let entries = store.entries(Filter::all()).await?;
+    refused(guarded.backend().restore(entries).await)?;
     equal(store.info().await?, before, "the bucket afterwards")
 }
 
@@ -122,4 +139,32 @@ pub(super) async fn every_change_of_buckets_is_refused(bench: Bench) -> Outcome 
     refused(wrapped.change_bucket(&changed).await)?;
     refused(wrapped.delete_bucket(store.name()).await)?;
     equal(store.info().await?, before, "the bucket afterwards")
+}
+
+pub(super) async fn a_switch_holds_for_handles_from_before(bench: Bench) -> Outcome {
+    let switch = ReadOnlySwitch::default();
+    let inner = std::sync::Arc::clone(&bench.backend);
+    let switched = ReadOnly::switched(inner, switch.clone());
+    let store = bench.store(3).await?;
+    let handle = Store::open(&switched, store.name().as_str()).await?;
+    that(!handle.capabilities().read_only, "it is read-only at first")?;
+    handle.put("a", "1").await?;
+    switch.set(true);
+    that(handle.capabilities().read_only, "the handle does not know")?;
+    that(
+        switched.capabilities().read_only,
+        "the backend does not know",
+    )?;
+    match handle.put("a", "2").await {
+        Err(WriteError::Failed(error)) => refused(Err::<(), _>(error))?,
+        other => return Err(Failure::new(format!("not refused: {other:?}"))),
+    }
+    refused(switched.delete_bucket(store.name()).await)?;
+    switch.set(false);
+    handle.put("a", "3").await?;
+    // What is read-only inside stays so.
+    let inner = std::sync::Arc::new(ReadOnly::new(std::sync::Arc::clone(&bench.backend)));
+    let twice = ReadOnly::switched(inner, switch);
+    that(twice.capabilities().read_only, "it was made writable")?;
+    refused(twice.delete_bucket(store.name()).await)
 }

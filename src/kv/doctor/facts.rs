@@ -24,8 +24,13 @@ pub struct Facts {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct PlaceFacts {
+    /// How `kvscope` is called for this place, with whatever leads there: a proposal must not lead
+    /// to another one.
+    pub command: String,
     /// Whether it is across a network.
     pub remote: bool,
+    /// Whether buckets can be kept on several servers.
+    pub clustered: bool,
     /// The server's version.
     pub version: Option<Version>,
     /// What of it is used, and of how much.
@@ -59,6 +64,8 @@ pub struct BucketFacts {
     pub info: BucketInfo,
     /// What the place says of it beyond that.
     pub report: BucketReport,
+    /// Whether it is a mirror of another bucket that is looked at too: what is in it is told there.
+    pub repeats: bool,
     /// How far the store's clock is ahead of ours, in milliseconds, and by how much that may be
     /// wrong.
     pub clock: Option<(i64, u64)>,

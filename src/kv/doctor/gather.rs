@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 
 use super::facts::{BucketFacts, Facts, Looked, ShizukuRecord, Synced};
 use super::versions::Version;
-use crate::kv::backend::{Backend, BucketBackend};
+use crate::kv::backend::{Backend, BucketBackend, BucketInfo, originals};
 use crate::kv::lock::KEY_PREFIX;
 use crate::kv::lock::session::SESSION_PREFIX;
 use crate::kv::lock::shizuku::Shizuku;
@@ -26,6 +26,8 @@ pub type Clock = fn() -> OffsetDateTime;
 
 /// What to look at.
 pub struct Look<'a> {
+    /// How `kvscope` is called for the place, for the commands that are proposed.
+    pub command: &'a str,
     /// One bucket alone.
     pub bucket: Option<BucketName>,
     /// How many values of each bucket to look into.
@@ -46,23 +48,26 @@ pub struct Look<'a> {
 pub async fn gather(backend: &dyn Backend, look: &Look<'_>) -> Result<Facts, Error> {
     let mut facts = Facts::default();
     let report = backend.report().await?;
+    look.command.clone_into(&mut facts.place.command);
     facts.place.remote = backend.capabilities().remote;
+    facts.place.clustered = backend.capabilities().replicas;
     facts.place.version = report.version.as_deref().and_then(Version::parse);
     facts.place.usage = report.usage;
     facts.place.synced = look.synced.clone();
-    let names = match &look.bucket {
-        Some(name) => vec![name.clone()],
-        None => match backend.buckets().await {
-            Ok(infos) => infos.into_iter().map(|info| info.config.name).collect(),
-            Err(error) => {
-                facts.unseen.push((None, error.to_string()));
-                Vec::new()
-            }
-        },
+    let infos = match &look.bucket {
+        Some(_) => Vec::new(),
+        None => backend.buckets().await.unwrap_or_else(|error| {
+            facts.unseen.push((None, error.to_string()));
+            Vec::new()
+        }),
     };
-    for name in names {
+    let names = infos.iter().map(|info| &info.config.name);
+    for name in look.bucket.iter().chain(names) {
+        let name = name.clone();
         match bucket(backend, &name, look).await {
-            Ok(bucket) => {
+            Ok(mut bucket) => {
+                let is_original = |info: &BucketInfo| info.config.name == name;
+                bucket.repeats = !infos.is_empty() && !originals(&infos).any(is_original);
                 if let Some(reason) = &bucket.report.unseen {
                     facts.unseen.push((Some(name), reason.clone()));
                 }
@@ -101,6 +106,7 @@ async fn bucket(
         },
         info,
         report,
+        repeats: false,
         locks: 0,
         shizuku: Vec::new(),
         secrets: Vec::new(),

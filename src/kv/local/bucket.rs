@@ -10,7 +10,9 @@ use super::engine::Engine;
 use super::feed::Feed;
 use super::write::forget_key;
 use super::{read, write};
-use crate::kv::backend::{BucketBackend, BucketInfo, Capabilities, Change, Consistency, Write};
+use crate::kv::backend::{
+    BucketBackend, BucketInfo, BucketReport, Capabilities, Change, Consistency, Write,
+};
 use crate::kv::{
     BucketName, Entry, Error, Key, Notices, Revision, Watch, WatchOptions, WriteError,
     watch_channel,
@@ -105,6 +107,11 @@ impl BucketBackend for LocalBucket {
         let (engine, name) = (Arc::clone(&self.engine), self.name.clone());
         let feed = Feed::begin(engine, name, options, sender).await?;
         Ok(watch.fed_by(tokio::spawn(feed.run())))
+    }
+
+    async fn report(&self) -> Result<BucketReport, Error> {
+        self.info().await?;
+        Ok(BucketReport::default())
     }
 
     async fn restore(&self, entries: Vec<Entry>) -> Result<(), Error> {

@@ -20,8 +20,7 @@ pub(super) const SETTINGS: Offered = Offered::ALL
     .without(Setting::Compression, Reason::NotPacked)
     .without(Setting::Republish, Reason::TellsNobody)
     .without(Setting::Mirror, Reason::CopiesNothing)
-    .without(Setting::Sources, Reason::CopiesNothing)
-    .without(Setting::Metadata, Reason::NotHere);
+    .without(Setting::Sources, Reason::CopiesNothing);
 
 /// The shortest time after which a bucket can drop its entries, as at NATS.
 const MIN_TTL: Duration = Duration::from_millis(100);

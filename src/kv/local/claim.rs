@@ -17,7 +17,7 @@ use crate::kv::Error;
 /// Marks the file as ours, in its header: "KVSC".
 pub(super) const APPLICATION_ID: i32 = 0x4b56_5343;
 /// The newest format that this program knows, in the header too.
-pub(super) const FORMAT: i32 = 1;
+pub(super) const FORMAT: i32 = 2;
 
 /// The first bytes of every SQLite file.
 const MAGIC: &[u8] = b"SQLite format 3\0";

@@ -260,6 +260,7 @@ impl DbFile {
             .into());
         }
         if !self.read_only && archive::taken(connection)?.is_none() {
+            bring_up(connection)?;
             self.use_log(connection)?;
             header_mark(connection, "application_id")?;
         }
@@ -282,6 +283,21 @@ impl DbFile {
             }
         }
     }
+}
+
+/// Brings a file that an older program made up to the format of this one.
+fn bring_up(connection: &mut Connection) -> rusqlite::Result<()> {
+    if header_mark(connection, "user_version")? >= FORMAT {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have been first.
+    let format = header_mark(&transaction, "user_version")?;
+    if format < FORMAT {
+        schema::bring_up(&transaction, format)?;
+        transaction.pragma_update(None, "user_version", FORMAT)?;
+    }
+    transaction.commit()
 }
 
 /// A connection.

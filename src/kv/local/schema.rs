@@ -1,5 +1,6 @@
-//! The tables, and a bucket's row in them. No decisions about keys here.
+//! The tables, what they were before, and a bucket's row in them. No decisions about keys here.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -8,7 +9,7 @@ use time::OffsetDateTime;
 use crate::kv::backend::{BucketConfig, BucketInfo};
 use crate::kv::{BucketName, Revision};
 
-/// Format 1.
+/// Format 2.
 ///
 /// Times are nanoseconds since 1970, lengths of time too. `entry` is clustered by revision, so
 /// that a watch reads it in the order in which it was written; the value comes last, so that a
@@ -31,7 +32,8 @@ CREATE TABLE bucket (
     last_write     INTEGER,
     keys           INTEGER NOT NULL DEFAULT 0,
     entries        INTEGER NOT NULL DEFAULT 0,
-    bytes          INTEGER NOT NULL DEFAULT 0
+    bytes          INTEGER NOT NULL DEFAULT 0,
+    metadata       TEXT    NOT NULL DEFAULT '{}'
 ) STRICT;
 CREATE TABLE entry (
     bucket    INTEGER NOT NULL,
@@ -48,6 +50,19 @@ CREATE TABLE entry (
 CREATE INDEX entry_by_key ON entry (bucket, key, revision);
 CREATE INDEX entry_by_expiry ON entry (expires) WHERE expires IS NOT NULL;
 ";
+
+/// What brings a file from one format to the next: the first from 1 to 2, and so on. A program that
+/// has the file open in the older format goes on with it: columns are only added, with a default.
+const STEPS: [&str; 1] = ["ALTER TABLE bucket ADD COLUMN metadata TEXT NOT NULL DEFAULT '{}'"];
+
+/// Brings a file of this format up to the newest one.
+pub(super) fn bring_up(connection: &Connection, format: i32) -> rusqlite::Result<()> {
+    let done = usize::try_from(format - 1).unwrap_or(0);
+    for step in STEPS.iter().skip(done) {
+        connection.execute_batch(step)?;
+    }
+    Ok(())
+}
 
 /// Whether all of that is there.
 pub(super) fn is_whole(connection: &Connection) -> rusqlite::Result<bool> {
@@ -68,8 +83,20 @@ pub(super) struct BucketRow {
     pub(super) info: BucketInfo,
 }
 
-const COLUMNS: &str = "id, name, description, history, ttl, marker_ttl, max_bytes, \
-                       max_value_size, created, last_revision, last_write, keys, entries, bytes";
+/// What a bucket holds, in numbers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counts {
+    last_revision: Revision,
+    last_write: Option<OffsetDateTime>,
+    keys: u64,
+    entries: u64,
+    bytes: u64,
+}
+
+/// Where the columns end that format 1 had. A file in that format can be open for reading alone, or
+/// be brought up by another process at any time: so all columns are asked for, in the order of
+/// [`CREATE`], and those of later formats are taken if they come.
+const FIRST_FORMAT: usize = 14;
 
 impl BucketRow {
     /// The bucket of that name.
@@ -78,7 +105,7 @@ impl BucketRow {
         name: &BucketName,
     ) -> rusqlite::Result<Option<Self>> {
         connection
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM bucket WHERE name = ?1"))?
+            .prepare_cached("SELECT * FROM bucket WHERE name = ?1")?
             .query_row([name.as_str()], Self::decode)
             .optional()
     }
@@ -86,7 +113,7 @@ impl BucketRow {
     /// The bucket of that number.
     pub(super) fn by_id(connection: &Connection, id: i64) -> rusqlite::Result<Option<Self>> {
         connection
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM bucket WHERE id = ?1"))?
+            .prepare_cached("SELECT * FROM bucket WHERE id = ?1")?
             .query_row([id], Self::decode)
             .optional()
     }
@@ -94,7 +121,7 @@ impl BucketRow {
     /// All of them, by name.
     pub(super) fn all(connection: &Connection) -> rusqlite::Result<Vec<Self>> {
         connection
-            .prepare_cached(&format!("SELECT {COLUMNS} FROM bucket ORDER BY name"))?
+            .prepare_cached("SELECT * FROM bucket ORDER BY name")?
             .query_map([], Self::decode)?
             .collect()
     }
@@ -108,8 +135,8 @@ impl BucketRow {
         connection
             .prepare_cached(
                 "INSERT INTO bucket (name, description, history, ttl, marker_ttl, max_bytes,
-                                     max_value_size, created)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                                     max_value_size, created, metadata)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             )?
             .execute(params![
                 config.name.as_str(),
@@ -120,6 +147,7 @@ impl BucketRow {
                 config.max_bytes.map(stored),
                 config.max_value_size.map(stored),
                 created,
+                written(&config.metadata),
             ])?;
         Ok(())
     }
@@ -130,7 +158,7 @@ impl BucketRow {
         connection
             .prepare_cached(
                 "UPDATE bucket SET description = ?2, history = ?3, ttl = ?4, marker_ttl = ?5,
-                                   max_bytes = ?6, max_value_size = ?7
+                                   max_bytes = ?6, max_value_size = ?7, metadata = ?8
                  WHERE id = ?1",
             )?
             .execute(params![
@@ -141,8 +169,30 @@ impl BucketRow {
                 config.marker_ttl.map(nanoseconds),
                 config.max_bytes.map(stored),
                 config.max_value_size.map(stored),
+                written(&config.metadata),
             ])?;
         Ok(())
+    }
+
+    /// The counts as they are now.
+    pub(super) fn counts(&self) -> Counts {
+        Counts {
+            last_revision: self.info.last_revision,
+            last_write: self.info.last_write,
+            keys: self.info.keys,
+            entries: self.info.entries,
+            bytes: self.info.bytes,
+        }
+    }
+
+    /// Takes the counts back to what they were.
+    pub(super) fn set_counts(&mut self, counts: Counts) {
+        let info = &mut self.info;
+        info.last_revision = counts.last_revision;
+        info.last_write = counts.last_write;
+        info.keys = counts.keys;
+        info.entries = counts.entries;
+        info.bytes = counts.bytes;
     }
 
     /// Writes the counts back.
@@ -188,6 +238,9 @@ impl BucketRow {
         config.marker_ttl = duration(5)?;
         config.max_bytes = limit(6)?;
         config.max_value_size = limit(7)?;
+        if row.as_ref().column_count() > FIRST_FORMAT {
+            config.metadata = noted(row)?;
+        }
         let mut info = BucketInfo::new(config, moment(row.get(8)?));
         info.last_revision = Revision(count(row.get(9)?));
         info.last_write = row.get::<_, Option<i64>>(10)?.map(moment);
@@ -199,6 +252,24 @@ impl BucketRow {
             info,
         })
     }
+}
+
+/// What is noted of a bucket, as an object of JSON.
+fn written(metadata: &BTreeMap<String, String>) -> String {
+    let pairs = metadata.iter();
+    let pairs = pairs.map(|(name, value)| (name.clone(), value.as_str().into()));
+    serde_json::Value::Object(pairs.collect()).to_string()
+}
+
+fn noted(row: &Row<'_>) -> rusqlite::Result<BTreeMap<String, String>> {
+    let text: String = row.get(FIRST_FORMAT)?;
+    serde_json::from_str(&text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(
+            FIRST_FORMAT,
+            rusqlite::types::Type::Text,
+            Box::new(error),
+        )
+    })
 }
 
 /// A number as SQLite keeps it. What is beyond its range is beyond every revision and size too.

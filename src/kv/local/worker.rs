@@ -23,7 +23,7 @@ use crate::kv::{BucketName, Error, Revision, WriteError};
 const READERS: usize = 2;
 /// The most writes of keys in one transaction, and the most bytes of values, give or take one:
 /// other processes wait meanwhile.
-const GROUP_WRITES: usize = 256;
+const GROUP_WRITES: usize = 512;
 const GROUP_BYTES: u64 = 8 << 20;
 /// How long the reaper rests after it failed, on a full disk for instance.
 const REAP_AGAIN: Duration = Duration::from_secs(5);

@@ -33,10 +33,10 @@ pub use self::reset::{Reset, reset_shizuku};
 
 use super::clock::Clock;
 use super::key_of;
+use super::kill::Kill;
 use super::lease::Lease;
 use super::record::{Claim, DecodeError, Mode, Record, State, Step};
 use super::session::{Cause, Death, Process, Session};
-use crate::kv::backend::Write;
 use crate::kv::{Entry, Error, Key, Revision, Store, WriteError};
 
 /// How often a step is tried that meets others, or whose end is not known.
@@ -94,7 +94,7 @@ pub enum Manner {
 
 impl Sight {
     /// Looks at a session in the lock of a resource, and at the other locks of the bucket that
-    /// would be freed with it.
+    /// would be freed with it. Cancel-safe: it only reads.
     ///
     /// # Errors
     /// [`BreakError::NoClaim`] when the session neither holds the lock nor waits for it,
@@ -216,7 +216,8 @@ impl Sight {
         claims(&self.record) == claims(now) && are_alike
     }
 
-    /// How long the quarantine will be: none for a session that can hold no valid guard any more.
+    /// How long the quarantine will be: none for a session that can hold no valid guard any more,
+    /// and longer than an hour for one whose lease nobody knows, for its record is gone.
     pub fn quarantine(&self) -> Duration {
         match self.pulse() {
             Pulse::Gone => Duration::ZERO,
@@ -228,16 +229,23 @@ impl Sight {
     }
 
     /// For how long, after a forced break, the session's guards may still be taken for valid where
-    /// it runs, so that two may hold.
-    pub fn overlap(&self) -> Duration {
-        if self.quarantine().is_zero() {
-            return Duration::ZERO;
+    /// it runs, so that two may hold. `None` when there is no end to that: a session whose record
+    /// can't be read can't be killed, and goes on beating as long as it lives.
+    pub fn overlap(&self) -> Option<Duration> {
+        if let Pulse::Unreadable(_) = self.pulse() {
+            return None;
         }
-        self.lease().valid_until(Duration::ZERO)
+        if self.quarantine().is_zero() {
+            return Some(Duration::ZERO);
+        }
+        Some(self.lease().valid_until(Duration::ZERO))
     }
 
+    /// The lease that its guards run out by: the longest that there can be where its own is not
+    /// known.
     fn lease(&self) -> Lease {
-        self.session().and_then(Session::lease).unwrap_or_default()
+        let lease = self.session().and_then(Session::lease);
+        lease.unwrap_or(Lease::longest())
     }
 
     /// Kills the session, if the lock is still [as it was shown](Self::is_as_shown). `by` is what people will read as the
@@ -314,12 +322,14 @@ impl Sight {
                 Pulse::Unreadable(_) if manner == Manner::Forced => return Ok(None),
                 Pulse::Unreadable(error) => return Err(BreakError::Unreadable { key, error }),
             };
-            let dead = found.content.as_ref().ok().and_then(Option::as_ref);
-            let Some(dead) = dead.and_then(|session| session.killed(why, by)) else {
+            let session = found.content.as_ref().ok().and_then(Option::as_ref);
+            let kill = session.map(|session| {
+                let kill = Kill::of(key.clone(), session, found.revision, why, by);
+                kill.map_err(BreakError::encoding)
+            });
+            let Some(Kill { dead, write }) = kill.transpose()?.flatten() else {
                 return Ok(None);
             };
-            let bytes = dead.to_bytes().map_err(BreakError::encoding)?;
-            let write = Write::put(key.clone(), bytes).expecting(found.revision);
             match self.store.write(write).await {
                 Ok(_) => return Ok(dead.dead),
                 Err(WriteError::Failed(error)) if doubt.is_none() => return Err(error.into()),

@@ -13,6 +13,8 @@ pub struct Clock(Source);
 enum Source {
     Boot,
     #[cfg(any(test, feature = "testing"))]
+    BootAhead(Duration),
+    #[cfg(any(test, feature = "testing"))]
     Tokio(tokio::time::Instant),
 }
 
@@ -20,6 +22,13 @@ impl Clock {
     /// This machine's time since it was started.
     pub fn boot() -> Self {
         Self(Source::Boot)
+    }
+
+    /// This machine's time as one that was started so much earlier has it, so that a test can be
+    /// of two machines.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn boot_ahead(by: Duration) -> Self {
+        Self(Source::BootAhead(by))
     }
 
     /// The runtime's time, which a test can stop.
@@ -32,6 +41,8 @@ impl Clock {
     pub fn now(self) -> Duration {
         match self.0 {
             Source::Boot => since_boot(),
+            #[cfg(any(test, feature = "testing"))]
+            Source::BootAhead(by) => since_boot() + by,
             #[cfg(any(test, feature = "testing"))]
             Source::Tokio(begin) => begin.elapsed(),
         }

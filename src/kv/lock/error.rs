@@ -9,7 +9,7 @@ use super::session::{Cause, Death};
 use crate::kv::{Error, InvalidKey, Key};
 
 /// Why a lock was not acquired, or was not held to the end.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum LockError {
     /// The lock's own rules don't allow it.

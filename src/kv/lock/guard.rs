@@ -153,10 +153,14 @@ impl<K: Kind> Guard<K> {
         }
     }
 
-    /// Lets the lock go, and waits until it is. Cancel-safe: dropping the future does not stop it.
+    /// Lets the lock go, and waits until it is, for a lease at the most. Cancel-safe: dropping the
+    /// future does not stop it.
     ///
     /// # Errors
     /// [`LockError::Lost`] when it was not held to the end; the lock is gone all the same.
+    /// [`LockError::Store`] when the store did not take it for as long as a lease: it is tried on, and
+    /// when the session has ended, others take the lock away. [`LockError::Malformed`] when somebody
+    /// wrote what is no record in its place; then nothing is written over that.
     pub async fn release(mut self) -> Result<(), LockError> {
         self.claim.release().await
     }
@@ -169,7 +173,8 @@ impl Guard<Writing> {
     /// Cancel-safe: a future that is dropped lets the lock go.
     ///
     /// # Errors
-    /// [`LockError::Lost`] when the lock is not held any more.
+    /// [`LockError::Lost`] when the lock is not held any more, and those of [`Guard::release`]; the
+    /// lock is let go then.
     pub async fn downgrade(self) -> Result<Guard<Reading>, LockError> {
         let (tell, told) = oneshot::channel();
         let id = self.claim.id.clone();

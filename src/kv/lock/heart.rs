@@ -24,6 +24,8 @@ pub(super) struct Life {
     pub(super) valid_until: Duration,
     /// How it was lost, if it was. It never comes back from that.
     pub(super) loss: Option<Loss>,
+    /// The revision of the last beat: the bucket has come so far.
+    pub(super) revision: Revision,
 }
 
 /// The record of this process's session, and the task that renews it.
@@ -84,6 +86,7 @@ impl Heart {
                     let life = Life {
                         valid_until,
                         loss: None,
+                        revision: heart.revision,
                     };
                     return Ok((heart, life));
                 }
@@ -117,7 +120,10 @@ impl Heart {
             match self.beat(next).await {
                 Beaten::Landed(sent) => {
                     let valid_until = self.lease.valid_until(sent);
-                    life.send_modify(|life| life.valid_until = valid_until);
+                    life.send_modify(|life| {
+                        life.valid_until = valid_until;
+                        life.revision = self.revision;
+                    });
                     let since = self.clock.now().saturating_sub(sent);
                     wait = self.lease.beat().saturating_sub(since);
                 }

@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
-use self::looking::Oversight;
+use self::looking::{Oversight, Starting};
 use self::news::{Heard, Notices};
 use self::pace::Pace;
 use super::clock::Clock;
@@ -70,6 +70,8 @@ pub(super) struct Parts {
     pub(super) lease: Lease,
     pub(super) clock: Clock,
     pub(super) life: watch::Receiver<Life>,
+    /// The most bytes that the bucket keeps in a value.
+    pub(super) most: usize,
     pub(super) commands: mpsc::UnboundedReceiver<Command>,
     /// Where the lane is known by its key.
     pub(super) home: Weak<LiveSession>,
@@ -89,6 +91,10 @@ pub(super) struct Lane {
     /// Granted while the session was not sure to live: to be told when it is.
     granted: VecDeque<(String, u64)>,
     watch: Option<Watch>,
+    /// The watch that is being set up.
+    starting: Option<Starting>,
+    /// Not to ask for another watch before then.
+    watch_at: Option<Instant>,
     /// The newest record that was told of, not looked at yet.
     heard: Option<Heard>,
     /// Whether others tell this one when they let it in.
@@ -112,6 +118,8 @@ pub(super) struct Lane {
     polled: bool,
     pace: Pace,
     idle_since: Instant,
+    /// Since when the store has not done what it was asked.
+    failing_since: Option<Instant>,
     /// Since when an attempt waits.
     waits_since: Option<Instant>,
     /// When one waited last.
@@ -125,6 +133,7 @@ pub(super) struct Lane {
 enum Woken {
     Command(Option<Command>),
     Event(Option<WatchEvent>),
+    Watch(Option<Watch>),
     Dead(Option<String>),
     Life,
     Time,
@@ -132,7 +141,7 @@ enum Woken {
 
 impl Lane {
     pub(super) fn new(parts: Parts) -> Self {
-        let line = Line::new(parts.session.clone());
+        let line = Line::new(parts.session.clone()).within(parts.most);
         let now = Instant::now();
         Self {
             parts,
@@ -142,6 +151,8 @@ impl Lane {
             downgrading: HashMap::new(),
             granted: VecDeque::new(),
             watch: None,
+            starting: None,
+            watch_at: None,
             heard: None,
             notices: Notices::Unproven,
             news: None,
@@ -155,6 +166,7 @@ impl Lane {
             polled: false,
             pace: Pace::default(),
             idle_since: now,
+            failing_since: None,
             waits_since: None,
             waited_at: now,
             is_orphan: false,
@@ -169,6 +181,10 @@ impl Lane {
             self.take_events();
             self.on_life();
             self.tell();
+            if self.is_orphan && self.fails_for_long() {
+                // Nobody can be told any more, and others find out that the session has ended.
+                break;
+            }
             if self.entrusts().await {
                 continue;
             }
@@ -193,7 +209,7 @@ impl Lane {
                 continue;
             }
             self.tell_others().await;
-            self.look_around().await;
+            self.look_around();
             if self.line.is_idle() {
                 let is_over = self.is_orphan || self.idle_since.elapsed() >= LINGER;
                 if is_over {
@@ -240,6 +256,7 @@ impl Lane {
         let woken = tokio::select! {
             command = self.parts.commands.recv(), if !self.is_orphan => Woken::Command(command),
             event = next_event(self.watch.as_ref()) => Woken::Event(event),
+            watch = started(self.starting.as_mut()) => Woken::Watch(watch),
             dead = next_dead(self.oversight.as_mut()) => Woken::Dead(dead),
             Ok(()) = self.parts.life.changed() => Woken::Life,
             () = until(wake_at) => Woken::Time,
@@ -249,7 +266,15 @@ impl Lane {
             Woken::Command(None) => self.is_orphan = true,
             Woken::Event(Some(event)) => self.event(event),
             Woken::Event(None) => self.watch = None,
-            Woken::Dead(Some(session)) => self.line.evict(&session),
+            Woken::Watch(watch) => self.watches(watch),
+            Woken::Dead(Some(session)) => {
+                self.line.evict(&session);
+                // Many who died together go in one write.
+                let more = self.oversight.iter_mut();
+                for session in more.flat_map(|o| std::iter::from_fn(|| o.dead.try_recv().ok())) {
+                    self.line.evict(&session);
+                }
+            }
             Woken::Dead(None) => self.oversight = None,
             // What it means is looked at in every round.
             Woken::Life => {}
@@ -311,7 +336,7 @@ impl Lane {
                 }
             }
             Command::Downgrade { id, told } => {
-                if self.is_gone(&id) {
+                if self.loss.is_some() || self.is_gone(&id) {
                     let _ = told.send(Err(self.eviction()));
                     return;
                 }
@@ -326,6 +351,13 @@ impl Lane {
 async fn next_event(watch: Option<&Watch>) -> Option<WatchEvent> {
     match watch {
         Some(watch) => watch.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn started(starting: Option<&mut Starting>) -> Option<Watch> {
+    match starting {
+        Some(starting) => starting.watch().await,
         None => std::future::pending().await,
     }
 }

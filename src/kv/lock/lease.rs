@@ -42,9 +42,14 @@ pub enum SenselessLease {
         /// The time between two beats.
         beat: Duration,
     },
-    /// No time between two beats.
-    #[error("the time between two beats is zero")]
-    NoBeat,
+    /// The beats would be most of what the store does.
+    #[error("a beat every {} ms is too often for a lease of {} ms: at most 30 in it", .beat.as_millis(), .lease.as_millis())]
+    BeatTooOften {
+        /// The lease.
+        lease: Duration,
+        /// The time between two beats.
+        beat: Duration,
+    },
 }
 
 impl Lease {
@@ -52,6 +57,14 @@ impl Lease {
     pub const SHORTEST: Duration = Duration::from_secs(1);
     /// The longest lease.
     pub const LONGEST: Duration = Duration::from_secs(3600);
+
+    /// The longest lease, for a session whose own is not known.
+    pub(super) const fn longest() -> Self {
+        Self {
+            length: Self::LONGEST,
+            beat: Duration::from_secs(Self::LONGEST.as_secs() / 3),
+        }
+    }
 
     /// A lease, with a beat after every third of it.
     ///
@@ -72,8 +85,11 @@ impl Lease {
         if length > Self::LONGEST {
             return Err(SenselessLease::TooLong(length));
         }
-        if beat.is_zero() {
-            return Err(SenselessLease::NoBeat);
+        if beat < length / 30 {
+            return Err(SenselessLease::BeatTooOften {
+                lease: length,
+                beat,
+            });
         }
         if beat * 2 > length {
             return Err(SenselessLease::BeatTooSeldom {
@@ -170,7 +186,10 @@ mod tests {
         assert_eq!(Lease::new(s(15)), Ok(Lease::default()));
         assert_eq!(Lease::new(s(0)), Err(SenselessLease::TooShort(s(0))));
         assert_eq!(Lease::new(s(7200)), Err(SenselessLease::TooLong(s(7200))));
-        assert_eq!(Lease::with_beat(s(10), s(0)), Err(SenselessLease::NoBeat));
+        assert!(matches!(
+            Lease::with_beat(s(10), Duration::from_millis(333)),
+            Err(SenselessLease::BeatTooOften { .. })
+        ));
         let seldom = SenselessLease::BeatTooSeldom {
             lease: s(10),
             beat: s(6),

@@ -28,6 +28,11 @@ use crate::kv::Revision;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Line {
     session: String,
+    /// The most bytes that the store keeps in a value.
+    most: usize,
+    /// A revision of the bucket that is newer than everything that can be gone without a trace:
+    /// where there is no record, fences count from it.
+    floor: Revision,
     attempts: Vec<Attempt>,
     /// Sessions whose death is certain, to be taken out.
     evictions: Vec<String>,
@@ -133,6 +138,8 @@ impl Line {
     pub(crate) fn new(session: impl Into<String>) -> Self {
         Self {
             session: session.into(),
+            most: Record::MOST_BYTES,
+            floor: Revision::ABSENT,
             attempts: Vec::new(),
             evictions: Vec::new(),
             known: None,
@@ -144,6 +151,16 @@ impl Line {
             steps: 0,
             under_way: None,
         }
+    }
+
+    /// The store keeps no more bytes than that in a value.
+    pub(crate) fn within(self, most: usize) -> Self {
+        Self { most, ..self }
+    }
+
+    /// The bucket has reached this revision.
+    pub(crate) fn reached(&mut self, revision: Revision) {
+        self.floor = revision;
     }
 
     /// Asks for the lock, and to wait for it in the queue if `waits`.
@@ -314,7 +331,7 @@ impl Line {
 
     /// The record as it should be, all wishes in one: first those that make room.
     fn planned(&self, known: &Known) -> Planned {
-        let base = known.revision;
+        let base = self.fences_from(known.revision);
         let mut planned = Planned {
             record: known.record.clone(),
             refused: Vec::new(),
@@ -333,8 +350,10 @@ impl Line {
                 Wish::Release => continue,
                 Wish::Downgrade => record.downgrade(id, base),
                 Wish::Hold if attempt.seen => continue,
-                Wish::Hold if attempt.waits => record.acquire(attempt.request.clone(), base),
-                Wish::Hold => record.try_acquire(attempt.request.clone(), base),
+                Wish::Hold if attempt.waits => {
+                    record.acquire_within(attempt.request.clone(), base, self.most)
+                }
+                Wish::Hold => record.try_acquire_within(attempt.request.clone(), base, self.most),
             };
             match step {
                 Ok(step) => planned.take(step),
@@ -352,10 +371,23 @@ impl Line {
     /// for itself.
     fn favour(&self, planned: &mut Planned, base: Revision) {
         let favours = self.favours.iter().filter(|favours| favours.base == base);
+        let base = self.fences_from(base);
         for request in favours.flat_map(|favours| &favours.requests) {
-            if let Ok(step) = planned.record.acquire(request.clone(), base) {
+            let step = planned
+                .record
+                .acquire_within(request.clone(), base, self.most);
+            if let Ok(step) = step {
                 planned.take(step);
             }
+        }
+    }
+
+    /// The revision that the fences of a write on this one count from.
+    fn fences_from(&self, base: Revision) -> Revision {
+        if base == Revision::ABSENT {
+            self.floor
+        } else {
+            base
         }
     }
 
@@ -454,9 +486,10 @@ impl Line {
         self.known = None;
     }
 
-    /// What was under way did not happen and never will.
+    /// What was under way did not happen and never will. Perhaps for what it did for others.
     pub(crate) fn failed(&mut self) {
         self.under_way = None;
+        self.favours = None;
     }
 
     fn end_write(&mut self) -> Option<Revision> {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::observer::{Lock, LockMode, Party};
-use super::record::Mode;
 
 /// A lock.
 #[derive(Debug, Serialize)]
@@ -72,7 +71,7 @@ impl<'a> HolderRecord<'a> {
             label: &party.label,
             host: party.host.as_deref(),
             pid: party.pid,
-            mode: mode(party.mode),
+            mode: party.mode.as_str(),
             held_ms: millis(party.lasted),
             fence: party.fence,
             state: party.standing.as_str(),
@@ -87,18 +86,11 @@ impl<'a> WaiterRecord<'a> {
             label: &party.label,
             host: party.host.as_deref(),
             pid: party.pid,
-            mode: mode(party.mode),
+            mode: party.mode.as_str(),
             position: party.position,
             waiting_ms: millis(party.lasted),
             state: party.standing.as_str(),
         }
-    }
-}
-
-fn mode(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Read => "read",
-        Mode::Write => "write",
     }
 }
 

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
@@ -38,10 +40,14 @@ pub struct Locks {
 struct Inner {
     bucket: Arc<dyn BucketBackend>,
     settings: Settings,
-    session: tokio::sync::Mutex<Option<Arc<LiveSession>>>,
+    session: Mutex<Option<Beginning>>,
     /// What was acquired by name alone, to be released by name.
     by_name: rw_lock::Holds,
 }
+
+/// A session that is being made, for all who wait for it, or that was made. It is made on a task of
+/// its own: who does not wait any more leaves it to the next.
+type Beginning = Shared<BoxFuture<'static, Result<Arc<LiveSession>, LockError>>>;
 
 impl Locks {
     /// The locks of a bucket, with settings of their own. [`Store::locks`] gives those that all
@@ -51,7 +57,7 @@ impl Locks {
             inner: Arc::new(Inner {
                 bucket: store.bucket(),
                 settings,
-                session: tokio::sync::Mutex::new(None),
+                session: Mutex::new(None),
                 by_name: rw_lock::Holds::default(),
             }),
         }
@@ -79,21 +85,26 @@ impl Locks {
         Acquire::new(self, resource.into(), false)
     }
 
-    /// The name of the present session, if there is one.
-    pub async fn session(&self) -> Option<String> {
-        let session = self.inner.session.lock().await;
-        session.as_ref().map(|session| session.id.clone())
+    /// The name of the present session, if there is one that lives. Asks nobody.
+    #[must_use]
+    pub fn session(&self) -> Option<String> {
+        let session = self.beginning();
+        let live = session.as_ref()?.peek()?.as_ref().ok()?;
+        live.can_acquire().then(|| live.id.clone())
     }
 
     /// Ends the session: waits until every guard of it is dropped and its lock let go, and takes
-    /// its record away. A process that ends without it leaves what it held to be found out by
-    /// others, within a lease.
+    /// its record away. Where the store does not take that for as long as a lease, it is given up:
+    /// the locks are left to be found out by others, like those of a process that ends without this.
     ///
     /// The locks can be used again afterwards. Cancel-safe: the end goes on in the background.
     pub async fn close(&self) {
         self.inner.by_name.clear();
-        let session = self.inner.session.lock().await.take();
+        let session = self.beginning().take();
         let Some(session) = session else {
+            return;
+        };
+        let Ok(session) = session.await else {
             return;
         };
         let mut life = session.life.clone();
@@ -107,16 +118,33 @@ impl Locks {
 
     /// The present session, or a new one where there is none that lives.
     async fn live(&self) -> Result<Arc<LiveSession>, LockError> {
-        let mut session = self.inner.session.lock().await;
-        if let Some(live) = session.as_ref()
-            && live.can_acquire()
-        {
-            return Ok(Arc::clone(live));
+        let beginning = self.begin();
+        beginning.await
+    }
+
+    fn begin(&self) -> Beginning {
+        let mut session = self.beginning();
+        let is_good = |beginning: &&Beginning| match beginning.peek() {
+            Some(Ok(live)) => live.can_acquire(),
+            Some(Err(_)) => false,
+            None => true,
+        };
+        if let Some(beginning) = session.as_ref().filter(is_good) {
+            return beginning.clone();
         }
         let bucket = Arc::clone(&self.inner.bucket);
-        let live = LiveSession::begin(bucket, &self.inner.settings).await?;
-        *session = Some(Arc::clone(&live));
-        Ok(live)
+        let settings = self.inner.settings.clone();
+        let task = tokio::spawn(async move { LiveSession::begin(bucket, &settings).await });
+        // A task that does not end was ended with its runtime.
+        let begun = task.map(|end| end.unwrap_or(Err(LockError::Lost(Loss::Closed))));
+        let beginning = begun.boxed().shared();
+        *session = Some(beginning.clone());
+        beginning
+    }
+
+    fn beginning(&self) -> MutexGuard<'_, Option<Beginning>> {
+        let session = self.inner.session.lock();
+        session.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -227,17 +255,17 @@ impl<'a, K: Kind> IntoFuture for Acquire<'a, K> {
     }
 }
 
-/// The task that runs this, or the thread where there is none.
+/// The task that runs this, or the thread where there is none. Threads can share a name.
 pub(super) fn running_task() -> String {
-    match tokio::task::try_id() {
-        Some(task) => format!("task-{task}"),
-        None => {
-            let thread = std::thread::current();
-            match thread.name() {
-                Some(name) => format!("thread-{name}"),
-                None => format!("{:?}", thread.id()),
-            }
-        }
+    if let Some(task) = tokio::task::try_id() {
+        return format!("task-{task}");
+    }
+    let thread = std::thread::current();
+    let id = format!("{:?}", thread.id());
+    let number: String = id.chars().filter(char::is_ascii_digit).collect();
+    match thread.name() {
+        Some(name) => format!("thread-{number}-{name}"),
+        None => format!("thread-{number}"),
     }
 }
 
@@ -258,6 +286,8 @@ pub(super) struct LiveSession {
     bucket: Arc<dyn BucketBackend>,
     lanes: Mutex<HashMap<Key, mpsc::UnboundedSender<Command>>>,
     claims: AtomicU64,
+    /// The most bytes that the bucket keeps in a value.
+    most: usize,
     needed: mpsc::Sender<Infallible>,
     /// Hands on what others tell this session.
     ears: Option<AbortHandle>,
@@ -285,6 +315,7 @@ impl LiveSession {
         tokio::spawn(heart.run(tell_life, is_needed));
         // Before anybody can see the session's name in a lock. It can do without.
         let notices = bucket.listen(&id).await.ok().flatten();
+        let most = most_bytes(&*bucket).await;
         Ok(Arc::new_cyclic(|live| Self {
             ears: notices
                 .map(|notices| tokio::spawn(hear(notices, Weak::clone(live))).abort_handle()),
@@ -295,6 +326,7 @@ impl LiveSession {
             bucket,
             lanes: Mutex::default(),
             claims: AtomicU64::new(0),
+            most,
             needed,
         }))
     }
@@ -327,6 +359,7 @@ impl LiveSession {
                 lease: self.lease,
                 clock: self.clock,
                 life: self.life.clone(),
+                most: self.most,
                 commands,
                 home: Arc::downgrade(self),
                 needed: self.needed.clone(),
@@ -350,6 +383,20 @@ impl LiveSession {
     fn lanes(&self) -> MutexGuard<'_, HashMap<Key, mpsc::UnboundedSender<Command>>> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How large a lock's record can get in the bucket, with what a write takes beside the value.
+async fn most_bytes(bucket: &dyn BucketBackend) -> usize {
+    /// The headers of a write that expects a revision.
+    const HEADERS: u64 = 256;
+    let of_bucket = match bucket.info().await {
+        Ok(info) => info.config.max_value_size,
+        // It may not be allowed to ask: then a write tells, if ever.
+        Err(_) => None,
+    };
+    let limits = [of_bucket, bucket.capabilities().max_value_size];
+    let most = limits.into_iter().flatten().min().unwrap_or(u64::MAX);
+    usize::try_from(most.saturating_sub(HEADERS)).unwrap_or(usize::MAX)
 }
 
 /// Hands on to the lanes what others tell of their locks, until there is nobody to tell.

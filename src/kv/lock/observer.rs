@@ -44,7 +44,7 @@ use self::watching::{Told, told_by, watch_options};
 use super::clock::Clock;
 use super::diagnosis::Thresholds;
 use super::session::{Process, Session};
-use crate::kv::backend::{Backend, BucketBackend, Consistency};
+use crate::kv::backend::{Backend, BucketBackend, Consistency, originals};
 use crate::kv::{BucketName, Entry, Error, Key, Watch};
 
 /// How often an answer is asked for anew while somebody holds or waits.
@@ -60,8 +60,8 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ObserveOptions {
-    /// Only these buckets; `None`: all that are there when it begins. Others join by
-    /// [`Observer::add`].
+    /// Only these buckets; `None`: all that are there when it begins, but for mirrors of others.
+    /// More join by [`Observer::add`].
     pub buckets: Option<Vec<BucketName>>,
     /// Also locks of `shizuku` services: costs a watch over all keys of each bucket, without their
     /// values.
@@ -92,7 +92,7 @@ impl Default for ObserveOptions {
     }
 }
 
-/// Observes the locks of a place.
+/// Observes the locks of a place. Cancel-safe: it only reads, and its watches end with it.
 ///
 /// # Errors
 /// Those of listing the buckets, if none were named. What goes wrong with a single bucket is told
@@ -105,7 +105,9 @@ pub async fn observe(
         Some(buckets) => buckets.clone(),
         None => {
             let all = backend.buckets().await?;
-            all.into_iter().map(|info| info.config.name).collect()
+            // A mirror would show every lock of its origin once more, as it was a while ago.
+            let originals = originals(&all);
+            originals.map(|info| info.config.name.clone()).collect()
         }
     };
     let mut observer = Observer {
@@ -295,6 +297,8 @@ impl Observer {
     /// machine are gone, and whether there is no record of a session. A session is there before its
     /// first claim and stays until its last one is gone; so a claim that is still there after its
     /// session was not is nobody's.
+    ///
+    /// Cancel-safe: what was found until then is kept, and the rest stays open.
     ///
     /// # Errors
     /// Those of reading.

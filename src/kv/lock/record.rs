@@ -12,6 +12,8 @@
 //!    order of their tickets.
 //! 3. Promotion of what a step returned changes nothing.
 //! 4. A claim's fence is higher than every fence that was given on this lock by an earlier write.
+//!    It is one more than the revision that was written on, or than the highest fence so far, which
+//!    the record keeps: in another bucket, restored from an export, revisions begin anew.
 //!
 //! By rule 2 writers can starve readers. A bound on the writers in a row ends that: when so many
 //! were granted one after the other while a reader waited, the readers that wait have the next
@@ -45,6 +47,8 @@ pub struct Record {
     max_writer_streak: Option<NonZeroU32>,
     /// How many writers were granted in a row while a reader waited. Counted only under a bound.
     writer_streak: u32,
+    /// The highest fence that was ever given; 0 before the first.
+    last_fence: u64,
 }
 
 /// One attempt to hold a lock: waiting, or successful.
@@ -79,12 +83,27 @@ pub enum Mode {
     Write,
 }
 
-impl fmt::Display for Mode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Mode {
+    /// The word that programs read, in records too.
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Read => "read",
             Self::Write => "write",
-        })
+        }
+    }
+
+    /// What people call who holds or waits in this mode.
+    pub fn role(self) -> &'static str {
+        match self {
+            Self::Read => "reader",
+            Self::Write => "writer",
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -156,10 +175,12 @@ pub enum Refusal {
     Full,
     /// The record would be too large for the store.
     #[error(
-        "the lock's record would take more than {} KiB: the queue is long, or its labels are",
-        Record::MOST_BYTES >> 10
+        "the lock's record would take more than {most} bytes: the queue is long, or its labels are"
     )]
-    TooLarge,
+    TooLarge {
+        /// The most that it may take.
+        most: usize,
+    },
     /// It can't be granted at once.
     #[error("the lock can't be had at once")]
     WouldWait,
@@ -214,12 +235,31 @@ impl Record {
         self.writer_streak
     }
 
+    /// The highest fence that was ever given on this lock; 0 before the first.
+    pub fn last_fence(&self) -> u64 {
+        self.last_fence
+    }
+
     /// Takes a place in the queue, and with it the lock if it is free for this. `base` is the
     /// revision that the record was read at, [`Revision::ABSENT`] for one that is not there yet.
+    /// The record never takes more than [`Record::MOST_BYTES`].
     ///
     /// # Errors
     /// [`Refusal::Reentry`], [`Refusal::Upgrade`], [`Refusal::Full`] and [`Refusal::TooLarge`].
     pub fn acquire(&self, request: Request, base: Revision) -> Result<Step, Refusal> {
+        self.acquire_within(request, base, Self::MOST_BYTES)
+    }
+
+    /// The same in a store that keeps values of so many bytes at the most.
+    ///
+    /// # Errors
+    /// Those of [`Record::acquire`].
+    pub fn acquire_within(
+        &self,
+        request: Request,
+        base: Revision,
+        most: usize,
+    ) -> Result<Step, Refusal> {
         if self.claim(&request.id).is_some() {
             return Ok(Step::Nothing);
         }
@@ -249,11 +289,9 @@ impl Record {
         });
         after.next = next;
         after.max_writer_streak = request.max_writer_streak.or(self.max_writer_streak);
-        if after
-            .most_bytes()
-            .is_none_or(|bytes| bytes > Self::MOST_BYTES)
-        {
-            return Err(Refusal::TooLarge);
+        let most = most.min(Self::MOST_BYTES);
+        if !after.fits(most) {
+            return Err(Refusal::TooLarge { most });
         }
         Ok(Step::Write(after.promoted(base)))
     }
@@ -262,9 +300,14 @@ impl Record {
     ///
     /// # Errors
     /// [`Refusal::WouldWait`] otherwise, and those of [`Record::acquire`].
-    pub fn try_acquire(&self, request: Request, base: Revision) -> Result<Step, Refusal> {
+    pub fn try_acquire_within(
+        &self,
+        request: Request,
+        base: Revision,
+        most: usize,
+    ) -> Result<Step, Refusal> {
         let id = request.id.clone();
-        let step = self.acquire(request, base)?;
+        let step = self.acquire_within(request, base, most)?;
         let after = match &step {
             Step::Write(after) => after,
             Step::Nothing => self,
@@ -306,7 +349,6 @@ impl Record {
     }
 
     /// The fences of those who hold.
-    #[cfg(test)]
     pub(super) fn fences(&self) -> impl Iterator<Item = u64> {
         self.queue.iter().filter_map(|claim| match claim.state {
             State::Held { fence } => Some(fence),
@@ -315,7 +357,8 @@ impl Record {
     }
 
     /// Gives every fence another number, so that the model check knows states that differ in
-    /// nothing else as one.
+    /// nothing else as one. In its world revisions only rise, so that the highest fence so far is
+    /// never what a grant counts from: it is left out.
     #[cfg(test)]
     pub(super) fn renumber(&mut self, number: &dyn Fn(u64) -> u64) {
         for claim in Arc::make_mut(&mut self.queue) {
@@ -323,6 +366,7 @@ impl Record {
                 *fence = number(*fence);
             }
         }
+        self.last_fence = 0;
     }
 
     fn without(&self, goes: impl Fn(&Claim) -> bool, base: Revision) -> Step {
@@ -337,26 +381,29 @@ impl Record {
         Step::Write(after.promoted(base))
     }
 
-    /// Changes some claims. The queue stays shared where there are none.
-    fn change(&mut self, which: impl Fn(&Claim) -> bool, how: impl Fn(&mut Claim)) {
-        if self.queue.iter().any(&which) {
+    /// Changes some claims, and tells whether there are any. The queue stays shared where there are
+    /// none.
+    fn change(&mut self, which: impl Fn(&Claim) -> bool, how: impl Fn(&mut Claim)) -> bool {
+        let is_any = self.queue.iter().any(&which);
+        if is_any {
             let queue = Arc::make_mut(&mut self.queue).iter_mut();
             queue.filter(|claim| which(claim)).for_each(how);
         }
+        is_any
     }
 
     /// Lets in whoever can be let in. A grant's fence is one more than the revision that the record
     /// was read at: the write gets that revision or, in a bucket with other keys, a higher one, and
-    /// the next write to this record expects what this one got.
+    /// the next write to this record expects what this one got. The highest fence so far matters
+    /// where the record came from elsewhere.
     fn promoted(mut self, base: Revision) -> Self {
         if self.queue.is_empty() {
             self.max_writer_streak = None;
             self.writer_streak = 0;
             return self;
         }
-        let held = State::Held {
-            fence: base.0.saturating_add(1),
-        };
+        let fence = base.0.max(self.last_fence).saturating_add(1);
+        let held = State::Held { fence };
         if self.holders().any(|claim| claim.mode == Mode::Write) {
             return self;
         }
@@ -369,6 +416,7 @@ impl Record {
         match first_writer.map(|writer| writer.ticket) {
             Some(ticket) if is_free && writers_turn => {
                 self.change(|claim| claim.ticket == ticket, |claim| claim.state = held);
+                self.last_fence = fence;
                 self.writer_streak = match max_writer_streak {
                     Some(_) if readers_wait => self.writer_streak.saturating_add(1),
                     _ => 0,
@@ -377,7 +425,9 @@ impl Record {
             // The readers inside finish; nobody else comes in before the writer.
             Some(_) if !is_free => {}
             _ => {
-                self.change(waits(Mode::Read), |claim| claim.state = held);
+                if self.change(waits(Mode::Read), |claim| claim.state = held) {
+                    self.last_fence = fence;
+                }
                 self.writer_streak = 0;
             }
         }

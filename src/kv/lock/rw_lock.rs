@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::error::LockError;
-use super::guard::{ReadGuard, WriteGuard};
+use super::guard::{GuardState, ReadGuard, WriteGuard};
 use super::locks::running_task;
 use super::record::Mode;
 use crate::kv::Store;
@@ -90,6 +90,16 @@ pub(super) enum Held {
     Write(WriteGuard),
 }
 
+impl Held {
+    fn is_lost(&self) -> bool {
+        let state = match self {
+            Self::Read(guard) => guard.state(),
+            Self::Write(guard) => guard.state(),
+        };
+        matches!(state, GuardState::Lost(_))
+    }
+}
+
 impl Holds {
     fn keep(&self, key: &str, held: Held) {
         let mode = match held {
@@ -99,18 +109,21 @@ impl Holds {
         let owner = running_task();
         let holds = &mut *self.lock();
         let of_key = holds.entry((key.to_owned(), mode)).or_default();
+        // What a lost session held is nothing to release any more.
+        of_key.retain(|hold| !hold.held.is_lost());
         of_key.push(Hold { owner, held });
     }
 
-    /// One that this task acquired, or else the newest.
+    /// The newest that this task acquired, or else the newest: an older one may be what a lost
+    /// session left.
     fn take(&self, key: &str, mode: Mode) -> Option<Held> {
         let holds = &mut *self.lock();
         let key = (key.to_owned(), mode);
         let of_key = holds.get_mut(&key)?;
         let owner = running_task();
-        let own = of_key.iter().position(|hold| hold.owner == owner);
+        let own = of_key.iter().rposition(|hold| hold.owner == owner);
         let at = own.or(of_key.len().checked_sub(1))?;
-        let hold = of_key.swap_remove(at);
+        let hold = of_key.remove(at);
         if of_key.is_empty() {
             holds.remove(&key);
         }

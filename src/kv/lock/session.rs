@@ -21,14 +21,15 @@ pub struct Session {
     v: u64,
     /// The machine's name.
     pub host: String,
-    /// The machine's boot: the same only on the same machine that was not restarted since.
+    /// The machine's boot, as the process counts the time since then: the same only on the same
+    /// machine that was not restarted since, and in the same time namespace.
     pub boot_id: String,
     /// The process.
     pub pid: u32,
-    /// The namespace that the process number is of.
+    /// The namespace that the process number is of. Zero where the number can't be looked up.
     pub pidns: u64,
     /// When the process started, in the kernel's ticks since boot: tells a process from a later
-    /// one of the same number.
+    /// one of the same number. Zero where that is not known.
     pub start: u64,
     /// The lease in milliseconds.
     pub lease_ms: u64,
@@ -68,13 +69,13 @@ pub enum Cause {
 pub struct Process {
     /// The machine's name.
     pub host: String,
-    /// The machine's boot.
+    /// The machine's boot, as the process counts the time since then.
     pub boot_id: String,
     /// The process number.
     pub pid: u32,
-    /// The namespace that the number is of.
+    /// The namespace that the number is of, or zero.
     pub pidns: u64,
-    /// When the process started, in ticks since boot.
+    /// When the process started, in ticks since boot, or zero.
     pub start: u64,
 }
 
@@ -144,10 +145,14 @@ impl Session {
         })
     }
 
-    /// Whether it is of the machine and namespace of another process, so that the two can see each
-    /// other's numbers.
+    /// Whether it is certainly of the machine and the namespaces of another process, so that the
+    /// two see each other by the same numbers and the same time.
     pub fn is_neighbour_of(&self, process: &Process) -> bool {
-        self.boot_id == process.boot_id && self.pidns == process.pidns
+        let is_known = !self.boot_id.is_empty() && self.pidns != 0 && self.start != 0;
+        is_known
+            && self.host == process.host
+            && self.boot_id == process.boot_id
+            && self.pidns == process.pidns
     }
 
     /// The record as it is stored.

@@ -55,6 +55,22 @@ impl Settings {
         }
     }
 
+    /// Has others wait until the lease has run out even where they can see that this process is
+    /// gone. For one whose work is done by other processes: they can be there for a while after
+    /// this one was killed.
+    #[must_use]
+    pub fn outlived_by_its_work(self) -> Self {
+        // Of no namespace that anybody could look into.
+        let pidns = 0;
+        Self {
+            process: Process {
+                pidns,
+                ..self.process
+            },
+            ..self
+        }
+    }
+
     /// Judges leases by another clock.
     #[cfg(any(test, feature = "testing"))]
     #[must_use]
@@ -73,4 +89,23 @@ impl Settings {
 fn program() -> Option<String> {
     let path = std::env::current_exe().ok()?;
     Some(path.file_name()?.to_string_lossy().into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kv::lock::session::Session;
+
+    #[test]
+    fn who_is_outlived_by_its_work_is_never_seen_to_be_gone() {
+        let me = Process::current();
+        let gone = |settings: Settings| {
+            let mut session = Session::new(settings.process, Lease::default());
+            // Another process has the number by now.
+            session.start += 1;
+            me.sees_gone(&session)
+        };
+        assert!(gone(Settings::default()));
+        assert!(!gone(Settings::default().outlived_by_its_work()));
+    }
 }

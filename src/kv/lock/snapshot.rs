@@ -74,7 +74,7 @@ impl Snapshot {
     }
 
     /// Reads the records that belong to it, from the place that it is of. What can't be read is told
-    /// and left out; what was found of its locks is there all the same.
+    /// and left out; what was found of its locks is there all the same. Cancel-safe: it only reads.
     ///
     /// # Errors
     /// A lock that can't be written down, which none of ours is.
@@ -168,7 +168,8 @@ impl Snapshot {
         Ok((config, entries))
     }
 
-    /// What was found when a copy was taken. `None` for a place that is no copy.
+    /// What was found when a copy was taken. `None` for a place that is no copy. Cancel-safe: it only
+    /// reads.
     ///
     /// # Errors
     /// [`Error::Protocol`] for a copy that does not tell, or tells what does not decode or is of a newer

@@ -75,10 +75,7 @@ impl fmt::Display for Event {
             } else {
                 &who.label
             };
-            let role = match who.mode {
-                Mode::Read => "reader",
-                Mode::Write => "writer",
-            };
+            let role = who.mode.role();
             format!("{role} {label}")
         });
         let after = |words: &str, time: Option<Duration>| match time {

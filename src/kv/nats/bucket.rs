@@ -327,6 +327,10 @@ impl BucketBackend for NatsBucket {
         report::clock(self).await
     }
 
+    async fn restore(&self, _: Vec<Entry>) -> Result<(), Error> {
+        Err(Error::no_restoring())
+    }
+
     async fn listen(&self, name: &str) -> Result<Option<Notices>, Error> {
         self.listen_to(name).await
     }

@@ -1,15 +1,17 @@
-//! Making the connection: options to a client, and what can go wrong on the way in words.
+//! Making the connection: options to a client. What can go wrong on the way is in `words`.
 
-use std::error::Error as StdError;
-use std::path::{Path, PathBuf};
+mod words;
+
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, ServerAddr, rustls};
+use async_nats::{Client, ConnectOptions, ServerAddr};
 use percent_encoding::percent_decode_str;
 
+use self::words::explain;
 use super::link::Link;
-use super::options::{Auth, NatsOptions, Secret, Tls};
+use super::options::{Auth, NatsOptions, Secret};
 use crate::kv::Error;
 
 /// How often the client asks the server whether it is there. A cut connection that nobody closed
@@ -87,6 +89,12 @@ async fn client_options(
         client = client.custom_inbox_prefix(prefix);
     }
     if let Some(ca) = &options.tls.ca {
+        if !read(ca).await?.contains("BEGIN CERTIFICATE") {
+            return Err(Error::Tls {
+                place: servers.place.clone(),
+                reason: format!("there is no certificate to trust in {}", ca.display()),
+            });
+        }
         client = client.add_root_certificates(ca.clone());
     }
     match (&options.tls.cert, &options.tls.key) {
@@ -221,15 +229,26 @@ fn decoded(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-/// The seed in an NKey file, which may have comments around it.
-async fn read_seed(path: &Path) -> Result<String, Error> {
+/// The text of a file.
+async fn read(path: &Path) -> Result<String, Error> {
     let text = {
         let path = path.to_owned();
         tokio::task::spawn_blocking(move || std::fs::read_to_string(path)).await
     };
-    let text = text
-        .map_err(|_| Error::Closed)?
-        .map_err(|error| unreadable(path, &error))?;
+    let text = text.map_err(|_| Error::Closed)?;
+    text.map_err(|error| Error::File {
+        path: path.to_owned(),
+        detail: match error.kind() {
+            // What it says of that may quote the file.
+            std::io::ErrorKind::InvalidData => "it is no text".to_owned(),
+            _ => error.to_string(),
+        },
+    })
+}
+
+/// The seed in an NKey file, which may have comments around it.
+async fn read_seed(path: &Path) -> Result<String, Error> {
+    let text = read(path).await?;
     text.lines()
         .map(str::trim)
         .find(|line| line.starts_with('S'))
@@ -251,139 +270,6 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Error {
     Error::File {
         path: path.to_owned(),
         detail,
-    }
-}
-
-/// A failed attempt to connect, as an error that tells the cases apart.
-fn explain(place: &str, tls: &Tls, error: &ConnectError) -> Error {
-    let place = place.to_owned();
-    let reason = in_words(innermost(error));
-    let says = |words: &str| reason.to_lowercase().contains(words);
-    if let Some(fault) = tls_fault(error) {
-        let reason = fault.map_or(reason, |fault| tls_words(fault, tls));
-        return Error::Tls { place, reason };
-    }
-    match error.kind() {
-        ConnectErrorKind::AuthorizationViolation => Error::Unauthorized { place, reason },
-        ConnectErrorKind::Authentication => Error::Unauthorized {
-            place,
-            reason: "the key can't be used to sign in".to_owned(),
-        },
-        _ if says("authorization") || says("authentication") => {
-            Error::Unauthorized { place, reason }
-        }
-        ConnectErrorKind::TimedOut => Error::Unreachable {
-            place,
-            reason: "no answer in time".to_owned(),
-        },
-        _ => Error::Unreachable { place, reason },
-    }
-}
-
-/// The last error in the chain: the one that says what happened.
-fn innermost(error: &ConnectError) -> String {
-    let mut deepest: &dyn StdError = error;
-    while let Some(source) = deepest.source() {
-        deepest = source;
-    }
-    let text = deepest.to_string();
-    text.strip_prefix("nats: ").unwrap_or(&text).to_owned()
-}
-
-/// What a system or a server says, in words that say what to look at.
-fn in_words(reason: String) -> String {
-    let says = |words: &str| reason.to_lowercase().contains(words);
-    if says("failed to lookup") || says("name or service not known") || says("no such host") {
-        return format!("its name leads to no address ({reason})");
-    }
-    if says("connection refused") {
-        return format!("nothing listens there ({reason})");
-    }
-    if says("maximum") && says("exceeded") {
-        return format!("a limit of the server or the account: {reason}");
-    }
-    reason
-}
-
-/// What is wrong with TLS, if that is what failed.
-#[expect(
-    clippy::option_option,
-    reason = "that it is about TLS, and what exactly, are two answers"
-)]
-fn tls_fault(error: &ConnectError) -> Option<Option<&rustls::Error>> {
-    let mut next = error.source();
-    while let Some(error) = next {
-        let inside_io = error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-            .and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        if let Some(fault) = inside_io.or_else(|| error.downcast_ref::<rustls::Error>()) {
-            return Some(Some(fault));
-        }
-        next = error.source();
-    }
-    (error.kind() == ConnectErrorKind::Tls).then_some(None)
-}
-
-/// Which certificate is at fault, and why.
-fn tls_words(fault: &rustls::Error, tls: &Tls) -> String {
-    use rustls::{AlertDescription as Alert, CertificateError as Certificate, Error as Fault};
-    let file = |path: &Option<PathBuf>| {
-        path.as_ref()
-            .map(|path| format!(" ({})", path.display()))
-            .unwrap_or_default()
-    };
-    match fault {
-        Fault::InvalidCertificate(why) => {
-            let why = match why {
-                Certificate::UnknownIssuer => {
-                    let trusted = match &tls.ca {
-                        Some(ca) => format!("none of the authorities in {}", ca.display()),
-                        None => "no authority that this system trusts".to_owned(),
-                    };
-                    format!("{trusted} vouches for it")
-                }
-                Certificate::Expired | Certificate::ExpiredContext { .. } => {
-                    "it has expired".to_owned()
-                }
-                Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => {
-                    "it is not valid yet; is a clock wrong?".to_owned()
-                }
-                Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
-                    format!("it is made out to another name ({why})")
-                }
-                Certificate::Revoked => "it was revoked".to_owned(),
-                other => other.to_string(),
-            };
-            format!("the server's certificate: {why}")
-        }
-        Fault::AlertReceived(alert) => match alert {
-            Alert::CertificateRequired => {
-                "the server wants a certificate of ours, and none was given".to_owned()
-            }
-            Alert::BadCertificate
-            | Alert::UnknownCA
-            | Alert::CertificateUnknown
-            | Alert::UnsupportedCertificate
-            | Alert::CertificateExpired
-            | Alert::CertificateRevoked => match &tls.cert {
-                None => "the server wants a certificate of ours, and none was given".to_owned(),
-                Some(_) => format!(
-                    "the server refused our certificate{}: {alert:?}",
-                    file(&tls.cert)
-                ),
-            },
-            other => format!("the server broke it off: {other:?}"),
-        },
-        Fault::InvalidMessage(_) => {
-            "what answers there does not speak TLS, or not at this moment".to_owned()
-        }
-        Fault::InconsistentKeys(_) => format!(
-            "the key{} is not that of our certificate{}",
-            file(&tls.key),
-            file(&tls.cert)
-        ),
-        other => other.to_string(),
     }
 }
 
@@ -412,21 +298,6 @@ mod tests {
 
         let found = servers(&["nats://s3cr3t@a.example"]).unwrap();
         assert!(matches!(found.auth, Some(UrlAuth::Token(t)) if t.expose() == "s3cr3t"));
-    }
-
-    #[test]
-    fn what_a_system_says_is_put_into_words() {
-        for (says, words) in [
-            ("Connection refused (os error 111)", "nothing listens there"),
-            (
-                "failed to lookup address information: x",
-                "leads to no address",
-            ),
-            ("maximum connections exceeded", "a limit of the server"),
-            ("something else", "something else"),
-        ] {
-            assert!(in_words(says.to_owned()).contains(words), "{says}");
-        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! What a server says of itself and of a stream beyond what every bucket has.
 
+use std::time::Duration;
+
 use async_nats::jetstream::consumer;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -14,6 +16,12 @@ use crate::kv::backend::{BucketBackend as _, BucketReport, PlaceReport, Replica,
 
 /// How many pages of consumers are looked at. A page has 256.
 const PAGES: u32 = 8;
+
+/// For how long a copy may not be heard that is not up to date. They are heard every second.
+const SILENT: Duration = Duration::from_secs(10);
+
+/// How many consumers to which nobody listens are named.
+const NAMED: usize = 40;
 
 /// The parts of a stream's state that the library does not know, or not in every version.
 #[derive(Deserialize)]
@@ -67,6 +75,17 @@ struct Peer {
     offline: bool,
     #[serde(default)]
     lag: u64,
+    /// How long ago it was heard, in nanoseconds.
+    #[serde(default)]
+    active: u64,
+}
+
+impl Peer {
+    /// Whether it is away. A server that said goodbye is known to be offline; one that crashed is
+    /// only not heard any more.
+    fn is_away(&self) -> bool {
+        self.offline || (!self.current && Duration::from_nanos(self.active) > SILENT)
+    }
 }
 
 #[derive(Serialize)]
@@ -151,9 +170,9 @@ pub(super) async fn bucket(bucket: &NatsBucket) -> Result<BucketReport, Error> {
             .map_or_else(Vec::new, |cluster| cluster.replicas)
             .into_iter()
             .map(|peer| Replica {
+                offline: peer.is_away(),
                 name: peer.name,
                 current: peer.current,
-                offline: peer.offline,
                 lag: peer.lag,
             })
             .collect(),
@@ -185,7 +204,9 @@ async fn idle_consumers(bucket: &NatsBucket, told: &mut BucketReport) -> Result<
         for consumer in consumers {
             if !consumer.push_bound && consumer.num_waiting == 0 {
                 told.idle_consumers += 1;
-                told.idle_consumer.get_or_insert(consumer.name);
+                if told.idle_names.len() < NAMED {
+                    told.idle_names.push(consumer.name);
+                }
             }
         }
         if is_last {

@@ -32,6 +32,12 @@ pub(super) fn bucket_of(stream: &str) -> Option<BucketName> {
     BucketName::new(stream.strip_prefix(STREAM_PREFIX)?).ok()
 }
 
+/// Whether a stream is a copy of the one that keeps a bucket.
+pub(super) fn is_mirror(stream: &Config) -> bool {
+    let mirror = stream.mirror.as_ref();
+    mirror.is_some_and(|mirror| bucket_of(&mirror.name).is_some())
+}
+
 /// What the subjects of a bucket's keys begin with.
 ///
 /// The stream of a mirror holds the subjects of the bucket that it mirrors.

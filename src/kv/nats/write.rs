@@ -137,6 +137,11 @@ impl NatsBucket {
                     reason: message,
                 })
             }
+            // Of several servers the others may keep what this one could not write to its disk.
+            (ErrorCode::STREAM_STORE_FAILED, _) => WriteError::Unknown {
+                key: write.key.clone(),
+                reason: message,
+            },
             _ => WriteError::Failed(refused(&self.session, &what, error)),
         }
     }

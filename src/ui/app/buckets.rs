@@ -1,32 +1,38 @@
 //! Whole buckets: between the list, the dialogs and the worker.
 
-use super::{App, context};
-use crate::kv::Error;
+use super::{App, Screen, context};
 use crate::kv::backend::Capabilities;
+use crate::kv::{BucketName, Error};
 use crate::ui::command::Command;
 use crate::ui::context::Context;
 use crate::ui::message::RequestId;
 use crate::ui::overlays::Overlay;
-use crate::ui::overlays::bucket::{BucketDone, Dialog, Outcome};
+use crate::ui::overlays::bucket::{BucketDone, Dialog, Outcome, removed};
 
 impl App {
-    /// Opens the dialog that a command asks for, on the selected bucket.
-    pub(super) fn open_bucket_dialog(&mut self, command: Command) {
+    /// Opens the dialog that a command asks for: on the bucket that it names, else on the one that
+    /// is in sight.
+    pub(super) fn open_bucket_dialog(&mut self, command: Command, name: Option<&str>) {
         let Some(place) = &self.place else {
+            context!(self).warn("not connected yet");
             return;
         };
         let capabilities: Capabilities = place.capabilities;
-        let selected = self.browse.selected_bucket();
+        let bucket = match name.map(BucketName::new).transpose() {
+            Ok(named) => named.or_else(|| self.bucket_in_sight()),
+            Err(error) => return context!(self).warn(error.to_string()),
+        };
         let mut ctx = context!(self);
         let writes = !matches!(command, Command::AboutBucket | Command::Compact);
         if writes && capabilities.read_only {
             ctx.warn("this connection is read-only");
             return;
         }
-        let dialog = match (command, selected) {
+        let dialog = match (command, bucket) {
             (Command::NewBucket, _) => Dialog::new_bucket(&capabilities),
             (_, None) => {
-                ctx.warn("no bucket is selected");
+                let verb = command.spec().map_or("", |spec| spec.name);
+                ctx.warn(format!("no bucket is selected; name it: {verb} NAME"));
                 return;
             }
             (Command::EditBucket, Some(bucket)) => Dialog::edit(bucket, &capabilities, &mut ctx),
@@ -40,6 +46,14 @@ impl App {
             }
         };
         self.overlays.push(Overlay::Bucket(Box::new(dialog)));
+    }
+
+    /// The bucket that somebody means who names none.
+    fn bucket_in_sight(&self) -> Option<BucketName> {
+        match self.screen {
+            Screen::Browse => self.browse.bucket_in_sight(),
+            Screen::Locks | Screen::Activity | Screen::Server | Screen::Connect => None,
+        }
     }
 
     /// A key did something to a dialog.
@@ -75,7 +89,8 @@ impl App {
         let mut ctx = context!(self);
         match answer {
             Err(error) if !is_awaited => ctx.warn(error.to_string()),
-            Err(_) | Ok(BucketDone::Info(_) | BucketDone::Survey(_)) => {}
+            Err(_)
+            | Ok(BucketDone::Info(_) | BucketDone::Survey(_) | BucketDone::Compacting(_)) => {}
             Ok(BucketDone::Made(info)) => {
                 let name = info.config.name.clone();
                 ctx.tell(format!("made the bucket {name}"));
@@ -93,7 +108,7 @@ impl App {
             }
             Ok(BucketDone::Compacted(name, done)) => {
                 if !is_awaited {
-                    ctx.tell(format!("{name}: {} markers removed", done.removed));
+                    ctx.tell(format!("{name}: {}", removed(&done)));
                 }
                 self.browse.ask_for_buckets(&mut ctx);
                 // Watches are not told of it.

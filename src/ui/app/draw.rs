@@ -24,7 +24,8 @@ pub(super) const HELP_SCOPES: [Scope; 2] = [Scope::Rows, Scope::Global];
 /// The least that something useful fits into.
 const LEAST: (u16, u16) = (40, 10);
 
-/// The columns of the header that a badge with a reason has at least: since when the picture is stale fits.
+/// The columns of the header that a badge with a reason has at least: since when the picture is
+/// stale fits.
 const LEAST_BADGE: usize = 24;
 /// So much of a place's address is kept where a badge could take its room.
 const ADDRESS: usize = 24;
@@ -56,13 +57,13 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, now: Millis) -> Notes {
         ..area
     };
     canvas.notes.body = body;
-    canvas.lay(Role::Text, area);
+    canvas.ground(area);
     header(app, &mut canvas, header_area);
     match app.screen {
         Screen::Browse => app.browse.draw(&mut canvas, body),
         Screen::Locks => app.locks.draw(&mut canvas, app.locks_as_of(now), body),
         Screen::Activity => {
-            let watched = (app.feeds.len(), app.browse.bucket_names().len());
+            let watched = (app.feeds.len(), app.browse.watched_buckets().len());
             app.activity.draw(&mut canvas, watched, body);
         }
         Screen::Server => {
@@ -130,7 +131,11 @@ fn header(app: &App, canvas: &mut Canvas<'_, '_>, area: Rect) {
             (true, true) => format!("{digit}{mark}•"),
             (true, false) => format!("{digit}{mark}"),
         };
-        let gap = if width < 80 { " " } else { "  " };
+        let gap = match (width < 80, app.screen == screen) {
+            (true, _) => " ",
+            (false, true) => " ►",
+            (false, false) => "  ",
+        };
         right.push((Span::raw(gap), None));
         right.push((canvas.span(words, role), Some(screen)));
     }
@@ -204,12 +209,13 @@ fn header(app: &App, canvas: &mut Canvas<'_, '_>, area: Rect) {
 /// A notice, while there is one; else the keys that work here, as many as fit.
 fn footer(app: &App, canvas: &mut Canvas<'_, '_>, area: Rect) {
     if let Some(notice) = &app.notice {
-        let role = if notice.fault {
-            Role::Danger
+        let (sign, role) = if notice.fault {
+            ("▲ ", Role::Danger)
         } else {
-            Role::Text
+            ("", Role::Text)
         };
-        let words = shown::short(&notice.text, usize::from(area.width.saturating_sub(1)));
+        let words = format!("{sign}{}", notice.text);
+        let words = shown::short(&words, usize::from(area.width.saturating_sub(1)));
         canvas.line(Line::from(canvas.span(format!(" {words}"), role)), area);
         return;
     }

@@ -208,7 +208,7 @@ impl App {
             | Command::EditBucket
             | Command::DeleteBucket
             | Command::AboutBucket
-            | Command::Compact => self.open_bucket_dialog(command),
+            | Command::Compact => self.open_bucket_dialog(command, argument),
             Command::Bucket => self.open_named_bucket(argument),
             Command::Where => {
                 self.go_to(Screen::Browse);

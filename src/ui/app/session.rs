@@ -1,18 +1,21 @@
 //! What is set for this session alone (`:set`), and going to another context (`:ctx`).
 
 use super::{App, Screen, context};
+use crate::kv::backend::Capabilities;
 use crate::ui::context::Context;
 use crate::ui::message::{Effect, MaskChange, Target};
 use crate::ui::theme::Theme;
 
 /// What `:set` takes, for completion. A name with nothing behind it goes on with words of one's own.
-const WORDS: [&str; 6] = [
+const WORDS: [&str; 8] = [
     "mask default",
     "mask +",
     "tree on",
     "tree off",
     "deleted on",
     "deleted off",
+    "read-only on",
+    "read-only off",
 ];
 
 impl App {
@@ -36,10 +39,35 @@ impl App {
             ("mask", _) => self.set_masks(value),
             ("tree", Some(on)) => self.browse.show_as(Some(on), None),
             ("deleted", Some(on)) => self.browse.show_as(None, Some(on)),
-            ("tree" | "deleted", None) => context!(self).warn(format!("{name} is on or off")),
+            ("read-only", Some(on)) => {
+                context!(self).request(|id| Effect::ReadOnly(id, on));
+            }
+            ("tree" | "deleted" | "read-only", None) => {
+                context!(self).warn(format!("{name} is on or off"));
+            }
             _ => context!(self).warn(format!(
-                "there is no setting {name:?}; there are theme, mask, tree, deleted"
+                "there is no setting {name:?}; there are theme, mask, tree, deleted, read-only"
             )),
+        }
+    }
+
+    /// Writes are refused from now on, or no more. Where the place itself is read-only, it stays so.
+    pub(super) fn read_only_set(&mut self, on: bool, capabilities: Capabilities) {
+        let Some(place) = &mut self.place else {
+            return;
+        };
+        place.capabilities = capabilities;
+        let mut ctx = context!(self);
+        match (on, capabilities.read_only) {
+            (true, _) => ctx.tell("every write is refused from now on, at other places too"),
+            (false, false) => ctx.tell("writes are let through again"),
+            (false, true) if capabilities.as_of.is_some() => {
+                ctx.warn("it stays read-only: it is a snapshot");
+            }
+            (false, true) => ctx.warn(
+                "it stays read-only: it was opened so, by --read-only, KVSCOPE_READ_ONLY or \
+                 kvscope.toml; start again without",
+            ),
         }
     }
 

@@ -64,6 +64,8 @@ pub enum BucketDone {
     Deleted(BucketName),
     /// What there is to remove.
     Survey(Arc<Survey>),
+    /// So many markers had their turn. More is told of it.
+    Compacting(u64),
     /// What was removed.
     Compacted(BucketName, Compacted),
 }
@@ -180,6 +182,11 @@ impl Dialog {
     }
 }
 
+/// What a compaction came to, in words.
+pub fn removed(done: &Compacted) -> String {
+    about::removed(done)
+}
+
 /// Whether a key closes a dialog in which nothing is typed.
 fn closes(key: KeyEvent) -> bool {
     matches!(
@@ -221,7 +228,7 @@ fn frame(
     if rows.len() > usize::from(text_rows) {
         // Nobody should decide on what is out of sight without knowing it.
         rows.truncate(usize::from(text_rows.saturating_sub(1)));
-        let words = "… there is more: it needs a larger window".to_owned();
+        let words = "… more: enlarge the window".to_owned();
         rows.push((words, Role::Warning));
     }
     let places = inner.rows().take(usize::from(text_rows));

@@ -71,7 +71,9 @@ impl Palette {
     pub fn new(scopes: &[Scope], words: Vec<(Command, Vec<String>)>, history: Vec<String>) -> Self {
         let in_reach = |spec: &&Spec| {
             spec.command != Command::Palette
-                && (spec.scopes.is_empty() || spec.scopes.iter().any(|s| scopes.contains(s)))
+                && (spec.scopes.is_empty()
+                    || spec.reachable
+                    || spec.scopes.iter().any(|s| scopes.contains(s)))
                 && spec.scopes != [Scope::Rows]
         };
         let mut palette = Self {

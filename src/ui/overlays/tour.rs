@@ -56,6 +56,13 @@ const STOPS: &[Stop] = &[
                 the picture still.",
     },
     Stop {
+        screen: Screen::Browse,
+        title: "Changing something",
+        words: "e edits the selected value, n makes a key, h shows the past of one. Nothing is \
+                written before you have seen what changes, and only if nobody else wrote meanwhile. \
+                :set read-only on makes sure of it.",
+    },
+    Stop {
         screen: Screen::Locks,
         title: "Locks",
         words: "Who holds what, who waits behind whom and why, those at fault first. Enter goes \
@@ -70,7 +77,8 @@ const STOPS: &[Stop] = &[
     Stop {
         screen: Screen::Server,
         title: "Server",
-        words: "What is known of the place, of the connection, and how full everything is.",
+        words: "What is known of the place and of the connection, and how full everything is. \
+                Findings tell what is set dangerously, why, and the command that fixes it.",
     },
     Stop {
         screen: Screen::Browse,

@@ -6,30 +6,30 @@
 //! ┌ Buckets ┐┌ Keys ───────────┐                   below, the value under the keys;
 //! ┌ Value ─────────────────────┐                   one pane at a time below 60 columns
 //! ```
+//!
+//! `input`: what keys, commands and the mouse do. Each pane is a file of its own.
 
 mod buckets;
 mod columns;
 mod entry;
+mod input;
 mod keys;
 mod layout;
 mod sifted;
 
-use crossterm::event::KeyEvent;
-use ratatui::layout::{Position, Rect};
+use ratatui::layout::Rect;
 
 use self::buckets::Buckets;
 use self::entry::EntryPane;
 use self::keys::Keys;
 use self::layout::Layout;
-use crate::kv::backend::BucketInfo;
+use crate::kv::backend::{BucketInfo, originals};
 use crate::kv::{BucketName, Error, Key, Revision, WatchEvent};
 use crate::query::Query;
 use crate::ui::canvas::{Canvas, Pane};
-use crate::ui::command::{Command, Scope};
-use crate::ui::context::{Context, copy};
-use crate::ui::filter::Typed;
+use crate::ui::command::Scope;
+use crate::ui::context::Context;
 use crate::ui::message::{Effect, Millis, OpenEntry, RequestId, Sifted, WatchId};
-use crate::ui::viewport::Step;
 
 /// The screen.
 #[derive(Debug)]
@@ -139,23 +139,38 @@ impl Browse {
         true
     }
 
-    /// The buckets that are known: those that are listed, and the open one.
+    /// The buckets that are known: the open one, and those that are listed.
     pub fn bucket_names(&self) -> Vec<BucketName> {
-        let mut names: Vec<BucketName> = Vec::new();
-        // The open bucket first: it is watched whatever the number of buckets.
-        names.extend(self.open_bucket().cloned());
-        let listed = self
-            .buckets
-            .infos()
-            .into_iter()
-            .flatten()
-            .map(|info| &info.config.name);
-        names.extend(
-            listed
-                .filter(|name| Some(*name) != self.open_bucket())
-                .cloned(),
-        );
+        self.with_open_first(self.bucket_infos().iter())
+    }
+
+    /// The buckets whose changes are told: the open one, and those that are listed and don't only
+    /// repeat another one.
+    pub fn watched_buckets(&self) -> Vec<BucketName> {
+        self.with_open_first(originals(self.bucket_infos()))
+    }
+
+    /// The buckets in which locks are looked for: a mirror would show each lock of its origin once
+    /// more, as it was a while ago.
+    pub fn buckets_of_locks(&self) -> Vec<BucketName> {
+        let infos = self.bucket_infos();
+        let is_listed = |name: &BucketName| infos.iter().any(|info| info.config.name == *name);
+        let is_original =
+            |name: &BucketName| originals(infos).any(|info| info.config.name == *name);
+        let mut names = self.watched_buckets();
+        names.retain(|name| is_original(name) || !is_listed(name));
         names
+    }
+
+    /// The open bucket comes first: it is watched whatever the number of buckets.
+    fn with_open_first<'a>(&self, infos: impl Iterator<Item = &'a BucketInfo>) -> Vec<BucketName> {
+        let others = infos.map(|info| &info.config.name);
+        let others = others.filter(|name| Some(*name) != self.open_bucket());
+        self.open_bucket()
+            .into_iter()
+            .chain(others)
+            .cloned()
+            .collect()
     }
 
     /// The buckets as they were listed last.
@@ -189,11 +204,13 @@ impl Browse {
         self.keys.as_ref().map(|keys| &keys.bucket)
     }
 
-    /// The bucket that is selected in the list, or without a list, the open one.
-    pub fn selected_bucket(&self) -> Option<BucketName> {
-        self.buckets
-            .selected()
-            .or_else(|| self.open_bucket().cloned())
+    /// The bucket that is selected where the keyboard is: in the list, or the one that is open.
+    pub fn bucket_in_sight(&self) -> Option<BucketName> {
+        let open = || self.open_bucket().cloned();
+        match self.focus {
+            Focus::Buckets => self.buckets.selected().or_else(open),
+            Focus::Keys | Focus::Entry => open().or_else(|| self.buckets.selected()),
+        }
     }
 
     /// A bucket is gone. If it was open, none is.
@@ -433,226 +450,6 @@ impl Browse {
             Pane::Entry => Focus::Entry,
             _ => self.focus,
         };
-    }
-
-    /// Types a key into the filter that is open; says whether one is.
-    pub fn type_into_filter(&mut self, key: KeyEvent, ctx: &mut Context<'_>) -> bool {
-        let Some(line) = self.filter_line() else {
-            return false;
-        };
-        if !line.is_typing() {
-            return false;
-        }
-        match line.key(key) {
-            Typed::Changed => self.filter_changed(ctx),
-            Typed::Unused => {
-                use crossterm::event::KeyCode;
-                let step = match key.code {
-                    KeyCode::Up => Step::By(-1),
-                    KeyCode::Down => Step::By(1),
-                    KeyCode::PageUp => Step::Halves(-2),
-                    KeyCode::PageDown => Step::Halves(2),
-                    _ => return true,
-                };
-                self.step(step, ctx);
-            }
-            Typed::Accepted | Typed::Cancelled | Typed::Nothing => {}
-        }
-        true
-    }
-
-    /// Pastes into the filter that is open.
-    pub fn paste(&mut self, text: &str, ctx: &mut Context<'_>) {
-        let Some(line) = self.filter_line() else {
-            return;
-        };
-        if line.is_typing() {
-            line.paste(text);
-            self.filter_changed(ctx);
-        }
-    }
-
-    fn filter_changed(&mut self, ctx: &mut Context<'_>) {
-        match (self.focus, &mut self.keys) {
-            (Focus::Buckets, _) => self.buckets.filter_changed(),
-            (Focus::Keys, Some(keys)) => keys.filter_changed(),
-            (Focus::Keys, None) => {}
-            (Focus::Entry, _) => self.entry.search_changed(),
-        }
-        self.look_at_selection(ctx);
-    }
-
-    fn step(&mut self, step: Step, ctx: &mut Context<'_>) {
-        match (self.focus, &mut self.keys) {
-            (Focus::Buckets, _) => self.buckets.step(step),
-            (Focus::Keys, Some(keys)) => keys.step(step),
-            (Focus::Keys, None) => {}
-            (Focus::Entry, _) => self.entry.step(step),
-        }
-        self.look_at_selection(ctx);
-    }
-
-    /// Runs a command on the pane that has the keyboard.
-    pub fn command(
-        &mut self,
-        command: Command,
-        argument: Option<&str>,
-        ctx: &mut Context<'_>,
-    ) -> Option<Wish> {
-        if let Some(step) = Step::of(command) {
-            self.step(step, ctx);
-            return None;
-        }
-        match (command, argument) {
-            (Command::Filter, Some(filter)) => {
-                self.filter_line()?.set(filter);
-                self.filter_changed(ctx);
-            }
-            (Command::Filter, None) => self.filter_line()?.begin(),
-            (Command::Back, _) => self.back(ctx),
-            (Command::CopyKey, _) => {
-                copy(self.keys.as_ref()?.selected()?.to_owned(), "the key", ctx);
-            }
-            (Command::CopyValue, _) => self.entry.copy(ctx),
-            (Command::Reveal, _) => self.entry.reveal(),
-            (Command::Open | Command::Right, _) => return self.go_in(command, ctx),
-            (Command::Left, _) => self.go_out(),
-            _ => {
-                match self.focus {
-                    Focus::Buckets => {}
-                    Focus::Keys => self.keys.as_mut()?.command(command),
-                    Focus::Entry => self.entry.command(command),
-                }
-                self.look_at_selection(ctx);
-            }
-        }
-        None
-    }
-
-    fn filter_line(&mut self) -> Option<&mut crate::ui::filter::FilterLine> {
-        match self.focus {
-            Focus::Buckets => Some(&mut self.buckets.filter),
-            Focus::Keys => self.keys.as_mut().map(|keys| &mut keys.filter),
-            Focus::Entry => Some(&mut self.entry.search),
-        }
-    }
-
-    /// Esc: the filters go first, then the pane.
-    fn back(&mut self, ctx: &mut Context<'_>) {
-        if let Some(line) = self.filter_line()
-            && !line.text().is_empty()
-        {
-            line.set("");
-            self.filter_changed(ctx);
-            return;
-        }
-        if self.focus == Focus::Keys && self.keys.as_mut().is_some_and(Keys::unmark) {
-            return;
-        }
-        if self.focus == Focus::Keys && self.keys.as_ref().is_some_and(Keys::is_sifted) {
-            return self.show_all(ctx);
-        }
-        self.focus = match self.focus {
-            Focus::Entry => Focus::Keys,
-            Focus::Keys | Focus::Buckets => Focus::Buckets,
-        };
-    }
-
-    fn go_in(&mut self, command: Command, ctx: &mut Context<'_>) -> Option<Wish> {
-        match self.focus {
-            Focus::Buckets => {
-                let bucket = self.buckets.selected()?;
-                if self.open_bucket() == Some(&bucket) {
-                    self.focus = Focus::Keys;
-                    return None;
-                }
-                return Some(Wish::Open(bucket));
-            }
-            Focus::Keys => {
-                let keys = self.keys.as_mut()?;
-                let toggles = command == Command::Open;
-                if !keys.open_branch(toggles) && keys.selected().is_some() {
-                    self.focus = Focus::Entry;
-                }
-                self.look_at_selection(ctx);
-            }
-            Focus::Entry if command == Command::Open => self.entry.toggle_fold(),
-            Focus::Entry => self.entry.right(),
-        }
-        None
-    }
-
-    fn go_out(&mut self) {
-        match (self.focus, &mut self.keys) {
-            (Focus::Entry, _) => {
-                if !self.entry.left() {
-                    self.focus = Focus::Keys;
-                }
-            }
-            (Focus::Keys, Some(keys)) => {
-                if !keys.close_branch() {
-                    self.focus = Focus::Buckets;
-                }
-            }
-            (Focus::Keys | Focus::Buckets, _) => self.focus = Focus::Buckets,
-        }
-    }
-
-    /// Selects a key by its name, and opens what hides it.
-    pub fn select_key(&mut self, key: &str, ctx: &mut Context<'_>) {
-        self.show_all(ctx);
-        if let Some(keys) = &mut self.keys {
-            keys.wish_for(key);
-            self.focus = Focus::Keys;
-        }
-        self.look_at_selection(ctx);
-    }
-
-    /// Takes a click on a row.
-    pub fn click(&mut self, pane: Pane, row: usize, ctx: &mut Context<'_>) -> Option<Wish> {
-        let was = self.focus;
-        self.focus(pane);
-        match (pane, &mut self.keys) {
-            (Pane::Buckets, _) => {
-                self.buckets.select(row);
-                let bucket = self.buckets.selected()?;
-                if self.open_bucket() != Some(&bucket) {
-                    return Some(Wish::Open(bucket));
-                }
-            }
-            (Pane::Keys, Some(keys)) => {
-                let again = was == Focus::Keys && keys.row() == row;
-                keys.select(row);
-                if again {
-                    keys.open_branch(true);
-                }
-            }
-            (Pane::Entry, _) => {
-                let again = was == Focus::Entry && self.entry.row() == row;
-                self.entry.select(row);
-                if again {
-                    self.entry.toggle_fold();
-                }
-            }
-            _ => {}
-        }
-        self.look_at_selection(ctx);
-        None
-    }
-
-    /// Scrolls a pane by the wheel.
-    pub fn scroll(&mut self, pane: Pane, by: isize) {
-        match (pane, &mut self.keys) {
-            (Pane::Buckets, _) => self.buckets.scroll(by),
-            (Pane::Keys, Some(keys)) => keys.scroll(by),
-            (Pane::Entry, _) => self.entry.scroll(by),
-            _ => {}
-        }
-    }
-
-    /// Drags a line between two panes.
-    pub fn drag(&mut self, split: u8, to: Position, area: Rect) {
-        self.layout.drag(split, to, area);
     }
 
     /// Shows the entry of the selected key, as the index has it.

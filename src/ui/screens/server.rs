@@ -17,6 +17,9 @@ use crate::ui::theme::Role;
 use crate::ui::viewport::{Step, Viewport};
 use crate::ui::widgets::wrapped;
 
+/// Below this width names get less room, for what they name to be in sight.
+const NARROW: usize = 60;
+
 /// The screen.
 #[derive(Debug)]
 pub struct Server {
@@ -125,9 +128,10 @@ impl Server {
         width: usize,
     ) -> Vec<Line<'static>> {
         let title = |name: &str| Line::from(canvas.span(format!(" {name}"), Role::Title));
+        let column = if width < NARROW { 15 } else { 22 };
         let fact = |name: &str, value: String| {
             Line::from(vec![
-                canvas.span(format!("   {name:<22} "), Role::Muted),
+                canvas.span(format!("   {name:<column$} "), Role::Muted),
                 canvas.span(shown::plain(&value), Role::Text),
             ])
         };
@@ -285,7 +289,7 @@ fn bucket_line(canvas: &Canvas<'_, '_>, bucket: &BucketInfo, width: usize) -> Li
     let mut words = vec![
         match bucket.keys {
             1 => "1 key".to_owned(),
-            keys => format!("{} keys", figures::count(keys)),
+            keys => format!("{} keys", figures::at_most(keys)),
         },
         match config.max_bytes {
             Some(limit) => format!(
@@ -302,6 +306,12 @@ fn bucket_line(canvas: &Canvas<'_, '_>, bucket: &BucketInfo, width: usize) -> Li
         },
     ];
     words.extend(config.ttl.map(|ttl| format!("TTL {}", figures::span(ttl))));
+    words.extend(
+        config
+            .mirror
+            .as_ref()
+            .map(|of| format!("mirror of {}", of.bucket)),
+    );
     words.extend((!config.description.is_empty()).then(|| config.description.clone()));
     let words = words.join(" · ");
     let room = width.saturating_sub(26);

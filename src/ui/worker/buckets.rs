@@ -1,16 +1,27 @@
 //! What is done to whole buckets.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use time::OffsetDateTime;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::kv::backend::{Backend, BucketInfo};
 use crate::kv::compact::{compact, survey};
 use crate::kv::{BucketName, Error, Store};
 use crate::ui::overlays::bucket::{BucketDone, BucketTask};
 
-/// Does it.
-pub(super) async fn run(backend: &dyn Backend, task: BucketTask) -> Result<BucketDone, Error> {
+/// How often it is told how far something is.
+const PACE: Duration = Duration::from_millis(100);
+
+/// Does it. What takes long is told on the way, and can be stopped.
+pub(super) async fn run(
+    backend: &dyn Backend,
+    task: BucketTask,
+    stop: oneshot::Receiver<()>,
+    tell: impl Fn(BucketDone) + Send + Sync,
+) -> Result<BucketDone, Error> {
     Ok(match task {
         BucketTask::Look(name) => BucketDone::Info(Box::new(look(backend, &name).await?)),
         BucketTask::Make(config) => {
@@ -37,7 +48,20 @@ pub(super) async fn run(backend: &dyn Backend, task: BucketTask) -> Result<Bucke
         }
         BucketTask::Compact(name, found) => {
             let store = Store::open(backend, name.as_str()).await?;
-            BucketDone::Compacted(name, compact(&store, &found, |_| {}).await?)
+            // Whoever dropped the other end wishes for nothing.
+            let stopped = async {
+                if stop.await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            let mut told = Instant::now();
+            let progress = |done| {
+                if told.elapsed() >= PACE {
+                    told = Instant::now();
+                    tell(BucketDone::Compacting(done));
+                }
+            };
+            BucketDone::Compacted(name, compact(&store, &found, stopped, progress).await?)
         }
     })
 }

@@ -8,9 +8,14 @@ use crate::ui::value::Masks;
 /// How many values of each bucket are looked into.
 const VALUES: usize = 500;
 
-pub(super) async fn look(backend: &dyn Backend, masks: &Masks) -> Result<Vec<Finding>, Error> {
+pub(super) async fn look(
+    backend: &dyn Backend,
+    command: &str,
+    masks: &Masks,
+) -> Result<Vec<Finding>, Error> {
     let is_secret = |entry: &Entry| masks.find_in(entry);
     let look = Look {
+        command,
         bucket: None,
         values: VALUES,
         is_secret: &is_secret,

@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::sync::watch;
 
-use crate::kv::backend::{BucketBackend, BucketInfo, Capabilities, Consistency, Write};
+use crate::kv::backend::{
+    BucketBackend, BucketInfo, BucketReport, Capabilities, Consistency, Write,
+};
 use crate::kv::{
     BucketName, Entry, Error, Key, Notices, Revision, Store, Watch, WatchOptions, WriteError,
 };
@@ -85,6 +87,14 @@ impl BucketBackend for Cuttable {
 
     async fn watch(&self, options: WatchOptions) -> Result<Watch, Error> {
         self.way().await.watch(options).await
+    }
+
+    async fn report(&self) -> Result<BucketReport, Error> {
+        self.way().await.report().await
+    }
+
+    async fn restore(&self, entries: Vec<Entry>) -> Result<(), Error> {
+        self.way().await.restore(entries).await
     }
 
     async fn listen(&self, name: &str) -> Result<Option<Notices>, Error> {

@@ -9,7 +9,7 @@ use crate::kv::lock::record::{Record, State};
 use super::super::super::error::CliError;
 use super::super::super::output::Output;
 use super::super::super::text::sentence;
-use super::{mode, state};
+use super::state;
 
 /// A step of a break.
 #[derive(Debug, Serialize)]
@@ -55,7 +55,16 @@ pub(super) fn killed(
     output: &mut Output,
 ) -> Result<(), CliError> {
     let (sight, left) = (breaking.sight(), breaking.left());
-    if output.is_json() {
+    if sight.overlap().is_none() {
+        // Nothing was done to it, and a program is told of no step.
+        if !output.is_json() {
+            let line = format!(
+                "{} lives on if it did: it can't be killed",
+                sight.session_id()
+            );
+            output.line(&sentence(&line))?;
+        }
+    } else if output.is_json() {
         step(bucket, breaking, "killed", output)?;
     } else if left.is_zero() {
         output.line(&sentence(&format!("{} is dead", sight.session_id())))?;
@@ -128,7 +137,7 @@ fn holders(record: &Record) -> Vec<PartyRecord<'_>> {
     let holders = record.holders().map(|claim| PartyRecord {
         session: &claim.session,
         label: &claim.label,
-        mode: mode(claim.mode),
+        mode: claim.mode.as_str(),
         fence: match claim.state {
             State::Held { fence } => Some(fence),
             State::Waiting => None,

@@ -9,7 +9,7 @@ use super::super::record::{Claim, Record, Step};
 use super::super::{KEY_PREFIX, key_of, resource_of};
 use super::{BreakError, MOST_TRIES, Sight, pause, read_record};
 use crate::kv::backend::Write;
-use crate::kv::{Entry, Error, Filter, Revision, Store, WatchEvent, WatchOptions, WriteError};
+use crate::kv::{Entry, Error, Filter, Revision, Store, WriteError};
 
 /// What a session has in another lock of the bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,25 +48,18 @@ pub struct Freed {
 /// All locks of the bucket in which a session holds or waits.
 pub(super) async fn locks_of(store: &Store, session: &str) -> Result<Vec<Elsewhere>, BreakError> {
     let filter = Filter::new(format!("{KEY_PREFIX}>")).map_err(Error::from)?;
-    let watch = store.watch(WatchOptions::new(filter)).await?;
-    let mut found = BTreeMap::new();
-    while let Some(event) = watch.next().await {
-        match event {
-            WatchEvent::Entry(entry) => {
-                if let Some(resource) = resource_of(entry.key.as_str()) {
-                    found.insert(resource, claims_in(&entry, session));
-                }
-            }
-            WatchEvent::Resumed { gap: true } => found.clear(),
-            WatchEvent::Ready => {
-                let found = found.into_iter().filter(|(_, claims)| !claims.is_empty());
-                let found = found.map(|(resource, claims)| Elsewhere { resource, claims });
-                return Ok(found.collect());
-            }
-            WatchEvent::Interrupted { .. } | WatchEvent::Resumed { gap: false } => {}
-        }
-    }
-    Err(Error::Closed.into())
+    let locks = store.contents(filter).await?.into_iter();
+    let found = locks.filter_map(|entry| {
+        let resource = resource_of(entry.key.as_str())?;
+        let claims = claims_in(&entry, session);
+        (!claims.is_empty()).then_some((resource, claims))
+    });
+    // By their names.
+    let found: BTreeMap<_, _> = found.collect();
+    let found = found.into_iter();
+    Ok(found
+        .map(|(resource, claims)| Elsewhere { resource, claims })
+        .collect())
 }
 
 /// A record that can't be read holds nothing that could be taken out.

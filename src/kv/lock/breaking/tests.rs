@@ -104,8 +104,8 @@ async fn a_forced_break_is_at_once_and_says_for_how_long_two_may_hold() {
     let place = place().await;
     let guard = place.holder.write("a").await.unwrap();
     let sight = place.sight("a", guard.session()).await;
-    assert_eq!(sight.overlap(), Lease::default().length() / 8 * 7);
-    let overlap = sight.overlap();
+    let overlap = sight.overlap().unwrap();
+    assert_eq!(overlap, Lease::default().length() / 8 * 7);
     let breaking = sight.begin(Manner::Forced, "operator").await.unwrap();
     assert!(breaking.left().is_zero());
     let broken = breaking.finish().await.unwrap();
@@ -309,7 +309,8 @@ async fn a_session_that_is_dead_already_is_only_taken_out() {
     let put = place.store.put(&key, dead.to_bytes().unwrap()).await;
     put.unwrap();
     let sight = place.sight("a", &id).await;
-    assert!(sight.quarantine().is_zero() && sight.overlap().is_zero());
+    assert!(sight.quarantine().is_zero());
+    assert_eq!(sight.overlap(), Some(Duration::ZERO));
     let breaking = sight.begin(Manner::Quarantined, "op").await.unwrap();
     assert_eq!(breaking.death().unwrap().by, "another");
     breaking.finish().await.unwrap();
@@ -325,8 +326,10 @@ async fn a_session_without_a_record_is_waited_out_and_one_that_lives_again_is_le
     place.store.purge(&key, None).await.unwrap();
     let sight = place.sight("a", &id).await;
     assert_eq!(sight.pulse(), Pulse::Missing);
+    // Nobody knows what its lease was.
+    assert_eq!(sight.overlap(), Some(Lease::LONGEST / 8 * 7));
     let breaking = sight.begin(Manner::Quarantined, "op").await.unwrap();
-    assert_eq!(breaking.left(), Lease::default().silence());
+    assert_eq!(breaking.left(), Lease::LONGEST / 8 * 9);
     breaking.quarantine().await;
     // As a store that was rolled back has it.
     let value = before.live_value().unwrap().clone();
@@ -342,6 +345,7 @@ async fn a_session_that_can_not_be_read_is_broken_by_force_alone() {
     let key = Session::key_of(guard.session()).unwrap();
     place.store.put(&key, r#"{"v":9}"#).await.unwrap();
     let sight = place.sight("a", guard.session()).await;
+    assert_eq!(sight.overlap(), None, "it goes on beating");
     let error = sight.clone().begin(Manner::Quarantined, "op").await;
     let error = error.unwrap_err();
     assert!(matches!(error, BreakError::Unreadable { .. }), "{error}");

@@ -340,10 +340,7 @@ fn how_dead(party: &Party) -> String {
 
 /// `writer deploy@web-3`
 fn title(party: &Party) -> String {
-    let role = match party.mode {
-        Mode::Read => "reader",
-        Mode::Write => "writer",
-    };
+    let role = party.mode.role();
     format!("{role} {}", party.name())
 }
 

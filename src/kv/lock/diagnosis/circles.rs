@@ -321,13 +321,15 @@ struct Process<'a> {
 }
 
 impl<'a> Process<'a> {
-    fn of(session: &'a Session) -> Self {
-        Self {
+    /// `None` where the session does not tell it from others.
+    fn of(session: &'a Session) -> Option<Self> {
+        let is_told = session.pidns != 0 && session.start != 0;
+        is_told.then(|| Self {
             boot: &session.boot_id,
             namespace: session.pidns,
             number: session.pid,
             start: session.start,
-        }
+        })
     }
 }
 
@@ -339,7 +341,7 @@ fn processes(locks: &[Arc<Lock>]) -> HashMap<(&BucketName, &str), u32> {
         for party in lock.holders.iter().chain(&lock.waiters) {
             sessions
                 .entry((&lock.bucket, &party.session))
-                .or_insert_with(|| party.record.as_deref().map(Process::of));
+                .or_insert_with(|| party.record.as_deref().and_then(Process::of));
         }
     }
     let mut in_bucket: HashMap<(&BucketName, Process<'_>), usize> = HashMap::new();

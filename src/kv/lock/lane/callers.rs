@@ -11,7 +11,11 @@ use super::news::Notices;
 impl Lane {
     /// Takes notice of the session's loss. Callers may know of it already.
     pub(super) fn on_life(&mut self) {
-        let loss = self.parts.life.borrow_and_update().loss.clone();
+        let (loss, revision) = {
+            let life = self.parts.life.borrow_and_update();
+            (life.loss.clone(), life.revision)
+        };
+        self.line.reached(revision);
         if self.loss.is_some() || loss.is_none() {
             return;
         }
@@ -20,6 +24,9 @@ impl Lane {
         for (id, told) in std::mem::take(&mut self.acquiring) {
             self.line.release(&id);
             self.send_loss(told);
+        }
+        for (_, told) in std::mem::take(&mut self.downgrading) {
+            let _ = told.send(Err(self.eviction()));
         }
     }
 

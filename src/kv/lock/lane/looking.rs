@@ -10,7 +10,7 @@ use super::super::overseer::Overseer;
 use super::super::record::Record;
 use super::news::Notices;
 use super::{LINGER, Lane, poll_pace};
-use crate::kv::{Filter, WatchOptions};
+use crate::kv::{Filter, Watch, WatchOptions};
 
 #[derive(Debug)]
 pub(super) struct Oversight {
@@ -25,17 +25,36 @@ impl Drop for Oversight {
     }
 }
 
+/// A watch that is being set up.
+#[derive(Debug)]
+pub(super) struct Starting(JoinHandle<Option<Watch>>);
+
+impl Starting {
+    /// The watch, or none where the store did not give one. Cancel-safe.
+    pub(super) async fn watch(&mut self) -> Option<Watch> {
+        (&mut self.0).await.ok().flatten()
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 impl Lane {
     /// While an attempt waits: the watch, and the oversight of those it waits for.
-    pub(super) async fn look_around(&mut self) {
+    pub(super) fn look_around(&mut self) {
         let watches = self.notices != Notices::Proven;
         if !watches {
             self.watch = None;
+            self.starting = None;
         }
         if !self.line.waits() {
             self.oversight = None;
             self.poll_at = None;
             self.waits_since = None;
+            self.starting = None;
             if self.waited_at.elapsed() >= LINGER {
                 self.watch = None;
             }
@@ -44,17 +63,8 @@ impl Lane {
         self.waited_at = Instant::now();
         self.waits_since.get_or_insert(self.waited_at);
         self.poll_at.get_or_insert(self.waited_at + poll_pace());
-        if watches
-            && self.watch.is_none()
-            && let Ok(filter) = Filter::new(self.parts.key.as_str())
-        {
-            // Without a watch the polling has to do.
-            self.watch = self
-                .parts
-                .bucket
-                .watch(WatchOptions::new(filter))
-                .await
-                .ok();
+        if watches && self.watch.is_none() && self.starting.is_none() {
+            self.starting = self.start_watching();
         }
         let Some((_, record)) = self.line.known() else {
             return;
@@ -74,6 +84,25 @@ impl Lane {
             }
             None => {}
         }
+    }
+
+    /// Begins to watch beside everything else: a store that does not answer holds up nobody who lets
+    /// go.
+    fn start_watching(&mut self) -> Option<Starting> {
+        if self.watch_at.is_some_and(|at| at > Instant::now()) {
+            return None;
+        }
+        let filter = Filter::new(self.parts.key.as_str()).ok()?;
+        let bucket = Arc::clone(&self.parts.bucket);
+        let watch = async move { bucket.watch(WatchOptions::new(filter)).await.ok() };
+        Some(Starting(tokio::spawn(watch)))
+    }
+
+    /// The watch is there, or was not to be had: then the polling has to do for a while.
+    pub(super) fn watches(&mut self, watch: Option<Watch>) {
+        self.starting = None;
+        self.watch_at = watch.is_none().then(|| Instant::now() + poll_pace());
+        self.watch = watch;
     }
 
     /// When to begin looking after those it waits for: most waits are over before.

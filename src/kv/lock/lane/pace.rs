@@ -25,6 +25,8 @@ pub(super) struct Pace {
     until: Option<Instant>,
     /// To rest no longer than until something is heard.
     for_news: bool,
+    /// To rest because the store failed.
+    for_failure: bool,
     /// To read the record after the rest, however new what is known may be.
     reads_after: bool,
     /// When the present attempt to write began, with the reading before it.
@@ -56,9 +58,12 @@ impl Pace {
         Some(Rested { reads })
     }
 
-    /// Somebody asks who wants to hear at once how the store is.
+    /// Somebody asks who wants to hear at once how the store is. After a conflict that one gives way
+    /// like the others of its process.
     pub(super) fn asked(&mut self) {
-        self.until = None;
+        if self.for_failure {
+            self.until = None;
+        }
     }
 
     /// Something is to be written that makes room: what rests after a conflict is in nobody's way,
@@ -96,15 +101,16 @@ impl Pace {
     pub(super) fn failed(&mut self) {
         self.begun = None;
         self.rest(RETRY);
+        self.for_failure = true;
     }
 
     /// Somebody else wrote in between. Whoever makes room goes on as soon as it is known what was
     /// written; others take their time, longer and longer, until it has been enough.
-    pub(super) fn conflict(&mut self, makes_room: bool, watches: bool, queue: u32) {
+    pub(super) fn conflict(&mut self, makes_room: bool, hears: bool, queue: u32) {
         self.conflicts = self.conflicts.saturating_add(1);
         let took = self.begun.take().map(|begun| begun.elapsed());
         if makes_room {
-            if watches {
+            if hears {
                 self.rest(NEWS);
                 self.for_news = true;
             }
@@ -136,6 +142,7 @@ impl Pace {
 
     fn rest(&mut self, time: Duration) {
         self.for_news = false;
+        self.for_failure = false;
         self.until = Some(Instant::now() + time);
     }
 }

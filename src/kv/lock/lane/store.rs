@@ -11,7 +11,7 @@ use super::super::record::{DecodeError, Record};
 use super::Lane;
 use super::news::Notices;
 use crate::kv::backend::{Consistency, Write};
-use crate::kv::{Entry, Revision, WriteError};
+use crate::kv::{Entry, Error, Revision, WriteError};
 
 impl Lane {
     pub(super) async fn read(&mut self) {
@@ -25,11 +25,11 @@ impl Lane {
             Ok(entry) => entry,
             Err(error) => {
                 self.line.failed();
-                let error = Arc::new(error);
-                self.give_up(|| LockError::Store(Arc::clone(&error)));
+                self.store_failed(error);
                 return;
             }
         };
+        self.failing_since = None;
         let revision = entry
             .as_ref()
             .map_or(Revision::ABSENT, |entry| entry.revision);
@@ -38,17 +38,9 @@ impl Lane {
             Err(error) => {
                 self.line.failed();
                 let key = self.parts.key.clone();
-                let malformed = || LockError::Malformed {
-                    key: key.clone(),
-                    error: error.clone(),
-                };
-                for told in self.releasing.drain().flat_map(|(_, told)| told) {
-                    let _ = told.send(Err(malformed()));
-                }
-                for (_, told) in self.downgrading.drain() {
-                    let _ = told.send(Err(malformed()));
-                }
-                self.give_up(malformed);
+                let malformed = LockError::Malformed { key, error };
+                self.tell_who_lets_go(&malformed);
+                self.give_up(&malformed);
             }
         }
     }
@@ -80,6 +72,7 @@ impl Lane {
                     self.distrust = self.distrust.saturating_sub(1);
                 }
                 self.pace.landed();
+                self.failing_since = None;
                 self.line.written(revision);
             }
             Err(WriteError::Conflict { .. }) => {
@@ -94,18 +87,58 @@ impl Lane {
             }
             Err(WriteError::Failed(error)) => {
                 self.line.failed();
-                let error = Arc::new(error);
-                self.give_up(|| LockError::Store(Arc::clone(&error)));
+                self.store_failed(error);
             }
+        }
+    }
+
+    /// The store did not do what it was asked. Who let go is told when that lasts: by then nobody
+    /// can lean on a guard of this session any more, or the store refuses this record alone.
+    fn store_failed(&mut self, error: Error) {
+        let is_for_good = matches!(error, Error::NoSuchBucket { .. } | Error::Denied { .. });
+        let error = LockError::Store(Arc::new(error));
+        self.failing_since.get_or_insert_with(Instant::now);
+        if self.fails_for_long() {
+            self.tell_who_lets_go(&error);
+            if is_for_good {
+                self.tell_who_waits(&error);
+            }
+        }
+        self.give_up(&error);
+    }
+
+    /// Whether the store has not done what it was asked for as long as a lease.
+    pub(super) fn fails_for_long(&self) -> bool {
+        let lease = self.parts.lease.length();
+        self.failing_since
+            .is_some_and(|since| since.elapsed() >= lease)
+    }
+
+    /// Tells those who have let go how it is. What was begun is gone on with.
+    fn tell_who_lets_go(&mut self, error: &LockError) {
+        for told in self.releasing.drain().flat_map(|(_, told)| told) {
+            let _ = told.send(Err(error.clone()));
+        }
+        for (_, told) in self.downgrading.drain() {
+            let _ = told.send(Err(error.clone()));
+        }
+    }
+
+    /// Ends every wait. An outage is waited out, but this is none.
+    fn tell_who_waits(&mut self, error: &LockError) {
+        for (id, told) in std::mem::take(&mut self.acquiring) {
+            self.granted.retain(|(granted, _)| *granted != id);
+            self.line.release(&id);
+            let _ = told.send(Err(error.clone()));
         }
     }
 
     /// The store failed or the record can't be read: whoever is not in the record yet is told, and
     /// the others are tried for again later.
-    fn give_up(&mut self, error: impl Fn() -> LockError) {
+    fn give_up(&mut self, error: &LockError) {
         for id in self.line.abandon() {
             if let Some(told) = self.acquiring.remove(&id) {
-                let _ = told.send(Err(error()));
+                let _ = told.send(Err(error.clone()));
             }
             self.releasing.remove(&id);
         }

@@ -339,7 +339,9 @@ impl World {
 
     fn give(&mut self, number: &dyn Fn(u64) -> u64) {
         let record = |record: &mut Arc<Record>| {
-            if record.fences().any(|fence| number(fence) != fence) {
+            let mut fences = record.fences();
+            if record.last_fence() != 0 || fences.any(|fence| number(fence) != fence) {
+                drop(fences);
                 Arc::make_mut(record).renumber(number);
             }
         };

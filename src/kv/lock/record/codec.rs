@@ -25,15 +25,13 @@ struct Stored<Text> {
     max_streak: Option<NonZeroU32>,
     #[serde(default, skip_serializing_if = "is_zero")]
     streak: u32,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    fence: u64,
     q: Vec<StoredClaim<Text>>,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde calls it with a reference"
-)]
-fn is_zero(count: &u32) -> bool {
-    *count == 0
+fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
+    *number == T::default()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -121,17 +119,19 @@ impl Record {
     const GRANT_BYTES: usize = r#","fence":18446744073709551615"#.len();
 
     /// What counting adds to a record.
-    const STREAK_BYTES: usize = r#","streak":4294967295"#.len();
+    const COUNTS_BYTES: usize = r#","streak":4294967295,"fence":18446744073709551615"#.len();
 
-    /// How large the record can get without another claim. Room for the grants is kept from the
-    /// start: a release must never fail because of those it lets in.
-    pub(super) fn most_bytes(&self) -> Option<usize> {
-        let bound = self.bound();
-        if bound <= Self::MOST_BYTES {
-            return Some(bound);
+    /// Whether the record stays within so many bytes, also when it grows without another claim. Room
+    /// for the grants is kept from the start: a release must never fail because of those it lets in.
+    pub(super) fn fits(&self, most: usize) -> bool {
+        if self.bound() <= most {
+            return true;
         }
-        let now = self.to_bytes().ok()?.len();
-        Some(now + self.waiters().count() * Self::GRANT_BYTES + Self::STREAK_BYTES)
+        let Ok(now) = self.to_bytes() else {
+            return false;
+        };
+        let grants = self.waiters().count() * Self::GRANT_BYTES;
+        now.len() + grants + Self::COUNTS_BYTES <= most
     }
 
     /// More than it can take, found without making it: most records are far from full, and one that
@@ -163,6 +163,7 @@ impl Record {
             next: self.next,
             max_streak: self.max_writer_streak,
             streak: self.writer_streak,
+            fence: self.last_fence,
             q,
         })
     }
@@ -186,12 +187,16 @@ impl Record {
                 rule: "those who hold have a fence, others don't",
             });
         };
-        let record = Self {
+        let mut record = Self {
             next: stored.next,
             queue: Arc::new(queue),
             max_writer_streak: stored.max_streak,
             writer_streak: stored.streak,
+            last_fence: stored.fence,
         };
+        // A record of before this was kept still has the fences of those who hold.
+        let held = record.fences().max().unwrap_or_default();
+        record.last_fence = record.last_fence.max(held);
         match record.broken_rule() {
             Some(rule) => Err(DecodeError::Rules { rule }),
             None => Ok(record),

@@ -12,7 +12,7 @@ use crate::kv::{Entry, Error, Key};
 const SESSIONS: usize = 8;
 
 /// The past of the lock at a key: what its record tells, and where the sessions that hold and wait
-/// now did not renew their leases in time. `deaths` as for [`timeline`].
+/// now did not renew their leases in time. `deaths` as for [`timeline`]. Cancel-safe: it only reads.
 ///
 /// # Errors
 /// Those of reading.

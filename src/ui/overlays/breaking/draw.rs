@@ -112,7 +112,7 @@ impl Breaking {
             Stage::Quarantine { until, .. } => {
                 let left = u64::try_from(until - canvas.now).unwrap_or(0);
                 let words = if left == 0 {
-                    "Its session is dead. Taking it out …".to_owned()
+                    "Taking it out …".to_owned()
                 } else {
                     canvas.changes_at(
                         canvas.now + Millis::try_from((left - 1) % 1000 + 1).unwrap_or(1),
@@ -286,10 +286,12 @@ impl Breaking {
             ));
         }
         if self.typed.is_some() {
-            let overlap = if sight.overlap.is_zero() {
-                "Its guards have run out.".to_owned()
-            } else {
-                format!("TWO MAY HOLD for up to {}.", span(sight.overlap))
+            let overlap = match sight.overlap {
+                None => {
+                    "It can't be killed: TWO MAY HOLD for as long as its process lives.".to_owned()
+                }
+                Some(Duration::ZERO) => "Its guards have run out.".to_owned(),
+                Some(overlap) => format!("TWO MAY HOLD for up to {}.", span(overlap)),
             };
             lines.push((
                 format!("Evicting at once, without a quarantine. {overlap} Type the resource's name, {}, to do it.", self.lock.resource),

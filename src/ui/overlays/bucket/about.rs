@@ -51,7 +51,12 @@ enum Stage {
     /// It waits for the user.
     Asking(Arc<Survey>),
     /// It is being removed.
-    Acting(RequestId),
+    Acting {
+        id: RequestId,
+        done: u64,
+        of: u64,
+        is_stopping: bool,
+    },
     /// It was removed.
     Over(Compacted),
     /// It could not be counted or removed.
@@ -94,8 +99,18 @@ impl About {
         if closes(key) {
             return Outcome::Closed;
         }
+        if let Stage::Acting {
+            id, is_stopping, ..
+        } = &mut self.stage
+        {
+            if key.code == KeyCode::Char('s') && !*is_stopping {
+                *is_stopping = true;
+                ctx.effect(Effect::Stop(*id));
+            }
+            return Outcome::Open;
+        }
         match (key.code, &self.stage) {
-            (_, Stage::Acting(_) | Stage::Counting(_)) => {}
+            (_, Stage::Counting(_)) => {}
             (KeyCode::Char('e'), _) => return Outcome::Edit(self.bucket.clone()),
             (KeyCode::Char('C'), _) => self.survey(ctx),
             (KeyCode::Char('a'), Stage::Asking(_)) => {
@@ -105,8 +120,14 @@ impl About {
             (KeyCode::Enter, Stage::Asking(found))
                 if !found.old.is_empty() && !self.is_read_only =>
             {
+                let of = found.old.len() as u64;
                 let task = BucketTask::Compact(self.bucket.clone(), Arc::clone(found));
-                self.stage = Stage::Acting(ctx.request(|id| Effect::Bucket(id, task)));
+                self.stage = Stage::Acting {
+                    id: ctx.request(|id| Effect::Bucket(id, task)),
+                    done: 0,
+                    of,
+                    is_stopping: false,
+                };
             }
             (KeyCode::Char('r'), _) => self.look(ctx),
             _ => {}
@@ -130,8 +151,19 @@ impl About {
             }
             return true;
         }
-        let is_ours =
-            matches!(self.stage, Stage::Counting(asked) | Stage::Acting(asked) if asked == id);
+        let is_ours = match &mut self.stage {
+            Stage::Counting(asked) => *asked == id,
+            Stage::Acting {
+                id: asked, done, ..
+            } if *asked == id => {
+                if let Ok(BucketDone::Compacting(now)) = answer {
+                    *done = *now;
+                    return true;
+                }
+                true
+            }
+            _ => false,
+        };
         if is_ours {
             self.stage = match answer {
                 Ok(BucketDone::Survey(found)) => Stage::Asking(Arc::clone(found)),
@@ -149,16 +181,24 @@ impl About {
             Some(Err(reason)) => vec![(reason.clone(), Role::Danger)],
             Some(Ok(info)) => about(info, self.deleted, canvas.now + canvas.ahead),
         };
+        let facts = lines.len();
         self.about_markers(&mut lines);
+        // What is asked, or what came of it, must not be out of sight for the sake of facts.
+        if lines.len() > facts && lines.len() + 5 > usize::from(screen.height) {
+            lines.drain(..=facts);
+        }
         let title = format!("Bucket {}", self.bucket);
         let area = frame(canvas, &title, &lines, 1, screen);
         let words = match &self.stage {
-            Stage::Asking(found) if found.old.is_empty() => "a another age · e edit · Esc leave",
-            Stage::Asking(_) if self.is_read_only => "a another age · Esc leave",
-            Stage::Asking(_) => "Enter remove them · a another age · e edit · Esc leave",
-            Stage::Acting(_) => "Esc leave; it goes on",
+            Stage::Asking(found) if found.old.is_empty() => "a age · e edit · Esc leave",
+            Stage::Asking(_) if self.is_read_only => "a age · Esc leave",
+            Stage::Asking(_) => "Enter remove · a age · Esc leave · e edit",
+            Stage::Acting {
+                is_stopping: true, ..
+            } => "Esc leave",
+            Stage::Acting { .. } => "s stop · Esc leave; it goes on",
             Stage::Counting(_) => "Esc leave",
-            _ => "C compact … · e edit · Esc leave",
+            _ => "C compact… · e edit · Esc leave",
         };
         keys(canvas, words, area);
     }
@@ -193,19 +233,51 @@ impl About {
                 };
                 (words.to_owned(), Role::Warning)
             }
-            Stage::Acting(_) => ("removing …".to_owned(), Role::Warning),
+            Stage::Acting {
+                done,
+                of,
+                is_stopping,
+                ..
+            } => {
+                let verb = if *is_stopping { "stopping" } else { "removing" };
+                let words = format!(
+                    "{verb} … {} of {} {}",
+                    figures::count(*done),
+                    figures::count(*of),
+                    figures::bar(*done, *of, facts::BAR)
+                );
+                (words, Role::Warning)
+            }
             Stage::Over(done) => {
-                let passed = match done.passed_over {
-                    0 => String::new(),
-                    passed => format!("; {passed} were written over meanwhile and stay"),
+                let role = match done.left {
+                    0 => Role::Good,
+                    _ => Role::Warning,
                 };
-                let words = format!("{} markers removed{passed}.", figures::count(done.removed));
-                (words, Role::Good)
+                (format!("{}.", removed(done)), role)
             }
             Stage::Failed(reason) => (reason.clone(), Role::Danger),
         };
         lines.push(line);
     }
+}
+
+/// What a compaction came to.
+pub(super) fn removed(done: &Compacted) -> String {
+    let passed = match done.passed_over {
+        0 => String::new(),
+        passed => {
+            let passed = figures::count(passed);
+            format!("; {passed} were written over meanwhile and stay")
+        }
+    };
+    let left = match done.left {
+        0 => String::new(),
+        left => format!("; stopped, {} are left", figures::count(left)),
+    };
+    format!(
+        "{} markers removed{passed}{left}",
+        figures::count(done.removed)
+    )
 }
 
 /// The facts, a line each.

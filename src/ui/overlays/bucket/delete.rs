@@ -127,7 +127,7 @@ impl Delete {
         if asks {
             let line = Rect { height: 1, ..area };
             input_line(canvas, " > ", &self.input, line);
-            keys(canvas, "Enter when it is typed · Esc leave", area);
+            keys(canvas, "Enter delete · Esc leave", area);
         } else {
             keys(canvas, "Esc leave", area);
         }

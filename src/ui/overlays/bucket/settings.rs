@@ -278,11 +278,14 @@ impl SettingsForm {
             keys(canvas, "Esc leave", area);
             return;
         }
-        // The words below the fields take three rows, and the keys one.
+        // The words below the fields take four rows, and the keys one. Where there is little room,
+        // the fields get the larger half of it.
         let extra = (self.form.height() + 5).min(screen.height.saturating_sub(2));
         let area = frame(canvas, &title, &[], extra, screen);
+        let above_keys = area.height.saturating_sub(1);
+        let rows_below = (above_keys / 2).min(4);
         let fields = Rect {
-            height: area.height.saturating_sub(5),
+            height: above_keys - rows_below,
             ..area
         };
         self.form.draw(canvas, fields);
@@ -292,14 +295,15 @@ impl SettingsForm {
             let lines = wrapped(&text::plain(&words), room);
             lines.into_iter().map(move |line| (line, role))
         });
-        let places = area.rows().skip(usize::from(fields.height)).take(4);
+        let places = area.rows().skip(usize::from(fields.height));
+        let places = places.take(usize::from(rows_below));
         for ((line, role), place) in rows.zip(places) {
             canvas.line(Line::from(canvas.span(format!(" {line}"), role)), place);
         }
         let words = match self.stage {
-            Stage::Leaving => "Esc leave without saving · any other key: back",
+            Stage::Leaving => "Esc leave, lose it · any other key: back",
             Stage::Saving(_) => "Esc leave; it goes on",
-            _ => "Ctrl-s save · Tab next · ‹ › choose · Esc leave",
+            _ => "Ctrl-s save · Esc leave · Tab next · ‹ › choose",
         };
         keys(canvas, words, area);
     }

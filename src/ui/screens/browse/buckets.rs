@@ -16,6 +16,9 @@ use crate::ui::theme::Role;
 use crate::ui::viewport::{Step, Viewport};
 use crate::ui::widgets::filter_line;
 
+/// What stands behind the name of a bucket that is a copy of another one.
+const MIRROR: &str = " mirror";
+
 /// The pane.
 #[derive(Debug)]
 pub(super) struct Buckets {
@@ -91,7 +94,13 @@ impl Buckets {
     pub(super) fn words(&self) -> (String, Role) {
         match &self.list {
             Remote::Idle | Remote::Loading => ("asking for buckets …".to_owned(), Role::Muted),
-            Remote::Failed(reason) => (shown::plain(reason), Role::Danger),
+            Remote::Failed(reason) => {
+                let words = format!(
+                    "{}; :bucket NAME opens one all the same",
+                    shown::plain(reason)
+                );
+                (words, Role::Danger)
+            }
             Remote::Ready(list) | Remote::Stale(list) if list.is_empty() => {
                 let words = "no buckets here; n makes one";
                 (words.to_owned(), Role::Muted)
@@ -212,8 +221,13 @@ impl Buckets {
             };
             let room = usize::from(inner.width).saturating_sub(text::width(&keys) + 3);
             let mut spans = vec![canvas.span(mark, Role::KeyHint)];
+            let (sign, room) = match &info.config.mirror {
+                Some(_) => (MIRROR, room.saturating_sub(MIRROR.len())),
+                None => ("", room),
+            };
             let name = shown::fitted(name.as_str(), room.max(4));
             spans.push(canvas.span(name, Role::Text));
+            spans.push(canvas.span(sign, Role::Muted));
             spans.push(canvas.span(format!(" {keys}"), Role::Muted));
             canvas.line(Line::from(spans), line);
         }

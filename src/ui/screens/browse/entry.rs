@@ -1,9 +1,11 @@
 //! The pane of one entry: its value, and what is known beside it.
 //!
 //! It follows the selected key, one read at a time: while one is under way, newer wishes replace
-//! each other. What is shown under a key's name is always that key's value. Drawing is in `draw`.
+//! each other. What is shown under a key's name is always that key's value. `draw`: how it looks; `facts`: the
+//! line above the value.
 
 mod draw;
+mod facts;
 
 use crate::kv::{BucketName, Error, Key, Revision};
 use crate::ui::command::Command;
