@@ -336,7 +336,7 @@ impl App {
             }
             Reply::Entry(answer) => self.browse.read(id, answer, &mut ctx),
             Reply::Clock(answer) => {
-                self.clock.answer(id, answer, self.now);
+                self.clock.answer(id, answer.ok().flatten(), self.now);
                 self.expire();
             }
             Reply::Overview(answer) => self.server.answer(id, answer),

@@ -12,7 +12,7 @@ use super::context::Context;
 use super::message::{Effect, Millis, RequestId};
 use super::shown;
 use super::text::figures;
-use crate::kv::{BucketName, Error};
+use crate::kv::BucketName;
 
 /// For so long a measurement is enough to say that something has run out.
 const FRESH: Millis = 5_000;
@@ -57,27 +57,22 @@ impl StoreClock {
         }
     }
 
-    /// Takes the answer to a question, if it was the one that is under way.
-    pub fn answer(
-        &mut self,
-        id: RequestId,
-        answer: Result<Option<OffsetDateTime>, Error>,
-        now: Millis,
-    ) {
+    /// Takes the answer to a question, if it was the one that is under way. It may be none.
+    pub fn answer(&mut self, id: RequestId, answer: Option<OffsetDateTime>, now: Millis) {
         let Some((_, asked)) = self.asked.take_if(|(asked, _)| *asked == id) else {
             return;
         };
         let took = now - asked;
         match answer {
-            Ok(Some(theirs)) if (0..=LONGEST).contains(&took) => {
+            Some(theirs) if (0..=LONGEST).contains(&took) => {
                 self.ahead = shown::millis(theirs) - (asked + took / 2);
                 self.doubt = took / 2 + 1;
                 self.measured = Some(now);
                 self.not_before = None;
             }
             // This machine's clock was set meanwhile: nothing was measured.
-            Ok(Some(_)) => self.measured = None,
-            Ok(None) | Err(_) => self.not_before = Some(now + PAUSE),
+            Some(_) => self.measured = None,
+            None => self.not_before = Some(now + PAUSE),
         }
     }
 
@@ -112,7 +107,7 @@ impl StoreClock {
         let is_far = self.measured.is_some() && self.ahead.abs() - self.doubt > FAR_OFF;
         let way = if self.ahead < 0 { "fast" } else { "slow" };
         is_far.then(|| {
-            let off = Duration::from_millis(self.ahead.unsigned_abs());
+            let off = Duration::from_secs((self.ahead.unsigned_abs() + 500) / 1000);
             let off = figures::age(off);
             format!("this clock is {off} {way}")
         })
@@ -139,9 +134,8 @@ mod tests {
         }
     }
 
-    fn moment(at: Millis) -> Result<Option<OffsetDateTime>, Error> {
-        let at = i128::from(at) * 1_000_000;
-        Ok(Some(OffsetDateTime::from_unix_timestamp_nanos(at).unwrap()))
+    fn moment(at: Millis) -> OffsetDateTime {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(at) * 1_000_000).unwrap()
     }
 
     #[test]
@@ -158,7 +152,7 @@ mod tests {
         assert_eq!(clock.at_least(NOW), None);
         let id = asked(&mut clock, NOW);
         assert_eq!(clock.deadline(NOW), None, "it is being asked");
-        clock.answer(id, moment(NOW + 20 - 180_000), NOW + 40);
+        clock.answer(id, Some(moment(NOW + 20 - 180_000)), NOW + 40);
         assert_eq!(clock.ahead(), -180_000);
         assert_eq!(clock.at_least(NOW + 100), Some(NOW + 100 - 180_000 - 21));
         assert_eq!(clock.at_least(NOW + 40 + FRESH + 1), None);
@@ -171,9 +165,9 @@ mod tests {
     fn who_does_not_tell_is_not_asked_all_the_time() {
         let mut clock = StoreClock::of(true);
         let id = asked(&mut clock, NOW);
-        clock.answer(RequestId(99), moment(NOW), NOW);
+        clock.answer(RequestId(99), Some(moment(NOW)), NOW);
         assert_eq!(clock.at_least(NOW), None, "another question's answer");
-        clock.answer(id, Ok(None), NOW + 5);
+        clock.answer(id, None, NOW + 5);
         assert_eq!(clock.at_least(NOW + 5), None);
         assert_eq!(clock.deadline(NOW), Some(NOW + 5 + PAUSE));
         assert_eq!(clock.words(), None);

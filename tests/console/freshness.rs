@@ -173,7 +173,7 @@ async fn a_value_that_can_not_be_read_again_says_so_and_is_asked_for_again() {
         screen.contains("not current: revision 2 can't be"),
         "{screen}"
     );
-    assert!(screen.contains("no answer"), "{screen}");
+    assert!(screen.contains("no permission"), "{screen}");
     let is_dim = |console: &Console| {
         let style = console.style_of("before");
         style.add_modifier.contains(Modifier::DIM)
