@@ -1,15 +1,16 @@
 //! How long a key takes in the editor, from the key to the frame, on values of a megabyte; and what
-//! the worker takes to check them meanwhile.
+//! the worker takes meanwhile to check, compare and join them, which no key waits for.
 //!
-//! `cargo bench --bench editor` prints a table and fails when a figure is over its limit.
+//! `cargo bench --bench editor` prints two tables and fails when a figure is over its limit.
 
+use std::hint::black_box;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use kvscope::edit::save::{Base, Save};
-use kvscope::edit::{Masking, Source, fault};
+use kvscope::edit::{Diff, Masking, Merge, Schema, Source, fault};
 use kvscope::kv::{BucketName, Key, Revision};
 use kvscope::ui::canvas::{Canvas, Notes};
 use kvscope::ui::command::{Command, Scope};
@@ -42,7 +43,7 @@ fn main() -> ExitCode {
         let text = opening.masked.0.clone();
         let lines = text.lines().count();
         let start = Instant::now();
-        let _ = std::hint::black_box(fault(&text));
+        let _ = black_box(fault(&text));
         let check = start.elapsed();
         let mut bench = Bench::new(opening, &keymap, &theme);
         let mut slowest = [Duration::ZERO; 4];
@@ -72,11 +73,75 @@ fn main() -> ExitCode {
         "{:<33}{KEY:>12.1?}{KEY:>12.1?}{KEY:>12.1?}{KEY:>12.1?}",
         "allowed"
     );
+    beside(&values());
     if over > 0 {
         println!("{over} over the limit");
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+/// What the worker does, on a thread of its own: no key waits for it.
+fn beside(values: &[(&'static str, Vec<u8>)]) {
+    println!(
+        "\n{:<24}{:>12}{:>12}{:>12}{:>12}{:>12}{:>12}",
+        "beside the keys", "is it JSON", "schema", "diff", "diff, all", "merge", "hide"
+    );
+    let wanted = br#"{"additionalProperties": {"type": "object", "required": ["on"]}}"#;
+    let schema = Schema::new("a schema", wanted).ok();
+    let masking = Masking::default();
+    let time = |work: &mut dyn FnMut()| {
+        let start = Instant::now();
+        work();
+        start.elapsed()
+    };
+    for (name, value) in values {
+        let base = Bytes::from(value.clone());
+        let text = String::from_utf8_lossy(value).into_owned();
+        let last = text.rfind(|c: char| c.is_ascii_alphanumeric()).unwrap_or(0);
+        // One change each, as far apart as can be.
+        let mine = Bytes::from(changed(value, last));
+        let first = text.find(|c: char| c.is_ascii_alphanumeric()).unwrap_or(0);
+        let theirs = Bytes::from(changed(value, first));
+        let other: Vec<u8> = value
+            .iter()
+            .map(|byte| if *byte == b'e' { b'f' } else { *byte })
+            .collect();
+        let (masked, placeholders) = Placeholders::mask(&text, &masking);
+        let json = time(&mut || drop(black_box(fault(&text))));
+        let against = time(&mut || {
+            drop(black_box(
+                schema.as_ref().map(|schema| schema.violations(&base)),
+            ));
+        });
+        let diff = time(&mut || drop(black_box(Diff::between(Some(&base), Some(&mine), &masking))));
+        let all = time(&mut || {
+            drop(black_box(Diff::between(
+                Some(&base),
+                Some(&other),
+                &masking,
+            )))
+        });
+        let merge = time(&mut || {
+            let [base, mine, theirs] = [&base, &mine, &theirs].map(|side| Some(side.clone()));
+            drop(black_box(
+                Merge::new(base, mine, theirs, masking.clone()).result(),
+            ));
+        });
+        let hide = time(&mut || drop(black_box(placeholders.hide(&masked, &masking))));
+        println!(
+            "{name:<24}{json:>12.1?}{against:>12.1?}{diff:>12.1?}{all:>12.1?}{merge:>12.1?}{hide:>12.1?}"
+        );
+    }
+}
+
+/// The same with one letter or digit changed.
+fn changed(value: &[u8], at: usize) -> Vec<u8> {
+    let mut value = value.to_vec();
+    if let Some(byte) = value.get_mut(at) {
+        *byte = if *byte == b'1' { b'2' } else { b'1' };
+    }
+    value
 }
 
 #[derive(Clone, Copy)]
@@ -179,6 +244,7 @@ fn opening(value: Vec<u8>) -> Option<Opening> {
         masked: Placeholders::mask(source.text(), &masking),
         save: Save::new(place.key.clone(), base),
         opened: Opened {
+            address: "".into(),
             place,
             source,
             masking,

@@ -24,7 +24,7 @@ pub mod filter;
 pub mod index;
 pub mod keymap;
 pub mod message;
-mod outside;
+pub mod outside;
 pub mod overlays;
 pub mod placeholders;
 pub mod remote;

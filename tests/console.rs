@@ -59,6 +59,8 @@ mod sight;
 mod sizes;
 #[path = "console/snapshot.rs"]
 mod snapshot;
+#[path = "console/undo.rs"]
+mod undo;
 #[path = "console/value.rs"]
 mod value;
 
@@ -94,12 +96,15 @@ async fn store(entries: &[(&str, &str)]) -> (Arc<Memory>, Store) {
 /// A console on that, with everything that there is to show, and the keyboard in the keys.
 async fn opened(entries: &[(&str, &str)]) -> (Console, Store) {
     let (memory, config) = store(entries).await;
-    let mut console = Console::on(memory, 120, 30);
+    (in_keys(Console::on(memory, 120, 30)).await, config)
+}
+
+/// The same with the keyboard in the keys of the first bucket.
+async fn in_keys(mut console: Console) -> Console {
     console.is_live().await;
     console.settle().await;
-    console.press("enter");
-    console.settle().await;
-    (console, config)
+    console.settled("enter").await;
+    console
 }
 
 /// The keys of the pane as they are shown: name and revision.

@@ -15,10 +15,10 @@ mod commands;
 #[path = "editing/cuts.rs"]
 mod cuts;
 #[path = "cli/program.rs"]
-#[allow(dead_code, reason = "each test binary uses a part of this")]
+#[expect(dead_code, reason = "each test binary uses a part of this")]
 mod program;
 #[path = "terminal/pty.rs"]
-#[allow(dead_code, reason = "each test binary uses a part of this")]
+#[expect(dead_code, reason = "each test binary uses a part of this")]
 mod pty;
 #[path = "editing/recorder.rs"]
 mod recorder;

@@ -69,6 +69,7 @@ pub(super) async fn run(
         text: opened.text().to_owned(),
         source: opened,
         save: Save::new(key, base),
+        entry_ttl: store.takes_ttl().await,
         subject,
         masking,
         store,
@@ -81,6 +82,8 @@ pub(super) async fn run(
 /// A value that is being edited.
 struct Edit {
     store: Store,
+    /// Whether entries of the bucket can have a time to live of their own.
+    entry_ttl: bool,
     save: Save,
     source: Source,
     /// What is in the editor, or was when it was left.
@@ -109,7 +112,7 @@ impl Edit {
             self.text = match self.editor.edit(&self.text).await {
                 Ok(text) => text,
                 Err(error) => {
-                    if let Some(left) = self.editor.left() {
+                    if let Some(left) = self.editor.left(&self.text) {
                         self.text = left;
                     }
                     return Err(error);
@@ -142,10 +145,7 @@ impl Edit {
     async fn save(&mut self, mut value: Approved) -> Result<Done, CliError> {
         loop {
             let expected = self.save.base().revision;
-            let ttl = self
-                .save
-                .base()
-                .kept_ttl(self.store.capabilities().entry_ttl);
+            let ttl = self.save.base().kept_ttl(self.entry_ttl);
             let bytes = value.bytes().clone();
             let step = self.save.put(value, ttl.unwrap_or_default());
             let ending = carry_out(&self.store, &mut self.save, step, Patience::default()).await;
@@ -205,7 +205,7 @@ impl Edit {
             proposal.warn(Warning::Unchecked(reason.clone()));
         }
         let base = self.save.base();
-        match base.kept_ttl(self.store.capabilities().entry_ttl) {
+        match base.kept_ttl(self.entry_ttl) {
             Err(warning) => proposal.warn(warning),
             Ok(None) => {}
             Ok(Some(ttl)) => self.terminal.tell(&format!(

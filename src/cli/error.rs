@@ -12,6 +12,7 @@ use crate::kv::lock::diagnosis::span;
 use crate::kv::{Error, Key, Operation, Revision, WriteError, local};
 use crate::query::{GivenUp, QueryError};
 use crate::ui::keymap::KeymapError;
+use crate::ui::outside::OutsideError;
 use crate::ui::theme::ThemeError;
 
 use super::text::sentence;
@@ -153,13 +154,8 @@ pub enum CliError {
         why: String,
     },
     /// The editor can't be started, or did not end well.
-    #[error("the editor `{editor}` {how}")]
-    Editor {
-        /// What was started.
-        editor: String,
-        /// What became of it.
-        how: String,
-    },
+    #[error(transparent)]
+    Editor(#[from] OutsideError),
     /// A file of our own can't be read or written.
     #[error("{}: {error}", .path.display())]
     File {

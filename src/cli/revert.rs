@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::edit::save::{Patience, carry_out};
-use crate::edit::{Base, Ending, Masking, Proposal, Save};
+use crate::edit::{Base, Ending, Masking, Proposal, Save, Warning};
 use crate::kv::{Error, Key, Revision};
 use crate::ui::text::visible;
 
@@ -34,6 +34,16 @@ pub(super) async fn run(
     let newest = store.get(&key).await?;
     let (earlier, base) = (Base::of(Some(&earlier)), Base::of(newest.as_ref()));
     let expected = base.revision;
+    // It comes back as it was, with its time to live, if it had one.
+    let ttl = match earlier.kept_ttl(store.takes_ttl().await) {
+        Ok(None) if earlier.value.is_some() => {
+            base.ttl.map(Warning::LosesTtl).map_or(Ok(None), Err)
+        }
+        kept => kept,
+    };
+    if let Err(warning) = &ttl {
+        super::edit::tell(&warning.to_string());
+    }
     if !args.force {
         let masking = Masking::new(&Arc::new(connection.masks()), key.as_str());
         ask(&args, &base, &earlier, &masking)?;
@@ -43,7 +53,7 @@ pub(super) async fn run(
         // It was there before, so there is nothing to warn of.
         Some(value) => save.put(
             Proposal::of_bytes(value, false, None).acknowledge(),
-            earlier.ttl,
+            ttl.unwrap_or_default(),
         ),
         None => save.delete(),
     };

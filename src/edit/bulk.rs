@@ -3,6 +3,7 @@
 use crate::kv::{Key, Revision};
 
 use super::save::{Ending, Save, Step};
+use super::undo::Undoable;
 
 /// What becomes of the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,6 +150,11 @@ impl Item {
     /// The revision that guards it.
     pub fn revision(&self) -> Revision {
         self.save.base().revision
+    }
+
+    /// How to undo its removal, where that is known.
+    pub fn undoable(&self) -> Option<&Undoable> {
+        self.save.undoable()
     }
 
     /// How far it is.

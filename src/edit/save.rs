@@ -135,7 +135,8 @@ impl Save {
         }
     }
 
-    /// Opens a key that was seen at a revision, without its value. What is saved can't be undone.
+    /// Opens a key that was seen at a revision, without its value. What is saved can't be undone,
+    /// unless it [learns](Self::learn) the value before.
     pub fn blind(key: Key, revision: Revision) -> Self {
         let base = Base {
             revision,
@@ -144,6 +145,15 @@ impl Save {
         Self {
             is_blind: true,
             ..Self::new(key, base)
+        }
+    }
+
+    /// Takes the value of a key that was opened blind, if the entry is the one that it was seen at.
+    /// What is saved from there on can be undone.
+    pub fn learn(&mut self, entry: &Entry) {
+        if self.is_blind && entry.key == self.key && entry.revision == self.base.revision {
+            self.base = Base::of(Some(entry));
+            self.is_blind = false;
         }
     }
 

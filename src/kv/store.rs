@@ -70,6 +70,16 @@ impl Store {
         self.bucket.info().await
     }
 
+    /// Whether entries of this bucket can have a time to live of their own: where the place can
+    /// and the bucket is set up for it. Where its settings can't be read, the write will tell.
+    pub async fn takes_ttl(&self) -> bool {
+        let is_set_up = match self.info().await {
+            Ok(info) => info.config.marker_ttl.is_some(),
+            Err(_) => true,
+        };
+        self.capabilities().entry_ttl && is_set_up
+    }
+
     /// The newest entry of a key, a marker included, from the copy that decides writes.
     pub async fn get(&self, key: impl AsRef<str>) -> Result<Option<Entry>, Error> {
         self.bucket.get(&stored(key), Consistency::Leader).await

@@ -40,6 +40,10 @@ pub enum Command {
     Pause,
     /// Filter the rows, or find in the value.
     Filter,
+    /// Find a text in what is edited.
+    Find,
+    /// Show a difference by path or by line.
+    Turn,
     /// Show keys whose value a query matches.
     Where,
     /// Show masked secrets, or mask them.
@@ -197,15 +201,17 @@ pub enum Scope {
     Editor,
     /// In the history of a key.
     History,
-    /// In a revision, and in what differs between two.
+    /// In a revision.
     Look,
+    /// In what differs between two.
+    Compared,
     /// Where two changes are joined.
     Conflict,
 }
 
 impl Scope {
     /// Every scope, in the order of help.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Global,
         Self::Rows,
         Self::Buckets,
@@ -217,6 +223,7 @@ impl Scope {
         Self::Editor,
         Self::History,
         Self::Look,
+        Self::Compared,
         Self::Conflict,
     ];
 
@@ -234,6 +241,7 @@ impl Scope {
             Self::Editor => "editor",
             Self::History => "history",
             Self::Look => "look",
+            Self::Compared => "compared",
             Self::Conflict => "conflict",
         }
     }
@@ -251,7 +259,8 @@ impl Scope {
             Self::Connect => "Choosing a place",
             Self::Editor => "Editing",
             Self::History => "History",
-            Self::Look => "A revision, or what differs",
+            Self::Look => "A revision",
+            Self::Compared => "What differs",
             Self::Conflict => "Joining two changes",
         }
     }
@@ -322,7 +331,7 @@ const fn taking(argument: Argument, spec: Spec) -> Spec {
 pub const COMMANDS: &[Spec] = {
     use Argument::{Needed, Optional};
     use Command as C;
-    use Scope::{Activity, Buckets, Conflict, Connect, Editor, Entry, Global, History, Keys, Locks, Look, Rows};
+    use Scope::{Activity, Buckets, Compared, Conflict, Connect, Editor, Entry, Global, History, Keys, Locks, Look, Rows};
     &[
         row(C::Open, "open", "open", "Open what is selected; in a value, fold or unfold", &[Buckets, Keys, Entry, Locks, Activity, Connect, History, Look]),
         row(C::Save, "save", "save…", "Look at what changes, and save it on the revision that was opened", &[Editor, Conflict]),
@@ -356,7 +365,8 @@ pub const COMMANDS: &[Spec] = {
         row(C::Sort, "sort", "sort", "Sort by the next column", &[Keys, Locks]),
         row(C::Reverse, "reverse", "", "Turn the order around", &[Keys, Locks]),
         row(C::Deleted, "deleted", "deleted", "Show deleted keys too, or hide them", &[Keys]),
-        row(C::View, "view", "json/text/hex", "Show the value as JSON, as text or as bytes; a difference by path or by line", &[Entry, Look]),
+        row(C::View, "view", "json/text/hex", "Show the value as JSON, as text or as bytes", &[Entry, Look]),
+        row(C::Turn, "turn", "by path/line", "Show what differs by path, or by line side by side", &[Compared]),
         row(C::Wrap, "wrap", "wrap", "Wrap long lines, or don't", &[Entry, Look]),
         row(C::ExpandAll, "expand", "", "Open everything", &[Keys, Entry, Look]),
         row(C::CollapseAll, "collapse", "", "Close everything", &[Keys, Entry, Look]),
@@ -365,10 +375,11 @@ pub const COMMANDS: &[Spec] = {
         row(C::Process, "process", "process", "Show everything that the process of the selected one holds and waits for", &[Locks]),
         row(C::Lock, "lock", "lock/key", "Go from a key to the lock that is kept there, and back", &[Keys, Entry, Locks, Activity]),
         row(C::Clear, "clear", "clear", "Empty the feed", &[Activity]),
-        taking(Optional("TEXT"), row(C::Filter, "filter", "filter", "Show rows that contain a text (! before it: that don't); in a value, find it", &[Buckets, Keys, Entry, Locks, Activity, Editor])),
+        taking(Optional("TEXT"), row(C::Filter, "filter", "filter", "Show rows that contain a text (! before it: that don't); in a value, find it", &[Buckets, Keys, Entry, Locks, Activity])),
+        row(C::Find, "find", "find", "Find a text in what is edited", &[Editor]),
         row(C::CopyValue, "copy-value", "copy", "Copy the value", &[Keys, Entry]),
         row(C::CopyKey, "copy-key", "", "Copy the key's name", &[Keys, Entry, Locks, Activity, History]),
-        row(C::Reveal, "reveal", "reveal", "Show masked secrets, or mask them again", &[Keys, Entry, Editor, Look, Conflict]),
+        row(C::Reveal, "reveal", "reveal", "Show masked secrets, or mask them again", &[Keys, Entry, Editor, Look, Compared, Conflict]),
         taking(Optional("QUERY"), row(C::Where, "where", "", "Show keys for whose value a query in the language of jq gives something true (.replicas > 3); without one, all again", &[])),
         taking(Needed("NAME"), row(C::Bucket, "bucket", "", "Open a bucket by its name", &[])),
         taking(Needed("NAME"), row(C::Key, "key", "", "Select a key by its name", &[])),

@@ -69,7 +69,14 @@ impl<'a> Context<'a> {
         });
     }
 
-    /// The same for something that went wrong.
+    /// The same, if nothing else is being told: an answer to the user is not written over by news.
+    pub fn mention(&mut self, text: impl Into<String>) {
+        if self.notice.is_none() {
+            self.tell(text);
+        }
+    }
+
+    /// Tells the user of something that went wrong, for as long.
     pub fn warn(&mut self, text: impl Into<String>) {
         *self.notice = Some(Notice {
             text: text.into(),

@@ -115,9 +115,10 @@ impl DiffView {
         }
     }
 
-    /// What the other way is called, for a key.
-    pub fn other_way(&self) -> &'static str {
-        if self.by_line { "by path" } else { "by line" }
+    /// What the other way is called, for a key; nothing where there is none.
+    pub fn other_way(&self) -> Option<&'static str> {
+        self.diff.by_path.as_ref()?;
+        Some(if self.by_line { "by path" } else { "by line" })
     }
 
     /// Scrolls.

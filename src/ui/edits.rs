@@ -12,11 +12,10 @@ use super::message::Millis;
 use super::placeholders::{Broken, Placeholders};
 use super::text::Run;
 use super::value::Document;
-use crate::edit::save::{Base, Save};
+use crate::edit::save::{Base, Save, Step};
 use crate::edit::schema::Violation;
 use crate::edit::{
-    Approved, Diff, Ending, Excerpt, Fault, Masking, Merge, Proposal, Schema, Source, Undoable,
-    Warning,
+    Diff, Ending, Excerpt, Fault, Masking, Merge, Proposal, Schema, Source, Undoable, Warning,
 };
 use crate::kv::backend::Write;
 use crate::kv::{BucketName, Entry, Error, Key, Revision};
@@ -84,8 +83,10 @@ pub enum Ask {
         save: Box<Save>,
         /// The bytes.
         bytes: Bytes,
+        /// The time to live that was asked for; without one the key keeps what it has.
+        ttl: Option<Duration>,
         /// The schema to hold them against.
-        schema: Option<Arc<Schema>>,
+        schema: Checking,
     },
     /// Carry out what a save asks for first: a write, or without one to look what became of it.
     CarryOut {
@@ -95,14 +96,19 @@ pub enum Ask {
         save: Box<Save>,
         /// Its first step.
         write: Option<Box<Write>>,
+        /// Whether to read first what was opened without its value, so that it can be undone.
+        learns: bool,
     },
     /// Join two changes of a value.
     Merge(Box<Sides>),
     /// Keep what is typed as a draft, of a key that was opened at this.
     Keep(Typed, Base),
-    /// Drop the draft of a key.
-    Drop(Place),
+    /// Drop the draft of what was opened.
+    Drop(Arc<Opened>),
 }
+
+/// The schema of a key, if it has one, or why there is one that can't be used.
+pub type Checking = Option<Result<Arc<Schema>, String>>;
 
 /// An edited text, with all that it takes to make bytes of it.
 #[derive(Debug, Clone)]
@@ -202,14 +208,17 @@ pub struct Resumed {
 /// A key that is being edited.
 #[derive(Debug)]
 pub struct Opened {
+    /// The store that it is in, as its drafts know it: another one may be open by the time that a
+    /// draft is kept.
+    pub address: Arc<str>,
     /// The key.
     pub place: Place,
     /// Its value, as text.
     pub source: Source,
     /// What in it is secret.
     pub masking: Masking,
-    /// Its schema, or why there is one that can't be used.
-    pub schema: Option<Result<Arc<Schema>, String>>,
+    /// What it is held against.
+    pub schema: Checking,
     /// Whether entries here can have a time to live of their own.
     pub entry_ttl: bool,
     /// The time to live that a new key is to have.
@@ -246,8 +255,8 @@ pub struct Proposed {
     pub bucket: BucketName,
     /// What it is saved on.
     pub save: Save,
-    /// The bytes and the warnings.
-    pub proposal: Proposal,
+    /// What is to be written.
+    pub intent: Intent,
     /// What differs from what is there.
     pub diff: Arc<Diff>,
     /// The command of the `nats` CLI that would do the same.
@@ -255,18 +264,41 @@ pub struct Proposed {
     /// The time to live of the new entry.
     pub ttl: Option<Duration>,
     /// The schema that it was held against.
-    pub schema: Option<Arc<Schema>>,
+    pub schema: Checking,
+}
+
+/// What is to be written.
+#[derive(Debug, Clone)]
+pub enum Intent {
+    /// These bytes, and what speaks against them.
+    Put(Proposal),
+    /// The key is to be deleted.
+    Delete,
 }
 
 impl Proposed {
-    /// The bytes, whatever was warned of: the user has seen it.
-    pub fn acknowledge(&self) -> Approved {
-        self.proposal.clone().acknowledge()
+    /// Begins to write it, whatever was warned of: the user has seen it.
+    pub fn begin(&self, save: &mut Save) -> Step {
+        match &self.intent {
+            Intent::Put(proposal) => save.put(proposal.clone().acknowledge(), self.ttl),
+            Intent::Delete => save.delete(),
+        }
+    }
+
+    /// The bytes that the key would hold.
+    pub fn bytes(&self) -> Option<&Bytes> {
+        match &self.intent {
+            Intent::Put(proposal) => Some(proposal.bytes()),
+            Intent::Delete => None,
+        }
     }
 
     /// What must be said first.
     pub fn warnings(&self) -> &[Warning] {
-        self.proposal.warnings()
+        match &self.intent {
+            Intent::Put(proposal) => proposal.warnings(),
+            Intent::Delete => &[],
+        }
     }
 }
 
@@ -275,6 +307,8 @@ impl Proposed {
 pub enum DraftState {
     /// It is on disk.
     Kept,
+    /// It is on disk without the secrets that were typed into it, of which there are so many.
+    KeptWithout(usize),
     /// There is none any more.
     Dropped,
     /// It is not kept, for this reason.

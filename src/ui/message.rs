@@ -12,6 +12,7 @@ use crossterm::event::Event;
 use time::OffsetDateTime;
 
 use super::edits::{Ask, Told};
+use super::outside::Handout;
 use super::overlays::bucket::{BucketDone, BucketTask};
 use super::theme::Paint;
 use super::value::Document;
@@ -273,8 +274,8 @@ pub enum Effect {
     ReadOnly(RequestId, bool),
     /// Do something for editing.
     Edit(RequestId, Box<Ask>),
-    /// Give the terminal to the user's own editor, with this text in a file whose name ends so.
-    Outside(RequestId, String, &'static str),
+    /// Give the terminal to the user's own editor, with this text.
+    Outside(RequestId, Handout),
     /// Put a text on the user's clipboard.
     Copy(String),
     /// Give the terminal back to the shell until it is continued.

@@ -85,7 +85,8 @@ impl Overlay {
     pub fn scopes(&self) -> Option<&'static [Scope]> {
         match self {
             Self::History(_) => Some(&[Scope::History, Scope::Rows, Scope::Global]),
-            Self::Compared(_) | Self::Look(_) => Some(&[Scope::Look, Scope::Rows, Scope::Global]),
+            Self::Look(_) => Some(&[Scope::Look, Scope::Rows, Scope::Global]),
+            Self::Compared(_) => Some(&[Scope::Compared, Scope::Rows, Scope::Global]),
             Self::Conflict(_) => Some(&[Scope::Conflict, Scope::Rows]),
             Self::Editor(_) => Some(&[Scope::Editor]),
             Self::Help(_)

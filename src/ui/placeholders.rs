@@ -5,8 +5,11 @@
 //! placeholder becomes again what it stands for. It can be moved, copied, deleted or written over
 //! as a whole; one that was changed in part stands for nothing, and the text can't be saved.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+
+use aho_corasick::{AhoCorasick, MatchKind};
 
 use crate::edit::{MASK, Masking};
 
@@ -33,9 +36,15 @@ const REST: &str = "•••";
 /// What ends a placeholder: a digit typed behind it must not make another one of it.
 const END: char = '•';
 
+/// So long is a text, with its quotes, that it is the secret itself wherever it stands, and no word
+/// that happens to be spelled the same.
+const TELLING: usize = 6;
+
 /// A placeholder that stands for nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: a masked secret was changed in part; write it anew in whole, or undo that")]
+#[error(
+    "line {line}: a masked secret was changed in part, or is lost; write it anew in whole, or undo that"
+)]
 pub struct Broken {
     /// The line, from 1.
     pub line: usize,
@@ -104,6 +113,70 @@ impl Placeholders {
         masked
     }
 
+    /// The text without any secret in clear, for a place where none may be. Whatever is secret in it
+    /// and no placeholder becomes one: that of the secret, if it is known, or else one that stands
+    /// for nothing. Says also how many of the latter there are.
+    pub fn hide(&self, text: &str, masking: &Masking) -> (String, usize) {
+        let text = self.put_known(text);
+        let quoted = crate::edit::fault(&text).is_none();
+        let quote = if quoted { "\"" } else { "" };
+        let mark = if self.mark.is_empty() {
+            MASK
+        } else {
+            &self.mark
+        };
+        let mut hidden = String::with_capacity(text.len());
+        let (mut at, mut lost) = (0, 0);
+        for range in masking.in_value(text.as_bytes()) {
+            let start = text.floor_char_boundary(range.start).max(at);
+            let end = text.ceil_char_boundary(range.end).max(start);
+            let piece = &text[start..end];
+            if self.cover(piece) {
+                continue;
+            }
+            hidden.push_str(&text[at..start]);
+            match self.secrets.iter().position(|secret| secret.text == piece) {
+                Some(number) => hidden.push_str(&self.placeholder(number)),
+                None => {
+                    lost += 1;
+                    hidden.push_str(&format!("{quote}{mark}0{END}{quote}"));
+                }
+            }
+            at = end;
+        }
+        hidden.push_str(&text[at..]);
+        (hidden, lost)
+    }
+
+    /// Puts placeholders wherever a secret that is known stands, also where nothing says that it is
+    /// one.
+    fn put_known<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let telling = self.secrets.iter().enumerate();
+        let telling: Vec<_> = telling
+            .filter(|(_, secret)| secret.text.len() >= TELLING)
+            .collect();
+        let patterns = telling.iter().map(|(_, secret)| &secret.text);
+        let finder = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(patterns);
+        // They are too large for it: then only those are found that are called secrets.
+        let Ok(finder) = finder else {
+            return Cow::Borrowed(text);
+        };
+        let mut put = String::new();
+        let mut at = 0;
+        for found in finder.find_iter(text) {
+            put.push_str(&text[at..found.start()]);
+            put.push_str(&self.placeholder(telling[found.pattern()].0));
+            at = found.end();
+        }
+        if at == 0 {
+            return Cow::Borrowed(text);
+        }
+        put.push_str(&text[at..]);
+        Cow::Owned(put)
+    }
+
     /// For a text with placeholders whose secrets are lost: none of them can be saved.
     pub fn lost() -> Self {
         Self {
@@ -145,22 +218,58 @@ impl Placeholders {
         format!("{quote}{}{}{END}{quote}", self.mark, secret + 1)
     }
 
-    /// Where in a line placeholders stand, in letters.
-    pub fn in_line(&self, line: &str) -> Vec<Range<usize>> {
-        let (mut byte, mut letter) = (0, 0);
+    /// Where placeholders stand around a letter of a line, in letters: so many on either side of it.
+    pub fn around(&self, line: &str, letter: usize, many: usize) -> Vec<Range<usize>> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        let byte = line
+            .char_indices()
+            .nth(letter)
+            .map_or(line.len(), |(at, _)| at);
+        // One that is cut in two by the letter begins before it.
+        let before = line[..byte].rmatch_indices(&self.mark);
+        let mut marks: Vec<_> = before.map(|(at, _)| at).take(many).collect();
+        marks.reverse();
+        let start = marks.last().map_or(0, |at| at + self.mark.len());
+        let start = line.floor_char_boundary(start.max(byte.saturating_sub(self.longest())));
+        let after = line[start..].match_indices(&self.mark);
+        marks.extend(after.map(|(at, _)| start + at).take(many));
+        let found = marks
+            .into_iter()
+            .filter_map(|at| self.placeholder_at(line, at));
+        let (mut at, mut letters) = (0, 0);
         let mut letters_to = |end: usize| {
-            letter += line[byte..end].chars().count();
-            byte = end;
-            letter
+            letters += line[at..end].chars().count();
+            at = end;
+            letters
         };
-        self.whole(line)
+        found
             .map(|(range, _)| letters_to(range.start)..letters_to(range.end))
             .collect()
     }
 
-    /// The same in bytes.
-    pub fn bytes_in_line(&self, line: &str) -> Vec<Range<usize>> {
-        self.whole(line).map(|(range, _)| range).collect()
+    /// The placeholders of a line that end behind a byte, in bytes, in order.
+    pub fn from_byte<'t>(
+        &'t self,
+        line: &'t str,
+        byte: usize,
+    ) -> impl Iterator<Item = Range<usize>> + 't {
+        let start = line.floor_char_boundary(byte.saturating_sub(self.longest()));
+        self.whole(&line[start..])
+            .map(move |(range, _)| range.start + start..range.end + start)
+            .skip_while(move |range| range.end <= byte)
+    }
+
+    /// Whether a line has any.
+    pub fn are_in(&self, line: &str) -> bool {
+        self.whole(line).next().is_some()
+    }
+
+    /// No placeholder has more bytes than this.
+    fn longest(&self) -> usize {
+        let (quotes, digits) = (2, 20);
+        self.mark.len() + END.len_utf8() + quotes + digits
     }
 
     fn whole<'t>(&'t self, text: &'t str) -> impl Iterator<Item = (Range<usize>, &'t Secret)> {
@@ -249,6 +358,32 @@ mod tests {
     }
 
     #[test]
+    fn they_are_found_around_a_letter_and_behind_a_byte() {
+        let text = r#"{"é": 1, "token": "a", "auth_token": "b", "password": "c", "secret": "d"}"#;
+        let (shown, placeholders) = masked(text);
+        let all: Vec<_> = placeholders.from_byte(&shown, 0).collect();
+        assert_eq!(all.len(), 4);
+        let letters = |range: &Range<usize>| {
+            shown[..range.start].chars().count()..shown[..range.end].chars().count()
+        };
+        for (at, range) in all.iter().enumerate() {
+            let Range { start, end } = letters(range);
+            for letter in start..=end {
+                let around = placeholders.around(&shown, letter, 1);
+                assert!(around.contains(&(start..end)), "{letter}: {around:?}");
+            }
+            let wide = placeholders.around(&shown, start + 1, 9);
+            assert_eq!(wide, all.iter().map(letters).collect::<Vec<_>>());
+            for byte in [range.start, range.start + 2, range.end - 1] {
+                let rest: Vec<_> = placeholders.from_byte(&shown, byte).collect();
+                assert_eq!(rest, all[at..], "{byte}");
+            }
+        }
+        assert_eq!(placeholders.from_byte(&shown, shown.len()).count(), 0);
+        assert!(placeholders.around("nothing here", 3, 9).is_empty());
+    }
+
+    #[test]
     fn one_that_was_changed_in_part_stands_for_nothing() {
         let (shown, placeholders) = masked("{\n\"password\": \"hunter2\"}");
         for broken in [
@@ -272,6 +407,33 @@ mod tests {
     }
 
     #[test]
+    fn no_secret_is_left_where_none_may_be() {
+        let (shown, placeholders) = masked("{\n\"password\": \"hunter2\",\n\"a\": 1}");
+        let hide = |text: &str| placeholders.hide(text, &Masking::default());
+        // What is a placeholder stays one, and what is none of them becomes one.
+        assert_eq!(hide(&shown), (shown.clone(), 0));
+        let revealed = placeholders.restore(&shown).unwrap();
+        assert_eq!(hide(&revealed), (shown.clone(), 0));
+        assert_eq!(hide(&revealed.replace("password", "pasword")).1, 0);
+        assert!(
+            !hide(&revealed.replace("password", "pasword"))
+                .0
+                .contains("hunter2")
+        );
+        for typed in ["\"hunter3\"", "hunter3", "7\"hunter2\"", "\"hunter"] {
+            let text = revealed.replace("\"hunter2\"", typed);
+            let (hidden, lost) = hide(&text);
+            assert!(lost == 1 && !hidden.contains("hunter"), "{typed}: {hidden}");
+            assert!(hidden.contains("a\": 1"), "{hidden}");
+            assert!(placeholders.restore(&hidden).is_err(), "{hidden}");
+            assert!(Placeholders::lost().restore(&hidden).is_err(), "{hidden}");
+        }
+        let (hidden, lost) =
+            Placeholders::default().hide("{\"token\": \"abc\"}", &Masking::default());
+        assert_eq!((hidden.as_str(), lost), ("{\"token\": \"••••••••0•\"}", 1));
+    }
+
+    #[test]
     fn other_text_and_whole_values_are_masked_too() {
         let (shown, placeholders) = masked("user: u\npassword: hunter2\n");
         assert!(!shown.contains("hunter2"));
@@ -281,7 +443,7 @@ mod tests {
         );
         let whole = Masking::new(&Arc::new(Masks::default()), "app.token");
         let (shown, placeholders) = Placeholders::mask("abc", &whole);
-        assert_eq!(placeholders.in_line(&shown).len(), 1);
+        assert!(placeholders.are_in(&shown));
         assert_eq!(placeholders.restore(&shown).unwrap(), "abc");
     }
 

@@ -15,10 +15,11 @@ use tokio::time::Instant;
 use super::app::{App, Settings};
 use super::edits::Told;
 use super::message::{Effect, Message, Millis, Reply, RequestId};
+use super::outside::Handout;
+use super::shown;
 use super::terminal::{Terminal, restore_on_panic};
 use super::value::Masks;
 use super::worker::{Connector, Deliveries, Delivery, Worker};
-use super::{outside, shown};
 
 /// The least time between two frames.
 const FRAME: Duration = Duration::from_micros(16_666);
@@ -38,7 +39,7 @@ pub async fn run(
 ) -> io::Result<()> {
     restore_on_panic();
     let terminal = Terminal::take()?;
-    let (mut worker, deliveries) = Worker::new(connector, masks);
+    let (mut worker, mut deliveries) = Worker::new(connector, masks);
     worker.keep_drafts(settings.drafts.clone());
     worker.take_schemas(settings.config.clone());
     let (app, effects) = App::new(settings, now());
@@ -52,17 +53,28 @@ pub async fn run(
         is_over: false,
     };
     console.perform(effects)?;
-    let result = console.run(deliveries).await;
+    let result = console.run(&mut deliveries).await;
     if result.is_err() && !console.is_over {
         // The terminal is gone, and nothing more can be done there. Unsaved text is kept all the
         // same.
         let _ = console.take(Message::Terminate);
     }
-    let farewell = console.app.farewell();
+    let Console {
+        mut app,
+        worker,
+        terminal,
+        ..
+    } = console;
     // The terminal first: what is left to end may take a moment.
-    drop(console.terminal);
-    console.worker.shut_down().await;
-    for line in farewell {
+    drop(terminal);
+    worker.shut_down().await;
+    // What became of unsaved text is among what was told last.
+    while let Ok(delivery) = deliveries.replies.try_recv() {
+        if let Delivery::Message(message @ Message::Reply(..)) = delivery {
+            app.update(message, now());
+        }
+    }
+    for line in app.farewell() {
         // Where the terminal is gone, there is nobody to tell.
         let _ = writeln!(io::stderr(), "kvscope: {}", shown::plain(&line));
     }
@@ -85,19 +97,19 @@ struct Console {
     /// Whether a key was pressed since the last frame.
     is_asked: bool,
     /// A text that the user's own editor is to have.
-    outside: Option<(RequestId, String, &'static str)>,
+    outside: Option<(RequestId, Handout)>,
     is_over: bool,
 }
 
 impl Console {
-    async fn run(&mut self, mut deliveries: Deliveries) -> io::Result<()> {
+    async fn run(&mut self, deliveries: &mut Deliveries) -> io::Result<()> {
         let mut input = EventStream::new();
         let mut signals = Signals::new()?;
         while !self.is_over {
-            if let Some((id, text, suffix)) = self.outside.take() {
+            if let Some((id, handout)) = self.outside.take() {
                 // Nobody else reads the terminal meanwhile.
                 drop(input);
-                let (answer, is_ended) = self.hand_over(&text, suffix, &mut signals).await;
+                let (answer, is_ended) = self.hand_over(handout, &mut signals).await;
                 input = EventStream::new();
                 let told = Box::new(Told::Outside(answer));
                 self.take(Message::Reply(id, Reply::Edit(told)))?;
@@ -105,7 +117,7 @@ impl Console {
                     self.take(Message::Terminate)?;
                     continue;
                 }
-                signals.forget_what_was_typed()?;
+                signals.forget_typed()?;
                 self.terminal.retake()?;
             }
             self.draw_if_due()?;
@@ -157,7 +169,7 @@ impl Console {
                 Effect::Suspend => self.terminal.suspend()?,
                 Effect::Redraw => self.terminal.retake()?,
                 Effect::Copy(text) => Terminal::copy(&text)?,
-                Effect::Outside(id, text, suffix) => self.outside = Some((id, text, suffix)),
+                Effect::Outside(id, handout) => self.outside = Some((id, handout)),
                 effect => self.worker.run(effect),
             }
         }
@@ -168,8 +180,7 @@ impl Console {
     /// was ended because this program is to end: then what it had saved is the answer.
     async fn hand_over(
         &mut self,
-        text: &str,
-        suffix: &str,
+        handout: Handout,
         signals: &mut Signals,
     ) -> (Result<String, String>, bool) {
         self.terminal.give();
@@ -178,8 +189,8 @@ impl Console {
             signals.ended_beside_another().await;
             is_ended = true;
         };
-        let answer = outside::edit(text, suffix, ended).await;
-        (answer.map_err(|error| error.to_string()), is_ended)
+        let answer = handout.edit(ended).await;
+        (answer, is_ended)
     }
 
     fn draw_if_due(&mut self) -> io::Result<()> {
@@ -300,7 +311,7 @@ impl Signals {
     }
 
     /// Forgets signals that were typed for another program.
-    fn forget_what_was_typed(&mut self) -> io::Result<()> {
+    fn forget_typed(&mut self) -> io::Result<()> {
         let Self {
             interrupt, quit, ..
         } = Self::new()?;
@@ -330,7 +341,7 @@ impl Signals {
         std::future::pending().await
     }
 
-    fn forget_what_was_typed(&mut self) -> io::Result<()> {
+    fn forget_typed(&mut self) -> io::Result<()> {
         Ok(())
     }
 }

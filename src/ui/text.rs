@@ -99,6 +99,20 @@ pub fn width(text: &str) -> usize {
     pieces(text.as_bytes()).map(|piece| piece.width).sum()
 }
 
+/// Where to begin with a text that is shown from a column on: a byte where a cluster begins, not far
+/// before, and its column.
+pub(crate) fn begin_at(text: &str, column: usize) -> (usize, usize) {
+    let (mut byte, mut at) = (0, 0);
+    for piece in pieces(text.as_bytes()) {
+        if at + piece.width > column {
+            break;
+        }
+        at += piece.width;
+        byte = piece.source.end;
+    }
+    (byte, at)
+}
+
 /// The width in columns of text that is visible already.
 pub(crate) fn shown_width(text: &str) -> usize {
     if text.is_ascii() {

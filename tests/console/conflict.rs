@@ -10,16 +10,13 @@ const BASE: &str = "{\n  \"currency\": \"EUR\",\n  \"max\": 1,\n  \"url\": \"v1\
 /// A console with `"max": 12` typed and looked at, on a value that is another by then.
 async fn conflicting(theirs: Option<&str>) -> (Console, Store) {
     let (mut console, config) = editing(&[("limits", BASE)]).await;
-    console.press("down down end left 2");
-    console.settle().await;
+    console.settled("down down end left 2").await;
     match theirs {
         Some(theirs) => config.put("limits", theirs.to_owned()).await.unwrap(),
         None => config.delete("limits", None).await.unwrap(),
     };
-    console.press("ctrl-s");
-    console.settle().await;
-    console.press("enter");
-    console.settle().await;
+    console.settled("ctrl-s").await;
+    console.settled("enter").await;
     (console, config)
 }
 
@@ -37,8 +34,7 @@ async fn changes_of_different_paths_are_joined_and_shown_for_approval() {
     ] {
         assert!(screen.contains(words), "{words}:\n{screen}");
     }
-    console.press("ctrl-s");
-    console.settle().await;
+    console.settled("ctrl-s").await;
     let screen = console.screen();
     assert!(
         screen.contains("Save limits on revision 2?") && screen.contains("1 → 12"),
@@ -48,8 +44,7 @@ async fn changes_of_different_paths_are_joined_and_shown_for_approval() {
         !screen.contains(".currency"),
         "theirs is there already: {screen}"
     );
-    console.press("enter");
-    console.settle().await;
+    console.settled("enter").await;
     assert!(
         console.screen().contains("merged and saved"),
         "{}",
@@ -70,8 +65,7 @@ async fn the_same_path_needs_a_choice_and_can_be_edited() {
             "{}",
             console.screen()
         );
-        console.press("ctrl-s");
-        console.settle().await;
+        console.settled("ctrl-s").await;
         assert!(
             console.screen().contains("1 to choose"),
             "it is not saved without"
@@ -93,8 +87,7 @@ async fn the_same_path_needs_a_choice_and_can_be_edited() {
             "{keys}: {}",
             console.screen()
         );
-        console.press("ctrl-s");
-        console.settle().await;
+        console.settled("ctrl-s").await;
         if keys == "2" {
             // What they have is there already.
             assert!(
@@ -103,25 +96,102 @@ async fn the_same_path_needs_a_choice_and_can_be_edited() {
                 console.screen()
             );
         }
-        console.press("enter");
-        console.settle().await;
+        console.settled("enter").await;
         let (value, _) = stored(&config, "limits").await;
         assert_eq!(value, BASE.replace("1,", &format!("{wanted},")), "{keys}");
     }
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_choice_of_several_lines_is_edited_in_the_editor() {
+    let (mut console, config) = editing(&[("limits", "{\n  \"p\": 1,\n  \"z\": 0\n}")]).await;
+    console.settled("down end left backspace").await;
+    console.paste("{\"a\": 1, \"b\": 2}");
+    let theirs = "{\n  \"p\": {\"c\": 3, \"d\": 4},\n  \"z\": 0\n}";
+    config.put("limits", theirs).await.unwrap();
+    console.settled("ctrl-s").await;
+    console.settled("enter").await;
+    assert!(
+        console.screen().contains("1 to choose"),
+        "{}",
+        console.screen()
+    );
+    console.settled("e").await;
+    let screen = console.screen();
+    assert!(
+        screen.contains(" Edit .p of limits ─ a choice ") && screen.contains("\"b\": 2"),
+        "{screen}"
+    );
+    // It is JSON, and checked as that; what is none can't stand there.
+    console.settled("down end 9 delete").await;
+    console.settled("ctrl-home delete").await;
+    assert!(console.screen().contains("✖"), "{}", console.screen());
+    console.settled("ctrl-s").await;
+    assert!(
+        console.screen().contains("it can't stand there: line"),
+        "{}",
+        console.screen()
+    );
+    assert!(console.area_of(" Edit .p").is_some());
+    // Left without a word, it is not thrown away.
+    console.settled("esc").await;
+    assert!(
+        console.screen().contains("The text is not taken"),
+        "{}",
+        console.screen()
+    );
+    console.settled("esc ctrl-u ctrl-u ctrl-u").await;
+    for _ in 0..4 {
+        console.settled("ctrl-u").await;
+    }
+    console
+        .settled("ctrl-home down end left backspace 7 ctrl-s")
+        .await;
+    let screen = console.screen();
+    assert!(
+        screen.contains("All is joined") && screen.contains("edited"),
+        "{screen}"
+    );
+    console.settled("ctrl-s").await;
+    console.settled("enter").await;
+    let (value, revision) = stored(&config, "limits").await;
+    assert_eq!(revision, Revision(3));
+    let value: serde_json::Value = serde_json::from_str(&value).unwrap();
+    assert_eq!(value, serde_json::json!({"p": {"a": 7, "b": 2}, "z": 0}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_choice_of_several_lines_of_text_is_edited_to_the_letter() {
+    let (mut console, config) = editing(&[("note", "one\ntwo\nthree\n")]).await;
+    console.settled("down M enter M").await;
+    config.put("note", "one\nT1\nT2\nthree\n").await.unwrap();
+    console.settled("ctrl-s").await;
+    console.settled("enter").await;
+    assert!(
+        console.screen().contains("1 to choose"),
+        "{}",
+        console.screen()
+    );
+    console.settled("e").await;
+    let screen = console.screen();
+    assert!(screen.contains("of note ─ a choice "), "{screen}");
+    console.settled("ctrl-home x ctrl-s").await;
+    console.settled("ctrl-s").await;
+    console.settled("enter").await;
+    let (value, _) = stored(&config, "note").await;
+    assert_eq!(value, "one\nxM\nMtwo\nthree\n");
+}
+
+#[tokio::test(start_paused = true)]
 async fn it_goes_again_and_again_and_back_to_the_editor() {
     let (mut console, config) = conflicting(Some(&BASE.replace("EUR", "USD"))).await;
-    console.press("ctrl-s");
-    console.settle().await;
+    console.settled("ctrl-s").await;
     // They write once more, between the look and the agreement.
     config
         .put("limits", BASE.replace("EUR", "USD").replace("v1", "v2"))
         .await
         .unwrap();
-    console.press("enter");
-    console.settle().await;
+    console.settled("enter").await;
     let screen = console.screen();
     assert!(
         screen.contains("limits moved from revision 2 to 3"),
@@ -143,14 +213,10 @@ async fn it_goes_again_and_again_and_back_to_the_editor() {
             .screen()
             .contains("changed by someone else: put at revision 3")
     );
-    console.press("ctrl-s");
-    console.settle().await;
-    console.press("enter");
-    console.settle().await;
-    console.press("ctrl-s");
-    console.settle().await;
-    console.press("enter");
-    console.settle().await;
+    console.settled("ctrl-s").await;
+    console.settled("enter").await;
+    console.settled("ctrl-s").await;
+    console.settled("enter").await;
     let wanted = BASE
         .replace("EUR", "USD")
         .replace("v1", "v2")
@@ -166,18 +232,15 @@ async fn a_key_deleted_meanwhile_is_a_conflict_too() {
         screen.contains("was deleted") && screen.contains("1 to choose"),
         "{screen}"
     );
-    console.press("1 ctrl-s");
-    console.settle().await;
-    console.press("enter");
-    console.settle().await;
+    console.settled("1 ctrl-s").await;
+    console.settled("enter").await;
     assert_eq!(
         stored(&config, "limits").await,
         (BASE.replace("1,", "12,"), Revision(3))
     );
     // Left as they left it.
     let (mut console, config) = conflicting(None).await;
-    console.press("2 ctrl-s");
-    console.settle().await;
+    console.settled("2 ctrl-s").await;
     assert!(
         console.screen().contains("the key stays gone"),
         "{}",
@@ -191,21 +254,18 @@ async fn a_key_deleted_meanwhile_is_a_conflict_too() {
 async fn a_conflict_over_a_secret_stays_masked() {
     let base = "{\n  \"token\": \"old\",\n  \"b\": 1\n}";
     let (mut console, config) = editing(&[("limits", base)]).await;
-    console.press("ctrl-t down end left left X");
-    console.settle().await;
+    console.settled("ctrl-t down end left left X").await;
     config
         .put("limits", base.replace("old", "theirs"))
         .await
         .unwrap();
-    console.press("ctrl-s");
-    console.settle().await;
+    console.settled("ctrl-s").await;
     assert!(
         !console.screen().contains("olXd") && !console.screen().contains("oldX"),
         "{}",
         console.screen()
     );
-    console.press("enter");
-    console.settle().await;
+    console.settled("enter").await;
     let screen = console.screen();
     assert!(
         screen.contains(".token") && screen.contains("1 to choose"),

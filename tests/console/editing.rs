@@ -2,20 +2,20 @@
 
 use std::sync::Arc;
 
-use kvscope::kv::faulty::{Faulty, WriteFault};
-use kvscope::kv::{ReadOnly, Revision};
-use kvscope::ui::message::Effect;
+use kvscope::kv::faulty::{Faults, Faulty, WriteFault};
+use kvscope::kv::{ReadOnly, Revision, Store};
+use kvscope::ui::message::{Effect, RequestId};
+use kvscope::ui::outside::Handout;
 
 use super::harness::Console;
-use super::{opened, store};
+use super::{in_keys, opened, store};
 
 const LIMITS: &str = "{\n  \"currency\": \"EUR\",\n  \"max_per_day\": 25000,\n  \"provider\": {\n    \"url\": \"https://pay.example/v2\",\n    \"token\": \"abc123\"\n  }\n}\n";
 
 /// A console with the editor open on the selected key.
-pub(super) async fn editing(entries: &[(&str, &str)]) -> (Console, kvscope::kv::Store) {
+pub(super) async fn editing(entries: &[(&str, &str)]) -> (Console, Store) {
     let (mut console, config) = opened(entries).await;
-    console.press("e");
-    console.settle().await;
+    console.settled("e").await;
     assert!(console.area_of(" Edit ").is_some(), "{}", console.screen());
     (console, config)
 }
@@ -29,7 +29,7 @@ fn row(console: &Console, number: usize) -> String {
 }
 
 /// The value of a key as the store has it, and its revision.
-pub(super) async fn stored(config: &kvscope::kv::Store, key: &str) -> (String, Revision) {
+pub(super) async fn stored(config: &Store, key: &str) -> (String, Revision) {
     let entry = config.get(key).await.unwrap().unwrap();
     let value = entry.value.unwrap().to_vec();
     (String::from_utf8(value).unwrap(), entry.revision)
@@ -37,15 +37,13 @@ pub(super) async fn stored(config: &kvscope::kv::Store, key: &str) -> (String, R
 
 /// Looks at what would be saved, and saves it.
 async fn save(console: &mut Console) {
-    console.press("ctrl-s");
-    console.settle().await;
+    console.settled("ctrl-s").await;
     assert!(
         console.screen().contains("Enter save"),
         "{}",
         console.screen()
     );
-    console.press("enter");
-    console.settle().await;
+    console.settled("enter").await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -56,15 +54,13 @@ async fn a_value_is_edited_looked_at_and_saved_on_its_revision() {
         "{}",
         console.screen()
     );
-    console.press("down down end left backspace 9");
-    console.settle().await;
+    console.settled("down down end left backspace 9").await;
     assert!(
         console.screen().contains("rev 1 · changed"),
         "{}",
         console.screen()
     );
-    console.press("ctrl-s");
-    console.settle().await;
+    console.settled("ctrl-s").await;
     let screen = console.screen();
     for words in [
         "Save limits on revision 1?",
@@ -80,8 +76,7 @@ async fn a_value_is_edited_looked_at_and_saved_on_its_revision() {
         Revision(1),
         "nothing is written yet"
     );
-    console.press("enter");
-    console.settle().await;
+    console.settled("enter").await;
     assert!(
         console.screen().contains("saved: limits is at revision 2"),
         "{}",
@@ -104,8 +99,7 @@ async fn an_unchanged_text_writes_nothing() {
         "{}",
         console.screen()
     );
-    console.press("down x backspace ctrl-s");
-    console.settle().await;
+    console.settled("down x backspace ctrl-s").await;
     assert!(
         !console.screen().contains("· changed") && console.area_of(" Edit ").is_some(),
         "{}",
@@ -128,8 +122,9 @@ async fn a_minified_value_is_opened_pretty_and_saved_minified() {
         "{}",
         console.screen()
     );
-    console.press("down down end left backspace backspace 2 5");
-    console.settle().await;
+    console
+        .settled("down down end left backspace backspace 2 5")
+        .await;
     save(&mut console).await;
     let (value, _) = stored(&config, "limits").await;
     assert_eq!(value, minified.replace("1.50", "1.25"));
@@ -149,15 +144,13 @@ async fn the_fault_is_marked_as_it_is_typed() {
     console.type_text("1");
     console.settle().await;
     assert!(!console.screen().contains('✖'), "{}", console.screen());
-    console.press("ctrl-u");
-    console.settle().await;
+    console.settled("ctrl-u").await;
     assert!(
         console.screen().contains("✖3 "),
         "undone: {}",
         console.screen()
     );
-    console.press("ctrl-r");
-    console.settle().await;
+    console.settled("ctrl-r").await;
     assert!(
         !console.screen().contains('✖'),
         "done again: {}",
@@ -168,24 +161,20 @@ async fn the_fault_is_marked_as_it_is_typed() {
 #[tokio::test(start_paused = true)]
 async fn what_is_no_json_any_more_is_saved_only_after_saying_so() {
     let (mut console, config) = editing(&[("limits", LIMITS)]).await;
-    console.press("delete");
-    console.settle().await;
-    console.press("ctrl-s");
-    console.settle().await;
+    console.settled("delete").await;
+    console.settled("ctrl-s").await;
     let screen = console.screen();
     assert!(
         screen.contains("not JSON any more") && screen.contains("a save in spite of that"),
         "{screen}"
     );
-    console.press("enter");
-    console.settle().await;
+    console.settled("enter").await;
     assert_eq!(
         stored(&config, "limits").await.1,
         Revision(1),
         "Enter is not enough"
     );
-    console.press("a");
-    console.settle().await;
+    console.settled("a").await;
     let (value, revision) = stored(&config, "limits").await;
     assert_eq!((value.as_str(), revision), (&LIMITS[1..], Revision(2)));
 }
@@ -205,8 +194,7 @@ async fn leaving_with_unsaved_text_asks() {
         "{}",
         console.screen()
     );
-    console.press("esc s");
-    console.settle().await;
+    console.settled("esc s").await;
     assert!(
         console.screen().contains("Save limits on revision 1?"),
         "{}",
@@ -226,29 +214,24 @@ async fn secrets_are_not_in_the_text_until_revealed() {
     for _ in 0..5 {
         console.press("down");
     }
-    console.press("end left x");
-    console.settle().await;
+    console.settled("end left x").await;
     let line = row(&console, 6);
     assert!(!line.contains("•x") && !line.contains("x•"), "{line}");
-    console.press("ctrl-u delete");
-    console.settle().await;
+    console.settled("ctrl-u delete").await;
     let line = row(&console, 6);
     assert!(!line.contains('•'), "deleted as a whole: {line}");
     console.press("ctrl-u");
-    console.press("ctrl-t");
-    console.settle().await;
+    console.settled("ctrl-t").await;
     assert!(console.screen().contains("abc123"), "{}", console.screen());
-    console.press("ctrl-t");
-    console.settle().await;
+    console.settled("ctrl-t").await;
     assert!(!console.screen().contains("abc123"), "{}", console.screen());
     // A change elsewhere leaves the secret as it is.
-    console.press("ctrl-home down end left left backspace D");
-    console.settle().await;
-    console.press("ctrl-s");
-    console.settle().await;
+    console
+        .settled("ctrl-home down end left left backspace D")
+        .await;
+    console.settled("ctrl-s").await;
     assert!(!console.screen().contains("abc123"), "{}", console.screen());
-    console.press("enter");
-    console.settle().await;
+    console.settled("enter").await;
     let (value, _) = stored(&config, "limits").await;
     assert_eq!(value, LIMITS.replace("EUR", "EUD"));
 }
@@ -289,8 +272,7 @@ async fn text_is_formatted_searched_selected_and_pasted() {
     console.press("ctrl-a");
     console.paste("{\"port\":1,\r\n\"Port\":[2]}");
     console.settle().await;
-    console.press("ctrl-f");
-    console.settle().await;
+    console.settled("ctrl-f").await;
     assert!(
         console.row_in(" Edit ", "2   \"port\": 1,").is_some(),
         "{}",
@@ -314,11 +296,29 @@ async fn text_is_formatted_searched_selected_and_pasted() {
     console.press("ctrl-a ctrl-x");
     assert!(matches!(console.asked.last(), Some(Effect::Copy(text)) if text.contains("bay")));
     console.settle().await;
-    console.press("ctrl-v");
-    console.settle().await;
+    console.settled("ctrl-v").await;
     save(&mut console).await;
     let (value, _) = stored(&config, "note").await;
     assert_eq!(value, "{\n  \"port\": 1,\n  \"bay\": [\n    2\n  ]\n}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_long_line_is_seen_with_its_secrets_masked() {
+    let pad = "é日x".repeat(400);
+    let value = format!("{{\n\"pad\": \"{pad}\", \"token\": \"s3cret\", \"z\": 1}}");
+    let (mut console, _) = editing(&[("limits", &value)]).await;
+    console.settled("down end").await;
+    let line = row(&console, 2);
+    assert!(
+        line.ends_with("日x\", \"token\": \"••••••••1•\", \"z\": 1}"),
+        "{line}"
+    );
+    // As one letter: from behind it to before it.
+    console
+        .settled("left left left left left left left left left left x")
+        .await;
+    let line = row(&console, 2);
+    assert!(line.contains("\"token\": x\"••••••••1•\","), "{line}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -341,14 +341,54 @@ async fn brackets_are_matched() {
     assert_ne!(style(&console, 8), lit);
 }
 
+/// The text that was handed out last.
+fn handed_out(console: &Console) -> (RequestId, Handout) {
+    match console.asked.last() {
+        Some(Effect::Outside(id, handout)) => (*id, handout.clone()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_editor_that_adds_nothing_leaves_what_was_typed() {
+    let (mut console, config) = opened(&[("limits", LIMITS)]).await;
+    console.settled("E").await;
+    let (id, Handout { text, .. }) = handed_out(&console);
+    console.came_back(id, Ok(text.replace("25000", "1")));
+    console.settle().await;
+    // Back from the look at it, and once more into the other editor.
+    console.settled("esc ctrl-e").await;
+    let (id, Handout { text, .. }) = handed_out(&console);
+    console.came_back(id, Ok(text));
+    console.settle().await;
+    assert!(
+        console
+            .row_in(" Edit ", "3   \"max_per_day\": 1,")
+            .is_some(),
+        "{}",
+        console.screen()
+    );
+    // In clear, it is not to lie about.
+    console.settled("ctrl-t ctrl-e").await;
+    let (_, Handout { is_secret, .. }) = handed_out(&console);
+    assert!(is_secret);
+    assert_eq!(stored(&config, "limits").await.1, Revision(1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn another_editor_gets_the_text_and_gives_it_back() {
     let (mut console, config) = opened(&[("limits", LIMITS)]).await;
-    console.press("E");
-    console.settle().await;
-    let Some(Effect::Outside(id, text, ".json")) = console.asked.last().cloned() else {
-        panic!("{:?}", console.asked);
-    };
+    console.settled("E").await;
+    let (
+        id,
+        Handout {
+            extension,
+            text,
+            is_secret,
+            ..
+        },
+    ) = handed_out(&console);
+    assert_eq!((extension, is_secret), ("json", false));
     assert!(!text.contains("abc123"), "secrets stay here");
     console.came_back(id, Ok(text.replace("25000", "1")));
     console.settle().await;
@@ -357,27 +397,21 @@ async fn another_editor_gets_the_text_and_gives_it_back() {
         "{}",
         console.screen()
     );
-    console.press("enter");
-    console.settle().await;
+    console.settled("enter").await;
     assert_eq!(
         stored(&config, "limits").await.0,
         LIMITS.replace("25000", "1")
     );
     // One that failed, or changed nothing, changes nothing.
-    console.press("e");
-    console.settle().await;
+    console.settled("e").await;
     console.press("ctrl-e");
-    let Some(Effect::Outside(id, text, _)) = console.asked.last().cloned() else {
-        panic!();
-    };
+    let (id, Handout { text, .. }) = handed_out(&console);
     console.came_back(id, Err("vi ended with status 1".to_owned()));
     assert!(console.screen().contains("ended with status 1"));
     assert!(!console.screen().contains("· changed"));
     // A secret that was changed in part is not taken for one.
     console.press("ctrl-e");
-    let Some(Effect::Outside(id, ..)) = console.asked.last().cloned() else {
-        panic!();
-    };
+    let (id, _) = handed_out(&console);
     console.came_back(id, Ok(text.replace("1•", "1")));
     console.settle().await;
     assert!(
@@ -387,8 +421,7 @@ async fn another_editor_gets_the_text_and_gives_it_back() {
         "{}",
         console.screen()
     );
-    console.press("ctrl-s");
-    console.settle().await;
+    console.settled("ctrl-s").await;
     assert!(
         !console.screen().contains("Enter save"),
         "{}",
@@ -399,13 +432,9 @@ async fn another_editor_gets_the_text_and_gives_it_back() {
 #[tokio::test(start_paused = true)]
 async fn read_only_explains_instead_of_editing() {
     let (memory, _) = store(&[("limits", LIMITS)]).await;
-    let mut console = Console::on(Arc::new(ReadOnly::new(memory as _)), 120, 30);
-    console.is_live().await;
-    console.settle().await;
-    console.press("enter");
+    let mut console = in_keys(Console::on(Arc::new(ReadOnly::new(memory as _)), 120, 30)).await;
     for key in ["e", "E", "n", "D", "u"] {
-        console.press(key);
-        console.settle().await;
+        console.settled(key).await;
         assert!(
             console.screen().contains("open read-only"),
             "{key}: {}",
@@ -413,8 +442,7 @@ async fn read_only_explains_instead_of_editing() {
         );
         assert!(console.area_of(" Edit ").is_none());
     }
-    console.press("h");
-    console.settle().await;
+    console.settled("h").await;
     assert!(
         console.screen().contains("History of limits"),
         "looking is not writing"
@@ -426,22 +454,19 @@ async fn it_fits_every_size() {
     let (mut console, _) = editing(&[("limits", LIMITS)]).await;
     for (width, height) in [(40, 10), (80, 24), (200, 60)] {
         console.resize(width, height);
-        console.press("ctrl-end");
-        console.settle().await;
+        console.settled("ctrl-end").await;
         assert!(
             console.row_in(" Edit ", "9").is_some(),
             "{width}×{height}:\n{}",
             console.screen()
         );
-        console.press("ctrl-home x ctrl-s");
-        console.settle().await;
+        console.settled("ctrl-home x ctrl-s").await;
         let screen = console.screen();
         assert!(
             screen.contains("nats kv") && screen.contains("save in spite"),
             "{width}×{height}:\n{screen}"
         );
-        console.press("esc ctrl-u");
-        console.settle().await;
+        console.settled("esc ctrl-u").await;
     }
 }
 
@@ -450,15 +475,13 @@ async fn a_schema_is_held_against_the_text_and_saving_against_it_must_be_said() 
     let schema = r#"{"properties": {"max_per_day": {"maximum": 30000}}}"#;
     let (mut console, config) = editing(&[("limits", LIMITS), ("_schema.limits", schema)]).await;
     // The schema comes first in the list: the editor is on it.
-    console.press("esc G e");
-    console.settle().await;
+    console.settled("esc G e").await;
     assert!(
         console.screen().contains("as _schema.limits wants it"),
         "{}",
         console.screen()
     );
-    console.press("down down end left 0");
-    console.settle().await;
+    console.settled("down down end left 0").await;
     assert!(
         console
             .screen()
@@ -466,40 +489,87 @@ async fn a_schema_is_held_against_the_text_and_saving_against_it_must_be_said() 
         "{}",
         console.screen()
     );
-    console.press("ctrl-s");
-    console.settle().await;
+    console.settled("ctrl-s").await;
     let screen = console.screen();
     assert!(
         screen.contains("against the schema: .max_per_day"),
         "{screen}"
     );
-    console.press("enter");
-    console.settle().await;
+    console.settled("enter").await;
     assert_eq!(stored(&config, "limits").await.1, Revision(1));
-    console.press("a");
-    console.settle().await;
+    console.settled("a").await;
     assert_eq!(stored(&config, "limits").await.1, Revision(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schema_that_cant_be_used_is_said_before_saving() {
+    let (mut console, config) =
+        opened(&[("limits", LIMITS), ("_schema.limits", r#"{"type": 7}"#)]).await;
+    console.settled("G e").await;
+    console.settled("down down end left 0").await;
+    console.settled("ctrl-s").await;
+    let screen = console.screen();
+    assert!(
+        screen.contains("not checked: the schema") && screen.contains("a save in spite"),
+        "{screen}"
+    );
+    console.settled("enter").await;
+    assert_eq!(stored(&config, "limits").await.1, Revision(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_text_is_lost_by_quitting_where_no_draft_is_kept() {
+    let (mut console, _) = editing(&[("limits", LIMITS)]).await;
+    console.press("x");
+    console.pass(2_000);
+    console.settle().await;
+    assert!(
+        console.screen().contains("no draft is kept"),
+        "{}",
+        console.screen()
+    );
+    console.settled("ctrl-q").await;
+    assert!(
+        console.screen().contains("The text is not saved") && console.asked.is_empty(),
+        "{}",
+        console.screen()
+    );
+    // It is not said to be kept, and not closed, when it isn't.
+    console.settled("k").await;
+    assert!(
+        console.screen().contains("it can't be kept as a draft"),
+        "{}",
+        console.screen()
+    );
+    assert!(console.screen().contains("1 x{"), "{}", console.screen());
 }
 
 #[tokio::test(start_paused = true)]
 async fn bytes_are_edited_in_hexadecimal() {
     let (memory, config) = store(&[]).await;
     config.put("blob", vec![0xff, 0x00, 0x41]).await.unwrap();
-    let mut console = Console::on(memory, 120, 30);
-    console.is_live().await;
-    console.settle().await;
-    console.press("enter e");
-    console.settle().await;
+    let mut console = in_keys(Console::on(memory, 120, 30)).await;
+    console.settled("e").await;
     assert!(
         console.screen().contains("bytes in hexadecimal"),
         "{}",
         console.screen()
     );
-    console.press("ctrl-end backspace backspace 2");
-    console.settle().await;
+    console.settled("ctrl-end backspace backspace 2").await;
     save(&mut console).await;
     let entry = config.get("blob").await.unwrap().unwrap();
     assert_eq!(entry.value.unwrap().as_ref(), [0xff, 0x00, 0x42]);
+}
+
+/// A console that is about to save, on a store that can be made to fail.
+async fn reviewing() -> (Console, Store, Faults) {
+    let (memory, config) = store(&[("limits", LIMITS)]).await;
+    let (faulty, faults) = Faulty::new(memory);
+    let mut console = in_keys(Console::on(Arc::new(faulty), 120, 30)).await;
+    console.settled("e").await;
+    console.settled("down down end left 9").await;
+    console.settled("ctrl-s").await;
+    (console, config, faults)
 }
 
 #[tokio::test(start_paused = true)]
@@ -508,17 +578,7 @@ async fn after_a_lost_acknowledgement_it_is_found_out_what_became_of_it() {
         (WriteFault::LoseAck, "it was found in the history", 2),
         (WriteFault::Drop, "it is not there, and may still come", 1),
     ] {
-        let (memory, config) = store(&[("limits", LIMITS)]).await;
-        let (faulty, faults) = Faulty::new(memory);
-        let mut console = Console::on(Arc::new(faulty), 120, 30);
-        console.is_live().await;
-        console.settle().await;
-        console.press("enter e");
-        console.settle().await;
-        console.press("down down end left 9");
-        console.settle().await;
-        console.press("ctrl-s");
-        console.settle().await;
+        let (mut console, config, faults) = reviewing().await;
         faults.next_write(fault);
         console.press("enter");
         console.shows(told).await;
@@ -533,8 +593,7 @@ async fn after_a_lost_acknowledgement_it_is_found_out_what_became_of_it() {
             screen.contains("Enter write it again, on the same revision"),
             "{screen}"
         );
-        console.press("enter");
-        console.settle().await;
+        console.settled("enter").await;
         assert!(
             console.screen().contains("saved: limits is at revision 2"),
             "{}",
@@ -545,17 +604,7 @@ async fn after_a_lost_acknowledgement_it_is_found_out_what_became_of_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_write_that_comes_late_is_known_for_our_own() {
-    let (memory, config) = store(&[("limits", LIMITS)]).await;
-    let (faulty, faults) = Faulty::new(memory);
-    let mut console = Console::on(Arc::new(faulty), 120, 30);
-    console.is_live().await;
-    console.settle().await;
-    console.press("enter e");
-    console.settle().await;
-    console.press("down down end left 9");
-    console.settle().await;
-    console.press("ctrl-s");
-    console.settle().await;
+    let (mut console, config, faults) = reviewing().await;
     faults.next_write(WriteFault::Late);
     console.press("enter");
     console.shows("it is not there, and may still come").await;
@@ -569,10 +618,8 @@ async fn a_write_that_comes_late_is_known_for_our_own() {
         "{}",
         console.screen()
     );
-    console.press("ctrl-s");
-    console.settle().await;
-    console.press("enter");
-    console.settle().await;
+    console.settled("ctrl-s").await;
+    console.settled("enter").await;
     assert!(
         console.screen().contains("limits is at revision 2"),
         "{}",

@@ -1,13 +1,14 @@
 //! Making keys, and deleting and purging them, one and many.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use kvscope::kv::Revision;
+use kvscope::kv::faulty::{Faults, Faulty, WriteFault};
 use kvscope::kv::memory::Memory;
-use std::sync::Arc;
+use kvscope::kv::{Filter, Revision, Store};
 
 use super::harness::Console;
-use super::{bucket, opened, shown_keys};
+use super::{bucket, in_keys, opened, shown_keys};
 
 #[tokio::test(start_paused = true)]
 async fn a_new_key_has_a_good_name_and_must_not_be_there() {
@@ -49,23 +50,20 @@ async fn a_new_key_has_a_good_name_and_must_not_be_there() {
     );
     console.press("tab");
     console.type_text("90s");
-    console.press("enter");
-    console.settle().await;
+    console.settled("enter").await;
     assert!(
         console.screen().contains(" New app.limits2 ─ a new key"),
         "{}",
         console.screen()
     );
     console.type_text("{\"a\":1}");
-    console.press("ctrl-s");
-    console.settle().await;
+    console.settled("ctrl-s").await;
     let screen = console.screen();
     assert!(
         screen.contains("Create app.limits2?") && screen.contains("dropped 1 m 30 s after"),
         "{screen}"
     );
-    console.press("enter");
-    console.settle().await;
+    console.settled("enter").await;
     let entry = config.get("app.limits2").await.unwrap().unwrap();
     assert_eq!(entry.ttl, Some(Duration::from_secs(90)));
     assert_eq!(entry.value.unwrap().as_ref(), b"{\"a\":1}");
@@ -76,14 +74,13 @@ async fn a_key_that_somebody_made_meanwhile_is_a_conflict() {
     let (mut console, config) = opened(&[("a", "1")]).await;
     console.press("n");
     console.type_text("b");
-    console.press("enter");
-    console.settle().await;
+    console.press("tab");
+    console.type_text("1h");
+    console.settled("enter").await;
     console.type_text("mine");
     config.put("b", "theirs").await.unwrap();
-    console.press("ctrl-s");
-    console.settle().await;
-    console.press("enter");
-    console.settle().await;
+    console.settled("ctrl-s").await;
+    console.settled("enter").await;
     assert!(
         console.screen().contains("b moved from revision 0 to 2"),
         "{}",
@@ -93,6 +90,12 @@ async fn a_key_that_somebody_made_meanwhile_is_a_conflict() {
         config.get("b").await.unwrap().unwrap().revision,
         Revision(2)
     );
+    // What was asked for with the name is not forgotten over it.
+    console.settled("1 ctrl-s").await;
+    console.settled("enter").await;
+    let entry = config.get("b").await.unwrap().unwrap();
+    assert_eq!(entry.value.as_deref(), Some(&b"mine"[..]));
+    assert_eq!(entry.ttl, Some(Duration::from_secs(3600)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -119,14 +122,12 @@ async fn a_key_is_deleted_at_the_revision_shown() {
         "{}",
         console.screen()
     );
-    console.press("enter");
-    console.settle().await;
+    console.settled("enter").await;
     assert!(
         console.screen().contains("Acts on revision 3"),
         "it looks again first"
     );
-    console.press("enter");
-    console.settle().await;
+    console.settled("enter").await;
     assert!(
         console.screen().contains("deleted a, revision 4"),
         "{}",
@@ -142,12 +143,10 @@ async fn a_key_is_deleted_at_the_revision_shown() {
         "{}",
         console.screen()
     );
-    console.press("enter");
-    console.settle().await;
+    console.settled("enter").await;
     assert!(!config.get("b").await.unwrap().unwrap().is_marker());
     console.type_text("b");
-    console.press("enter");
-    console.settle().await;
+    console.settled("enter").await;
     assert!(
         console.screen().contains("purged b, revision 5"),
         "{}",
@@ -166,8 +165,7 @@ async fn one_that_moved_unseen_is_left_alone() {
     let (mut console, config) = opened(&[("a", "1")]).await;
     console.press("D");
     config.put("a", "2").await.unwrap();
-    console.press("enter");
-    console.settle().await;
+    console.settled("enter").await;
     assert!(
         console
             .screen()
@@ -181,18 +179,107 @@ async fn one_that_moved_unseen_is_left_alone() {
     );
 }
 
-#[tokio::test(start_paused = true)]
-async fn many_keys_are_counted_first_and_each_is_guarded() {
+/// A console on sixty keys and one more, on a store that can be made to fail.
+async fn many() -> (Console, Store, Faults) {
     let memory = Arc::new(Memory::new());
     let config = bucket(&*memory, "config").await;
     for n in 0..60 {
         config.put(format!("app.key-{n:02}"), "x").await.unwrap();
     }
     config.put("other", "x").await.unwrap();
-    let mut console = Console::on(memory, 120, 30);
-    console.is_live().await;
-    console.settle().await;
-    console.press("enter /");
+    let (faulty, faults) = Faulty::new(memory);
+    let console = in_keys(Console::on(Arc::new(faulty), 120, 30)).await;
+    (console, config, faults)
+}
+
+/// How many of the keys are left.
+async fn left(config: &Store) -> usize {
+    let entries = config.entries(Filter::all()).await.unwrap();
+    entries.len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_keys_are_stopped_on_the_way_and_taken_up_again() {
+    let (mut console, config, faults) = many().await;
+    console.settled("X D").await;
+    console.type_text("61");
+    faults.delay(Duration::from_secs(1));
+    console.settled("enter").await;
+    assert!(
+        console.screen().contains("0 of 61 keys …"),
+        "{}",
+        console.screen()
+    );
+    console.settled("esc").await;
+    assert!(
+        console.screen().contains("stopping …"),
+        "{}",
+        console.screen()
+    );
+    // What is under way comes to its end; nothing else is begun.
+    console.shows("deleted 16 of 61 keys; 45 not begun").await;
+    assert_eq!(left(&config).await, 45);
+    let screen = console.screen();
+    assert!(screen.contains("app.key-16: not begun"), "{screen}");
+    assert!(screen.contains("Enter go on with what is left"), "{screen}");
+    // One of those that are left is written meanwhile, as is one that is gone.
+    faults.clear();
+    config.put("app.key-03", "theirs").await.unwrap();
+    config.put("app.key-40", "theirs").await.unwrap();
+    console.settled("enter").await;
+    assert!(
+        console
+            .screen()
+            .contains("deleted 60 of 61 keys; 1 moved and were left alone"),
+        "{}",
+        console.screen()
+    );
+    assert!(
+        console
+            .screen()
+            .contains("app.key-40: it has moved to revision")
+    );
+    assert_eq!(left(&config).await, 2, "both of theirs are there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_failed_is_listed_with_why_and_can_be_tried_again() {
+    let (mut console, config, faults) = many().await;
+    console.settled("X D").await;
+    console.type_text("61");
+    faults.next_writes([
+        None,
+        Some(WriteFault::Fail),
+        Some(WriteFault::Drop),
+        Some(WriteFault::LoseAck),
+    ]);
+    console.press("enter");
+    console.shows("deleted 59 of 61 keys; 2 failed").await;
+    assert_eq!(left(&config).await, 2);
+    let screen = console.screen();
+    let failed = console.line_with("app.key-01: ");
+    assert!(failed.contains("a fault was asked for"), "{failed}");
+    assert!(screen.contains("app.key-02: not known ("), "{screen}");
+    assert!(
+        !screen.contains("app.key-03: "),
+        "it was found to be gone: {screen}"
+    );
+    console.settled("enter").await;
+    assert!(
+        console.screen().contains("deleted 61 of 61 keys"),
+        "{}",
+        console.screen()
+    );
+    assert_eq!(left(&config).await, 0);
+    console.press("esc 3");
+    let feed = console.pane(" Activity ").join("\n");
+    assert!(feed.contains("deleted 61 of 61 keys"), "{feed}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_keys_are_counted_first_and_each_is_guarded() {
+    let (mut console, config, _) = many().await;
+    console.press("/");
     console.type_text("app.");
     console.press("enter X");
     assert!(
@@ -220,14 +307,12 @@ async fn many_keys_are_counted_first_and_each_is_guarded() {
         console.screen()
     );
     console.type_text("58");
-    console.press("enter");
-    console.settle().await;
+    console.settled("enter").await;
     assert!(
         console.screen().contains("Delete 59 keys"),
         "the number must be right"
     );
-    console.press("backspace 9 enter");
-    console.settle().await;
+    console.settled("backspace 9 enter").await;
     let screen = console.screen();
     assert!(
         screen.contains("deleted 58 of 59 keys; 1 moved and were left alone"),
@@ -237,8 +322,7 @@ async fn many_keys_are_counted_first_and_each_is_guarded() {
         screen.contains("app.key-07: it has moved to revision 62: left alone"),
         "{screen}"
     );
-    console.press("esc esc");
-    console.settle().await;
+    console.settled("esc esc").await;
     let left: Vec<String> = shown_keys(&console)
         .into_iter()
         .map(|(key, _)| key)

@@ -3,7 +3,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
+use kvscope::kv::Store;
+use kvscope::kv::backend::Backend;
+use kvscope::kv::local::{LocalBackend, OpenOptions};
+use kvscope::kv::nats::{NatsBackend, NatsOptions};
 use serde_json::json;
 
 use crate::program::{Place, Run};
@@ -28,6 +34,7 @@ fn all(place: &Place) {
     secrets_leave_no_draft(place);
     schemas(place);
     revert(place);
+    times_to_live(place);
 }
 
 /// Runs `edit` with a shell script for an editor; its `$1` is the file.
@@ -219,6 +226,65 @@ fn schemas(place: &Place) {
     edit(place, r#"sed -i 's/: 2/: 3/' "$1""#, &words).ends(0);
     let over = edit(place, r#"sed -i 's/: 3/: 30/' "$1""#, &words).ends(1);
     assert!(over.stderr.contains(".max: "), "{}", over.stderr);
+}
+
+/// The time to live that the newest entry of a key has, as the engine reads it.
+fn ttl(place: &Place, bucket: &str, key: &str) -> Option<Duration> {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let backend: Arc<dyn Backend> = match &place.server {
+            Some(server) => {
+                let options = NatsOptions::new(server.url());
+                NatsBackend::connect(options).await.unwrap()
+            }
+            None => LocalBackend::open(&place.flags[1], OpenOptions::default())
+                .await
+                .unwrap(),
+        };
+        let store = Store::open(&*backend, bucket).await.unwrap();
+        let entry = store.get(key).await.unwrap().unwrap();
+        backend.close().await;
+        entry.ttl
+    })
+}
+
+fn times_to_live(place: &Place) {
+    let hour = Duration::from_secs(3600);
+    let words = ["bucket", "add", "t", "--history", "8", "--marker-ttl", "1h"];
+    place.run(&words).ends(0);
+    let put = |key: &str| {
+        let words = ["put", "t", key, r#"{"a": 1}"#, "--ttl", "1h"];
+        place.run(&words).ends(0);
+    };
+    let edit = |key: &str| {
+        let path = place.with_file("an editor.sh", br#"sed -i 's/: 1/: 2/' "$1""#);
+        let editor = format!("sh '{}'", path.display());
+        place.run_with(&["edit", "t", key], b"", &environment(&editor))
+    };
+    // An edit keeps it, counted anew.
+    put("kept");
+    edit("kept").ends(0);
+    assert_eq!(ttl(place, "t", "kept"), Some(hour));
+    assert_eq!(
+        place.run(&["get", "t", "kept", "--raw"]).stdout,
+        br#"{"a": 2}"#
+    );
+    // What was reverted has the one that it had.
+    place.run(&["put", "t", "kept", "for good"]).ends(0);
+    assert_eq!(ttl(place, "t", "kept"), None);
+    place.run(&["revert", "t", "kept", "1", "--force"]).ends(0);
+    assert_eq!(ttl(place, "t", "kept"), Some(hour));
+    // Where it can't be kept any more, that is said, and nothing is written without a yes.
+    put("lost");
+    let words = ["bucket", "edit", "t", "--marker-ttl", "none"];
+    place.run(&words).ends(0);
+    let refused = edit("lost").ends(1);
+    assert!(
+        refused.stderr.contains("its time to live is lost"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(ttl(place, "t", "lost"), Some(hour));
 }
 
 fn revert(place: &Place) {

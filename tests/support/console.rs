@@ -197,6 +197,13 @@ impl Console {
         }
     }
 
+    /// Presses keys, and takes what comes of them, like [`settle`](Self::settle).
+    #[allow(dead_code, reason = "each test binary uses a part of this")]
+    pub(crate) async fn settled(&mut self, keys: &str) {
+        self.press(keys);
+        self.settle().await;
+    }
+
     /// Types a text.
     pub(crate) fn type_text(&mut self, text: &str) {
         for letter in text.chars() {

@@ -58,6 +58,42 @@ fn the_users_own_editor_gets_the_terminal_and_gives_it_back() {
 }
 
 #[test]
+fn what_an_editor_left_that_did_not_end_well_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("buckets.db");
+    beside(&file, &["bucket", "add", "config"]);
+    beside(&file, &["put", "config", "app.limits", "first"]);
+    let editor = editor(dir.path());
+    let script = "#!/bin/sh\nsed -i s/first/second/ \"$1\"\nexit 3\n";
+    std::fs::write(&editor, script).unwrap();
+    let state = dir.path().join("state");
+    let arguments = ["--local", file.to_str().unwrap(), "config"];
+    let variables = [
+        ("EDITOR", editor.to_str().unwrap()),
+        ("XDG_STATE_HOME", state.to_str().unwrap()),
+    ];
+    let mut terminal = Terminal::with(program(), &arguments, &variables);
+    terminal.shows("first");
+    terminal.is_live();
+    terminal.press("E");
+    terminal.shows("did not end well: exit status: 3");
+    terminal.shows("what it left is in");
+    let folder = std::fs::read_dir(state.join("kvscope/edits"))
+        .unwrap()
+        .next();
+    let left = folder.unwrap().unwrap().path().join("app.limits.txt");
+    assert_eq!(std::fs::read_to_string(left).unwrap(), "second\n");
+    terminal.press("\x1b");
+    terminal.until("is closed", |screen| !screen.contents().contains(" Edit "));
+    terminal.press("q");
+    assert!(terminal.ends().success());
+    assert_eq!(
+        beside(&file, &["get", "config", "app.limits", "--raw"]),
+        "first"
+    );
+}
+
+#[test]
 fn the_users_own_editor_ends_with_the_console_and_its_text_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("buckets.db");
@@ -209,6 +245,25 @@ async fn another_client_of_a_server_writes_while_it_is_edited() {
     terminal.shows("Acts on revision 4");
     terminal.press("\r");
     terminal.shows("deleted app.limits, revision 5");
+    terminal.press("\x1b");
+    terminal.until("is closed", |screen| {
+        !screen.contents().contains("deleted app.limits")
+    });
+    // So is the deletion, over its marker.
+    terminal.press("u");
+    terminal.shows("Undo revision 5 of app.limits?");
+    terminal.press("\r");
+    terminal.shows("undone: app.limits is at revision 6");
+    let entry = bucket.entry("app.limits").await.unwrap().unwrap();
+    assert_eq!(
+        entry.value.as_ref(),
+        value.replace('2', "3").as_bytes(),
+        "what was there before"
+    );
+    terminal.press("D");
+    terminal.shows("Acts on revision 6");
+    terminal.press("\r");
+    terminal.shows("deleted app.limits, revision 7");
     terminal.press("\x1b");
     terminal.until("is closed", |screen| {
         !screen.contents().contains("deleted app.limits")

@@ -1,27 +1,39 @@
-//! Editing: between Browse, what lies over it, the worker and the feed.
+//! Editing: which overlay takes a command, a key, a paste, a click. What follows from it, and from
+//! what the worker tells, is in `follow.rs`; what becomes of it when it is left, in `leaving.rs`.
+
+mod follow;
+mod leaving;
 
 use crossterm::event::KeyEvent;
 
 use super::{App, Screen, context};
-use crate::edit::Save;
-use crate::kv::{BucketName, WatchEvent};
+use crate::edit::Undoable;
+use crate::kv::BucketName;
 use crate::ui::canvas::{Notes, Pane};
 use crate::ui::command::Command;
 use crate::ui::context::Context;
-use crate::ui::edits::{Ask, Place, Told};
-use crate::ui::message::{Effect, Millis, RequestId};
+use crate::ui::edits::{Ask, Place};
+use crate::ui::message::Effect;
 use crate::ui::overlays::Overlay;
-use crate::ui::overlays::compared::Compared;
-use crate::ui::overlays::conflict::{self, Conflict};
-use crate::ui::overlays::editor::{self, Editor};
 use crate::ui::overlays::help::Help;
-use crate::ui::overlays::history::{self, History};
-use crate::ui::overlays::look::Look;
-use crate::ui::overlays::new_key::{self, NewKey};
+use crate::ui::overlays::history::History;
+use crate::ui::overlays::new_key::NewKey;
 use crate::ui::overlays::removal::{self, Removal};
-use crate::ui::overlays::review::{self, Purpose, Review, Saved};
-use crate::ui::overlays::waiting::{Conflicting, For, Waiting};
+use crate::ui::overlays::review::Purpose;
+use crate::ui::overlays::waiting::{For, Waiting};
 use crate::ui::viewport::Step;
+
+/// Our own last write, as far as undoing goes.
+#[derive(Debug, Default)]
+pub enum LastWrite {
+    /// There was none.
+    #[default]
+    None,
+    /// It can be undone, if nobody wrote since.
+    Undoable(BucketName, Box<Undoable>),
+    /// It can't be undone, for this reason.
+    Final(String),
+}
 
 /// Why nothing is edited where nothing can be written.
 const READ_ONLY: &str = "this place is open read-only: open it without --read-only to edit";
@@ -102,12 +114,21 @@ impl App {
     }
 
     fn ask_to_undo(&mut self) {
-        let Some((bucket, undoable)) = self.undoable.clone() else {
-            return context!(self).tell("nothing of yours to undo; h brings back what was deleted");
+        let (bucket, undoable) = match &self.last_write {
+            LastWrite::Undoable(bucket, undoable) => (bucket.clone(), undoable.clone()),
+            LastWrite::Final(why) => {
+                let why = why.clone();
+                return context!(self).warn(why);
+            }
+            LastWrite::None => {
+                return context!(self).tell(
+                    "nothing of yours to undo since you came here; h shows the past of a key",
+                );
+            }
         };
         let of = undoable.revision();
         let words = format!("Looking at revision {of} of {} …", undoable.key());
-        let ask = Ask::ProposeUndo(bucket, Box::new(undoable));
+        let ask = Ask::ProposeUndo(bucket, undoable);
         self.wait(words, For::Review(Purpose::Undo(of)), ask);
     }
 
@@ -249,310 +270,5 @@ impl App {
             Some(Overlay::Removal(removal)) => removal.fit(rows),
             _ => {}
         }
-    }
-
-    fn history_did(&mut self, outcome: history::Outcome) {
-        let mut ctx = context!(self);
-        match outcome {
-            history::Outcome::Open => {}
-            history::Outcome::Closed => {
-                self.overlays.pop();
-            }
-            history::Outcome::Diff(title, diff) => {
-                let compared = Compared::new(title, diff);
-                self.overlays.push(Overlay::Compared(Box::new(compared)));
-            }
-            history::Outcome::Look(entry) => {
-                let look = Look::open(*entry, &mut ctx);
-                self.overlays.push(Overlay::Look(Box::new(look)));
-            }
-            history::Outcome::Revert { .. } if self.is_read_only() => {
-                context!(self).warn(READ_ONLY);
-            }
-            history::Outcome::Revert { place, to, over } => {
-                let revision = to.revision;
-                let words = format!("Looking at revision {revision} …");
-                let ask = Ask::ProposeRevert { place, to, over };
-                self.wait(words, For::Review(Purpose::Revert(revision)), ask);
-            }
-        }
-    }
-
-    fn editor_did(&mut self, outcome: editor::Outcome) {
-        match outcome {
-            editor::Outcome::Open => {}
-            editor::Outcome::Closed => {
-                self.overlays.pop();
-            }
-            editor::Outcome::Quit => self.quit(),
-            editor::Outcome::Suspend => self.effects.push(Effect::Suspend),
-            editor::Outcome::Redraw => self.effects.push(Effect::Redraw),
-            editor::Outcome::Help => {
-                let scopes = self
-                    .overlays
-                    .last()
-                    .and_then(Overlay::scopes)
-                    .unwrap_or(&[]);
-                self.overlays.push(Overlay::Help(Help::new(scopes)));
-            }
-            editor::Outcome::Review(proposed) => {
-                let moved = match self.overlays.last() {
-                    Some(Overlay::Editor(editor)) => editor.moved_to(),
-                    _ => None,
-                };
-                let review = Review::new(Purpose::Save, proposed).moved_to(moved);
-                self.overlays.push(Overlay::Review(Box::new(review)));
-            }
-        }
-    }
-
-    fn new_key_did(&mut self, outcome: new_key::Outcome) {
-        match outcome {
-            new_key::Outcome::Open => {}
-            new_key::Outcome::Closed => {
-                self.overlays.pop();
-            }
-            new_key::Outcome::Create(place, ttl) => {
-                self.overlays.pop();
-                let words = format!("Looking for {} …", place.key);
-                self.wait(
-                    words,
-                    For::Edit { outside: false },
-                    Ask::OpenNew(place, ttl),
-                );
-            }
-        }
-    }
-
-    fn review_did(&mut self, outcome: review::Outcome) {
-        match outcome {
-            review::Outcome::Open => {}
-            review::Outcome::Closed => {
-                if let Some(Overlay::Review(review)) = self.overlays.pop() {
-                    self.go_on_with(review.purpose(), review.save().clone());
-                }
-            }
-            review::Outcome::Saved(saved) => {
-                self.overlays.pop();
-                self.saved(*saved);
-            }
-            review::Outcome::Conflict { save, newest } => {
-                let Some(Overlay::Review(review)) = self.overlays.pop() else {
-                    return;
-                };
-                self.go_on_with(review.purpose(), (*save).clone());
-                // A conflict that was being joined is taken up with the newest.
-                if matches!(self.overlays.last(), Some(Overlay::Conflict(_))) {
-                    self.overlays.pop();
-                }
-                let proposed = review.proposed().clone();
-                let conflicting = Conflicting {
-                    proposed,
-                    save: *save,
-                    newest: *newest,
-                };
-                let mut ctx = context!(self);
-                let waiting = Waiting::for_merge(conflicting, &mut ctx);
-                self.overlays.push(Overlay::Waiting(Box::new(waiting)));
-            }
-        }
-    }
-
-    /// Back in the editor, the next save knows of writes that may still land.
-    fn go_on_with(&mut self, purpose: &Purpose, save: Save) {
-        if let (Purpose::Save, Some(Overlay::Editor(editor))) = (purpose, self.overlays.last_mut())
-        {
-            editor.go_on_with(save);
-        }
-    }
-
-    /// A save ended well: what it was edited in is closed.
-    fn saved(&mut self, saved: Saved) {
-        let mut ctx = context!(self);
-        while let Some(Overlay::Editor(_) | Overlay::Conflict(_)) = self.overlays.last() {
-            if let Some(Overlay::Editor(editor)) = self.overlays.pop().as_mut() {
-                editor.drop_draft(&mut ctx);
-            }
-        }
-        ctx.tell(saved.words.clone());
-        if let Some(undoable) = saved.undoable {
-            self.undoable = Some((saved.bucket.clone(), undoable));
-        }
-        self.activity
-            .note_deed(&saved.bucket, saved.words, self.now);
-    }
-
-    fn conflict_did(&mut self, outcome: conflict::Outcome) {
-        match outcome {
-            conflict::Outcome::Open => {}
-            conflict::Outcome::Closed => {
-                self.overlays.pop();
-            }
-            conflict::Outcome::Quit => self.quit(),
-            conflict::Outcome::Propose(ask) => {
-                let words = "Working out what changes …".to_owned();
-                self.wait(words, For::Review(Purpose::Merge), *ask);
-            }
-            conflict::Outcome::LeaveGone(revision) => {
-                self.overlays.pop();
-                let mut ctx = context!(self);
-                if let Some(Overlay::Editor(_)) = self.overlays.last()
-                    && let Some(Overlay::Editor(mut editor)) = self.overlays.pop()
-                {
-                    editor.drop_draft(&mut ctx);
-                }
-                ctx.tell(format!(
-                    "nothing was written: the key stays gone, revision {revision}"
-                ));
-            }
-        }
-    }
-
-    /// Takes what editing is told.
-    pub(super) fn told(&mut self, id: RequestId, told: Told) {
-        if let Told::Changed(words) = told {
-            return self.activity.looked(id, words);
-        }
-        let mut told = Some(told);
-        // From the top: what lies there asked last.
-        for at in (0..self.overlays.len()).rev() {
-            self.tell_overlay(at, id, &mut told);
-            if told.is_none() {
-                return;
-            }
-        }
-    }
-
-    fn tell_overlay(&mut self, at: usize, id: RequestId, told: &mut Option<Told>) {
-        let is_top = at + 1 == self.overlays.len();
-        let now = self.now;
-        let mut ctx = context!(self);
-        match self.overlays.get_mut(at) {
-            Some(Overlay::History(history)) => {
-                let outcome = history.answer(id, told, &mut ctx);
-                if is_top {
-                    self.history_did(outcome);
-                }
-            }
-            Some(Overlay::Look(look)) => look.answer(id, told),
-            Some(Overlay::Editor(editor)) => {
-                let outcome = editor.answer(id, told, &mut ctx);
-                if is_top {
-                    self.editor_did(outcome);
-                }
-            }
-            Some(Overlay::Review(review)) => {
-                let outcome = review.answer(id, told);
-                if !matches!(outcome, review::Outcome::Open) {
-                    // Help may lie over it.
-                    self.overlays.truncate(at + 1);
-                    self.review_did(outcome);
-                }
-            }
-            Some(Overlay::Removal(removal)) => {
-                if let Some(words) = removal.answer(id, told, &mut ctx) {
-                    let bucket = removal.bucket().clone();
-                    self.browse.unmark();
-                    // The last write is another one now. What it was looked at by is not known.
-                    self.undoable = None;
-                    self.activity.note_deed(&bucket, words, now);
-                }
-            }
-            Some(Overlay::Waiting(waiting)) if waiting.awaits(id) => {
-                let Some(told) = told.take_if(|told| waiting.is_answered_by(told)) else {
-                    return;
-                };
-                if let Overlay::Waiting(waiting) = self.overlays.remove(at) {
-                    self.awaited(waiting.into_purpose(), told);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// What was waited for is there.
-    fn awaited(&mut self, purpose: For, told: Told) {
-        let mut ctx = context!(self);
-        match (purpose, told) {
-            (For::Edit { outside }, Told::Opened(Ok(opening))) => {
-                let mut editor = Editor::new(*opening, outside, &mut ctx);
-                if self.paused.is_some() {
-                    editor.is_told_nothing();
-                }
-                self.overlays.push(Overlay::Editor(Box::new(editor)));
-            }
-            (_, Told::Opened(Err(words)) | Told::Proposed(Err(words))) => ctx.warn(words),
-            (For::Review(purpose), Told::Proposed(Ok(proposed))) => {
-                let review = Review::new(purpose, proposed.into());
-                self.overlays.push(Overlay::Review(Box::new(review)));
-            }
-            (For::Conflict(conflicting), Told::Merged(merge)) => {
-                let conflict = Conflict::new(*merge, *conflicting);
-                self.overlays.push(Overlay::Conflict(Box::new(conflict)));
-            }
-            _ => {}
-        }
-    }
-
-    /// A watch brought something: whoever has a key of it open must know.
-    pub(super) fn edits_watched(&mut self, bucket: &BucketName, batch: &[WatchEvent]) {
-        let mut ctx = context!(self);
-        for overlay in &mut self.overlays {
-            match overlay {
-                Overlay::Editor(editor) => editor.seen(bucket, batch),
-                Overlay::Review(review) => review.seen(bucket, batch),
-                Overlay::Conflict(conflict) => conflict.seen(bucket, batch),
-                Overlay::Removal(removal) => removal.seen(bucket, batch),
-                Overlay::History(history) => history.seen(bucket, batch, &mut ctx),
-                _ => {}
-            }
-        }
-    }
-
-    /// When something of editing is due.
-    pub(super) fn edits_deadline(&self) -> Option<Millis> {
-        let due = self.overlays.iter().filter_map(|overlay| match overlay {
-            Overlay::Editor(editor) => editor.deadline(),
-            _ => None,
-        });
-        due.min()
-    }
-
-    /// Does what is due.
-    pub(super) fn edits_deadline_came(&mut self) {
-        let mut ctx = context!(self);
-        for overlay in &mut self.overlays {
-            if let Overlay::Editor(editor) = overlay {
-                editor.deadline_came(&mut ctx);
-            }
-        }
-    }
-
-    /// Leaves the program. Unsaved text is kept as a draft first.
-    pub(super) fn quit(&mut self) {
-        let mut ctx = context!(self);
-        for overlay in &mut self.overlays {
-            if let Overlay::Editor(editor) = overlay
-                && editor.is_changed()
-            {
-                editor.keep(&mut ctx);
-            }
-        }
-        self.effects.push(Effect::Quit);
-    }
-
-    /// What is to be said when the program has been left: what became of unsaved text.
-    pub fn farewell(&self) -> Vec<String> {
-        let editors = self.overlays.iter().filter_map(|overlay| match overlay {
-            Overlay::Editor(editor) => editor.farewell(),
-            _ => None,
-        });
-        editors.collect()
-    }
-
-    /// Another place: what was open of the one before is closed, its unsaved text kept.
-    pub(super) fn leave_edits(&mut self) {
-        self.undoable = None;
-        self.overlays.retain(Overlay::is_independent);
     }
 }

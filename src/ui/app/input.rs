@@ -1,12 +1,10 @@
-//! Keys, the mouse and commands: who takes them.
+//! Keys, pastes and commands: who takes them. The mouse is in `pointer.rs`.
 
-use crossterm::event::{Event, KeyEvent, KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
-use ratatui::layout::Position;
+use crossterm::event::{Event, KeyEvent, KeyEventKind};
 
 use super::{App, Screen, context};
 use crate::kv::lock::session::Session;
 use crate::kv::{BucketName, Key};
-use crate::ui::canvas::{Hit, Pane};
 use crate::ui::command::Command;
 use crate::ui::context::{Context, copy};
 use crate::ui::filter::Typed;
@@ -144,7 +142,7 @@ impl App {
         }
     }
 
-    fn palette_did(&mut self, outcome: palette::Outcome) {
+    pub(super) fn palette_did(&mut self, outcome: palette::Outcome) {
         match outcome {
             palette::Outcome::Open => {}
             palette::Outcome::Closed => {
@@ -282,7 +280,7 @@ impl App {
         }
     }
 
-    fn run_on_connect(&mut self, command: Command) {
+    pub(super) fn run_on_connect(&mut self, command: Command) {
         let mut ctx = context!(self);
         match (command, Step::of(command)) {
             (_, Some(step)) => self.connect.step(step),
@@ -413,98 +411,6 @@ impl App {
             self.show_locks(Some(Which::Session(session.to_owned())));
         } else {
             context!(self).tell("no lock is kept at this key");
-        }
-    }
-
-    fn mouse(&mut self, mouse: MouseEvent) {
-        let position = Position {
-            x: mouse.column,
-            y: mouse.row,
-        };
-        let hit = self.notes.at(position);
-        match mouse.kind {
-            MouseEventKind::Down(MouseButton::Left) => self.click(hit, position),
-            MouseEventKind::Drag(MouseButton::Left) => {
-                if self.dragging.is_some() && self.screen == Screen::Locks {
-                    self.locks.drag(position, self.notes.body);
-                } else if let Some(split) = self.dragging {
-                    self.browse.drag(split, position, self.notes.body);
-                }
-            }
-            MouseEventKind::Up(_) => self.dragging = None,
-            MouseEventKind::ScrollUp => self.wheel(hit, -3),
-            MouseEventKind::ScrollDown => self.wheel(hit, 3),
-            // Moving alone changes nothing.
-            _ => self.dirty = false,
-        }
-    }
-
-    fn click(&mut self, hit: Option<Hit>, position: Position) {
-        if let Some(overlay) = self.overlays.last_mut() {
-            match (overlay, hit) {
-                (Overlay::Palette(palette), Some(Hit::Row(Pane::Overlay, row))) => {
-                    let outcome = palette.click(row);
-                    self.palette_did(outcome);
-                }
-                // What is typed is not lost by a click beside it.
-                (Overlay::Bucket(dialog), hit) => {
-                    if let Some(Hit::Row(Pane::Overlay, row)) = hit {
-                        dialog.click(row);
-                    }
-                }
-                (_, Some(Hit::Row(Pane::Overlay, row))) => {
-                    let column = position.x.saturating_sub(self.notes.left_of(position));
-                    self.edit_click(row, usize::from(column));
-                }
-                (_, Some(Hit::Pane(Pane::Overlay))) => {}
-                // What was typed or begun is not lost by a click beside it.
-                (overlay, _) => {
-                    if overlay.is_independent() {
-                        self.overlays.pop();
-                    }
-                }
-            }
-            return;
-        }
-        let mut ctx = context!(self);
-        match hit {
-            Some(Hit::Split(split)) => self.dragging = Some(split),
-            Some(Hit::Screen(screen)) => self.go_to(screen),
-            Some(Hit::Row(Pane::Activity, row)) => self.activity.select(row),
-            Some(Hit::Row(Pane::Connect, row)) => {
-                self.connect.select(row);
-                self.run_on_connect(Command::Open);
-            }
-            Some(Hit::Row(pane @ (Pane::Locks | Pane::Queue), row)) => {
-                self.locks.click(pane, row, &mut ctx);
-            }
-            Some(Hit::Pane(pane @ (Pane::Locks | Pane::Queue))) => self.locks.focus(pane),
-            Some(Hit::Row(pane, row)) => {
-                if let Some(Wish::Open(bucket)) = self.browse.click(pane, row, &mut ctx) {
-                    self.open_bucket(&bucket);
-                }
-            }
-            Some(Hit::Pane(pane)) => self.browse.focus(pane),
-            None => {}
-        }
-    }
-
-    fn wheel(&mut self, hit: Option<Hit>, by: isize) {
-        let Some(Hit::Row(pane, _) | Hit::Pane(pane)) = hit else {
-            return;
-        };
-        match (pane, self.overlays.last_mut()) {
-            (Pane::Overlay, Some(Overlay::Help(help))) => help.step(Step::By(by), &self.keymap),
-            (Pane::Overlay, Some(_)) => self.edit_scroll(by),
-            (_, Some(_)) => {}
-            (Pane::Locks | Pane::Queue, None) => {
-                let mut ctx = context!(self);
-                self.locks.scroll(pane, by, &mut ctx);
-            }
-            (Pane::Activity, None) => self.activity.scroll(by),
-            (Pane::Server, None) => self.server.step(Step::By(by)),
-            (Pane::Connect | Pane::Overlay, None) => {}
-            (Pane::Buckets | Pane::Keys | Pane::Entry, None) => self.browse.scroll(pane, by),
         }
     }
 }

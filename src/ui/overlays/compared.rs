@@ -42,7 +42,7 @@ impl Compared {
         }
         match command {
             Command::Back | Command::Quit => return false,
-            Command::View => self.view.turn(),
+            Command::Turn => self.view.turn(),
             Command::Reveal => self.view.reveal(),
             Command::Left => self.view.shift(false),
             Command::Right => self.view.shift(true),

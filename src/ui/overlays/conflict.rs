@@ -14,17 +14,21 @@
 
 mod draw;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use crossterm::event::{KeyCode, KeyEvent};
 use tui_input::Input;
 
+use super::editor::Part;
 use super::waiting::Conflicting;
-use crate::edit::Merge;
-use crate::edit::merge::{Choice, Merged};
+use crate::edit::merge::{Choice, MergeError, Merged, Place};
 use crate::edit::save::Save;
+use crate::edit::{Masking, Merge, Source};
 use crate::kv::{BucketName, Revision, WatchEvent};
 use crate::ui::command::Command;
 use crate::ui::context::Context;
-use crate::ui::edits::Ask;
+use crate::ui::edits::{self, Ask, Opened};
 use crate::ui::filter::{self, paste, type_key};
 use crate::ui::viewport::{Step, Viewport};
 
@@ -55,6 +59,8 @@ pub enum Outcome {
     Propose(Box<Ask>),
     /// The key is to stay gone, as they left it.
     LeaveGone(Revision),
+    /// The choice takes several lines: it is to be edited, and then taken.
+    EditPart(Part),
 }
 
 impl Conflict {
@@ -134,7 +140,7 @@ impl Conflict {
             Command::Reveal => self.is_revealed = !self.is_revealed,
             Command::ChooseMine => self.choose(Choice::Mine, ctx),
             Command::ChooseTheirs => self.choose(Choice::Theirs, ctx),
-            Command::Edit | Command::Open => self.begin_typing(ctx),
+            Command::Edit | Command::Open => return self.begin_typing(ctx),
             Command::Save => return self.save(ctx),
             _ => {}
         }
@@ -148,9 +154,9 @@ impl Conflict {
         }
     }
 
-    fn begin_typing(&mut self, ctx: &mut Context<'_>) {
+    fn begin_typing(&mut self, ctx: &mut Context<'_>) -> Outcome {
         let Some(row) = self.merge.rows().get(self.row) else {
-            return;
+            return Outcome::Open;
         };
         let sides = [&row.mine, &row.theirs];
         if !self.is_revealed
@@ -159,15 +165,53 @@ impl Conflict {
                 .flatten()
                 .any(crate::edit::Excerpt::has_secrets)
         {
-            return ctx.warn("it is a secret: m reveals it, then it can be edited");
+            ctx.warn("it is a secret: m reveals it, then it can be edited");
+            return Outcome::Open;
         }
         match self.merge.draft_of(self.row) {
             Some(text) if !text.contains('\n') => {
                 self.typed = Some((Input::new(text), None));
+                Outcome::Open
             }
-            Some(_) => ctx.warn("several lines: choose mine here, and edit them afterwards"),
-            None => {}
+            Some(text) => Outcome::EditPart(self.part(text)),
+            None => Outcome::Open,
         }
+    }
+
+    /// The selected row as a text for the editor.
+    fn part(&self, text: String) -> Part {
+        let row = self.merge.rows().get(self.row);
+        let is_json = row.is_some_and(|row| matches!(row.place, Place::Path(_)));
+        // What is no JSON by itself is not to be laid out as if it were.
+        let stored = if is_json { text.clone() } else { String::new() };
+        let proposed = &self.conflicting.proposed;
+        let opened = Opened {
+            address: "".into(),
+            place: edits::Place {
+                bucket: proposed.bucket.clone(),
+                key: self.conflicting.save.key().clone(),
+            },
+            source: Source::open(stored.into()),
+            masking: Masking::default(),
+            schema: None,
+            entry_ttl: false,
+            ttl: None,
+        };
+        Part {
+            name: row.map_or_else(String::new, |row| row.place.to_string()),
+            opened: Arc::new(opened),
+            text,
+        }
+    }
+
+    /// Takes the text that was made of the selected row.
+    ///
+    /// # Errors
+    /// It can't stand there.
+    pub fn take_part(&mut self, text: String) -> Result<(), MergeError> {
+        self.merge.choose(self.row, Choice::Text(text))?;
+        self.next();
+        Ok(())
     }
 
     /// To the next row that needs a choice.
@@ -196,6 +240,12 @@ impl Conflict {
         self.viewport.follow(self.row, self.merge.rows().len());
     }
 
+    /// The time to live that was asked for, if it is another one than the key had.
+    fn asked_ttl(&self) -> Option<Duration> {
+        let asked = self.conflicting.proposed.ttl;
+        asked.filter(|_| asked != self.conflicting.save.base().ttl)
+    }
+
     fn save(&mut self, ctx: &mut Context<'_>) -> Outcome {
         let bytes = match self.merge.result() {
             Ok(Merged::Value(bytes)) => bytes,
@@ -213,6 +263,7 @@ impl Conflict {
             bucket: proposed.bucket.clone(),
             save: Box::new(save),
             bytes,
+            ttl: self.asked_ttl(),
             schema: proposed.schema.clone(),
         }))
     }

@@ -4,6 +4,9 @@
 //! it keeps a draft. What it hands on is a proposal, which is looked at and saved elsewhere (see
 //! [`review`](super::review)). Masked secrets are not in its text: see
 //! [`placeholders`](crate::ui::placeholders).
+//!
+//! A part of a value can be edited too, for a choice between two changes: it is handed back to who
+//! asked for it, and has no draft.
 
 mod answers;
 mod buffer;
@@ -18,7 +21,7 @@ use std::sync::Arc;
 
 use self::buffer::Buffer;
 use self::find::Find;
-use crate::edit::save::Save;
+use crate::edit::save::{Base, Save};
 use crate::edit::{Fault, Form};
 use crate::kv::{BucketName, Key, Operation, Revision, WatchEvent};
 use crate::ui::context::Context;
@@ -26,6 +29,7 @@ use crate::ui::edits::{
     Ask, Checked, DraftState, Opened, Opening, Place, Proposed, Resumed, Typed,
 };
 use crate::ui::message::{Effect, Millis, RequestId};
+use crate::ui::outside::Handout;
 use crate::ui::placeholders::Placeholders;
 use crate::ui::shown;
 use crate::ui::viewport::Viewport;
@@ -37,6 +41,8 @@ const KEEP_AFTER: Millis = 500;
 #[derive(Debug)]
 pub struct Editor {
     opened: Arc<Opened>,
+    /// Where in the value the text stands, if it is a part of one.
+    part: Option<String>,
     /// What the text is saved on.
     save: Save,
     buffer: Buffer,
@@ -51,6 +57,8 @@ pub struct Editor {
     find: Option<Find>,
     question: Option<Question>,
     draft: Keeping,
+    /// Why another program made nothing of the text, and where what it left is.
+    refused: Option<String>,
     /// Whether it was opened for the sake of another program.
     is_for_outside: bool,
     /// Whether the picture was held still when it was opened, so that nothing is heard of others.
@@ -58,6 +66,8 @@ pub struct Editor {
     viewport: Viewport,
     column: usize,
     columns: usize,
+    /// The column of the cursor.
+    cursor_column: usize,
 }
 
 /// What is known of the text by the worker's checks.
@@ -91,6 +101,19 @@ enum Question {
     Draft(Box<Resumed>),
     /// The text is not saved, and the editor is to be left.
     Leave,
+    /// The editor is to be left as soon as the draft is on disk.
+    Keeping,
+}
+
+/// A part of a value that is to be edited.
+#[derive(Debug)]
+pub struct Part {
+    /// Where it stands, in words that are not yet fit for the screen.
+    pub name: String,
+    /// The key, and where it is.
+    pub opened: Arc<Opened>,
+    /// The text.
+    pub text: String,
 }
 
 /// How it stands with the draft.
@@ -119,6 +142,8 @@ pub enum Outcome {
     Help,
     /// This is to be looked at, and saved.
     Review(Arc<Proposed>),
+    /// This is to stand for the part.
+    Took(String),
 }
 
 impl Editor {
@@ -131,28 +156,58 @@ impl Editor {
             draft,
         } = opening;
         let mut editor = Self {
-            opened: Arc::new(opened),
-            save,
-            buffer: Buffer::new(&text),
             placeholders: Arc::new(placeholders),
-            clean: 0,
-            check: Check::default(),
-            asked: None,
-            moved: None,
-            find: None,
             question: draft.map(Question::Draft),
-            draft: Keeping::default(),
             is_for_outside: outside,
-            is_deaf: false,
-            viewport: Viewport::default(),
-            column: 0,
-            columns: 0,
+            ..Self::on(Arc::new(opened), save, &text)
         };
         editor.check(ctx);
         if outside && editor.question.is_none() {
             editor.hand_out(ctx);
         }
         editor
+    }
+
+    /// An editor on a part of a value, with nothing masked in it.
+    pub fn on_part(part: Part, ctx: &mut Context<'_>) -> Self {
+        let Part { name, opened, text } = part;
+        let save = Save::new(
+            opened.place.key.clone(),
+            Base {
+                value: Some(opened.source.stored().clone()),
+                ..Base::default()
+            },
+        );
+        let mut editor = Self {
+            part: Some(name),
+            ..Self::on(opened, save, &text)
+        };
+        editor.check(ctx);
+        editor
+    }
+
+    fn on(opened: Arc<Opened>, save: Save, text: &str) -> Self {
+        Self {
+            opened,
+            part: None,
+            save,
+            buffer: Buffer::new(text),
+            placeholders: Arc::default(),
+            clean: 0,
+            check: Check::default(),
+            asked: None,
+            moved: None,
+            find: None,
+            question: None,
+            draft: Keeping::default(),
+            refused: None,
+            is_for_outside: false,
+            is_deaf: false,
+            viewport: Viewport::default(),
+            column: 0,
+            columns: 0,
+            cursor_column: 0,
+        }
     }
 
     /// The picture is held still: nothing is heard of others.
@@ -248,7 +303,9 @@ impl Editor {
     fn touched(&mut self, before: u64, ctx: &mut Context<'_>) {
         if self.buffer.version() != before {
             self.check(ctx);
-            self.draft.due.get_or_insert(ctx.now + KEEP_AFTER);
+            if self.part.is_none() {
+                self.draft.due.get_or_insert(ctx.now + KEEP_AFTER);
+            }
             if let Some(find) = &mut self.find {
                 find.count(self.buffer.lines());
             }
@@ -260,6 +317,7 @@ impl Editor {
     pub fn seen(&mut self, bucket: &BucketName, batch: &[WatchEvent]) {
         for event in batch {
             if let WatchEvent::Entry(entry) = event
+                && self.part.is_none()
                 && *bucket == self.opened.place.bucket
                 && self.save.is_news(entry)
                 && self
@@ -277,7 +335,8 @@ impl Editor {
 
     /// When something is due by itself.
     pub fn deadline(&self) -> Option<Millis> {
-        self.draft.due
+        // One at a time: the answer to the one before makes it due.
+        self.draft.due.filter(|_| self.draft.asked.is_none())
     }
 
     /// Keeps the draft, if that is due.
@@ -289,6 +348,9 @@ impl Editor {
 
     /// Keeps the text as a draft now, if there is anything to keep.
     pub fn keep(&mut self, ctx: &mut Context<'_>) {
+        if self.part.is_some() {
+            return;
+        }
         self.draft.due = None;
         if !self.is_changed() {
             return self.drop_draft(ctx);
@@ -300,31 +362,55 @@ impl Editor {
 
     /// Drops the draft: the text is saved, or not wanted any more.
     pub fn drop_draft(&mut self, ctx: &mut Context<'_>) {
+        if self.part.is_some() {
+            return;
+        }
         self.draft.due = None;
-        let place = self.opened.place.clone();
-        self.draft.asked = Some(ctx.request(|id| Effect::Edit(id, Box::new(Ask::Drop(place)))));
+        let opened = Arc::clone(&self.opened);
+        self.draft.asked = Some(ctx.request(|id| Effect::Edit(id, Box::new(Ask::Drop(opened)))));
     }
 
-    /// What is told of the text when the program is left with it unsaved.
-    pub fn farewell(&self) -> Option<String> {
+    /// What is told of the text when it is left unsaved; `is_over` says that nothing more will be on
+    /// disk than is by now.
+    pub fn farewell(&self, is_over: bool) -> Option<String> {
+        if self.part.is_some() || !self.is_changed() {
+            return None;
+        }
         let Place { bucket, key } = &self.opened.place;
-        self.is_changed().then(|| match &self.draft.state {
-            Some(DraftState::NotKept(why)) => {
-                format!("the unsaved text of {key} in {bucket} is lost: no draft is kept ({why})")
+        let became = match &self.draft.state {
+            _ if is_over && self.draft.asked.is_some() => {
+                "may be lost: the disk did not answer in time".to_owned()
             }
-            _ => format!("the unsaved text of {key} in {bucket} was kept as a draft; it is offered when the key is edited again"),
-        })
+            Some(DraftState::NotKept(why)) => format!("is lost: no draft is kept ({why})"),
+            Some(DraftState::KeptWithout(_)) => {
+                "was kept as a draft, without the secrets that were \
+                 typed into it; it is offered when the key is edited again"
+                    .to_owned()
+            }
+            Some(DraftState::Kept | DraftState::Dropped) | None => {
+                "was kept as a draft; it is offered when the key is edited again".to_owned()
+            }
+        };
+        Some(format!("the unsaved text of {key} in {bucket} {became}"))
     }
 
     /// Lets the user's own editor have the text.
     fn hand_out(&mut self, ctx: &mut Context<'_>) {
-        let suffix = match self.opened.source.form() {
-            _ if self.is_json() => ".json",
-            Form::Hex => ".hex",
-            Form::Json(_) | Form::Text => ".txt",
+        let extension = match self.opened.source.form() {
+            _ if self.is_json() => "json",
+            Form::Hex => "hex",
+            Form::Json(_) | Form::Text => "txt",
         };
+        self.refused = None;
         let text = self.buffer.text();
-        let id = ctx.request(|id| Effect::Outside(id, text, suffix));
+        let (hidden, _) = self.placeholders.hide(&text, &self.opened.masking);
+        let handout = Handout {
+            key: self.key_name().to_string(),
+            extension,
+            is_secret: hidden != text,
+            text,
+        };
+        let id = ctx.request(|id| Effect::Outside(id, handout));
         self.asked = Some((id, self.buffer.version(), Wish::Outside));
     }
 
@@ -335,6 +421,9 @@ impl Editor {
 
     /// Takes the size that the last frame had.
     pub fn fit(&mut self, rows: usize, columns: usize) {
+        if (self.viewport.height, self.columns) == (rows, columns) {
+            return;
+        }
         self.viewport.height = rows;
         self.columns = columns;
         self.follow();
@@ -346,6 +435,7 @@ impl Editor {
         self.viewport.follow(row, self.buffer.lines().len());
         let line = self.buffer.lines().get(row).map_or("", String::as_str);
         let column = draw::column_of(line, letter);
+        self.cursor_column = column;
         if column < self.column {
             self.column = column.saturating_sub(self.columns / 4);
         } else if self.columns > 0 && column >= self.column + self.columns {

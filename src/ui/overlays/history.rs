@@ -328,8 +328,10 @@ impl History {
             self.viewport.rows(len)
         };
         let rows = self.rows().get(in_sight).unwrap_or_default();
+        // What the oldest one changed is not known: what was before it is not kept.
         let next = rows
             .iter()
+            .filter(|row| self.before(row.entry.revision).is_some())
             .find(|row| row.change.is_none())
             .map(|row| row.entry.revision);
         if let Some(next) = next {

@@ -117,7 +117,8 @@ impl NewKey {
     pub fn draw(&self, canvas: &mut Canvas<'_, '_>, screen: Rect) {
         let mut lines = Vec::new();
         match (Key::new(self.name.value()), self.taken) {
-            _ if self.name.value().is_empty() => {
+            // What it begins with is there already; the rest is still to be typed.
+            _ if self.name.value().is_empty() || self.name.value().ends_with('.') => {
                 lines.push(Paragraph::new("It must not be there yet.", Role::Muted));
             }
             (Err(error), _) => lines.push(Paragraph::new(error.to_string(), Role::Danger)),

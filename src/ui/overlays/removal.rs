@@ -25,6 +25,7 @@ use crate::edit::save::Step;
 use crate::edit::{Ending, Excerpt, Masking, command};
 use crate::kv::backend::Write;
 use crate::kv::{BucketName, Key, Revision, WatchEvent};
+use crate::ui::app::LastWrite;
 use crate::ui::context::Context;
 use crate::ui::edits::{Ask, Told};
 use crate::ui::filter::{Typed, paste, type_key};
@@ -258,6 +259,7 @@ impl Removal {
                 bucket: self.bucket.clone(),
                 save: Box::new(save),
                 write,
+                learns: self.keys.len() == 1 && self.kind == Kind::Delete,
             };
             let id = ctx.request(|id| Effect::Edit(id, Box::new(ask)));
             under_way.insert(id, at);
@@ -302,6 +304,56 @@ impl Removal {
     /// Whether it was begun and is not over.
     pub fn is_running(&self) -> bool {
         matches!(self.stage, Stage::Running { .. })
+    }
+
+    /// What is told when the program or the place is left while it runs.
+    pub fn farewell(&self) -> Option<String> {
+        let Stage::Running {
+            bulk, under_way, ..
+        } = &self.stage
+        else {
+            return None;
+        };
+        let Counts { removed, open, .. } = bulk.counts();
+        Some(format!(
+            "{removed} of {} keys of {} were {}; of {} more it is not known, {} were not begun",
+            self.keys.len(),
+            self.bucket,
+            self.verb(),
+            under_way.len(),
+            open.saturating_sub(under_way.len())
+        ))
+    }
+
+    /// Our own last write, once it is over; nothing if nothing was written.
+    pub fn last_write(&self) -> LastWrite {
+        let Stage::Over(bulk) = &self.stage else {
+            return LastWrite::None;
+        };
+        let removed = bulk.counts().removed;
+        let ([item], [(key, _)]) = (bulk.items(), self.keys.as_slice()) else {
+            return match (removed, self.kind) {
+                (0, _) => LastWrite::None,
+                (count, Kind::Delete) => LastWrite::Final(format!(
+                    "{count} keys were deleted at once: h on each, and R there, brings it back"
+                )),
+                (count, Kind::Purge) => LastWrite::Final(format!(
+                    "the purge of {count} keys can't be undone: their values went with the history"
+                )),
+            };
+        };
+        match (item.state(), self.kind, item.undoable()) {
+            (State::Ended(Ending::Saved { .. }), Kind::Delete, Some(undoable)) => {
+                LastWrite::Undoable(self.bucket.clone(), Box::new(undoable.clone()))
+            }
+            (State::Ended(Ending::Saved { .. }), Kind::Delete, None) => LastWrite::Final(format!(
+                "what {key} held could not be read before it was deleted: h shows what is kept of it"
+            )),
+            (State::Ended(Ending::Saved { .. }), Kind::Purge, _) => LastWrite::Final(format!(
+                "the purge of {key} can't be undone: the value went with its history"
+            )),
+            _ => LastWrite::None,
+        }
     }
 
     /// The bucket.
@@ -389,6 +441,9 @@ pub(super) fn why(ending: &Ending) -> String {
     match ending {
         Ending::Unchanged => "it was gone already".to_owned(),
         Ending::Saved { revision, .. } => format!("done, revision {revision}"),
+        Ending::Conflict { newest } if newest.revision == Revision::ABSENT => {
+            "there is nothing of it any more: left alone".to_owned()
+        }
         Ending::Conflict { newest } => {
             format!("it has moved to revision {}: left alone", newest.revision)
         }

@@ -28,7 +28,7 @@ use crate::kv::{BucketName, Key, Revision, WatchEvent};
 use crate::ui::canvas::{Canvas, Hit, Pane};
 use crate::ui::context::Context;
 use crate::ui::diff::{DiffView, excerpt_runs};
-use crate::ui::edits::{Ask, Proposed, Told};
+use crate::ui::edits::{Ask, Intent, Proposed, Told};
 use crate::ui::message::{Effect, RequestId};
 use crate::ui::shown;
 use crate::ui::text;
@@ -173,6 +173,17 @@ impl Review {
         matches!(self.stage, Stage::Saving(_))
     }
 
+    /// What is told when the program or the place is left while it is being written.
+    pub fn farewell(&self) -> Option<String> {
+        self.is_saving().then(|| {
+            format!(
+                "{} in {} was being written: whether it is there is not known",
+                self.save.key(),
+                self.proposed.bucket
+            )
+        })
+    }
+
     /// Types a key.
     pub fn key(&mut self, key: KeyEvent, step: Option<Move>, ctx: &mut Context<'_>) -> Outcome {
         let leaves = matches!(
@@ -213,9 +224,7 @@ impl Review {
     }
 
     fn write(&mut self, ctx: &mut Context<'_>) -> Outcome {
-        let step = self
-            .save
-            .put(self.proposed.acknowledge(), self.proposed.ttl);
+        let step = self.proposed.begin(&mut self.save);
         self.carry_out(step, ctx)
     }
 
@@ -229,6 +238,7 @@ impl Review {
             bucket: self.proposed.bucket.clone(),
             save: Box::new(self.save.clone()),
             write,
+            learns: false,
         };
         self.stage = Stage::Saving(ctx.request(|id| Effect::Edit(id, Box::new(ask))));
         Outcome::Open
@@ -269,7 +279,12 @@ impl Review {
                     }
                     Proof::SameValue => "; the acknowledgement was lost, the key holds just this",
                 };
-                format!("{verb}: {key} is at revision {revision}{proof}")
+                let gone = if self.deletes() {
+                    "deleted again, "
+                } else {
+                    "at "
+                };
+                format!("{verb}: {key} is {gone}revision {revision}{proof}")
             }
             Ending::Overwritten { landed, newest } => format!(
                 "{verb}: {key} at revision {landed}, and somebody has written over it since, revision {}",
@@ -308,6 +323,10 @@ impl Review {
         !matches!(self.purpose, Purpose::Undo(_))
     }
 
+    fn deletes(&self) -> bool {
+        matches!(self.proposed.intent, Intent::Delete)
+    }
+
     fn title(&self) -> String {
         let (Purpose::Save | Purpose::Merge) = self.purpose else {
             let key = self.save.key();
@@ -336,6 +355,10 @@ impl Review {
                 )
             };
             lines.push(Paragraph::new(words, Role::Danger));
+        }
+        if self.deletes() {
+            let words = "It was not there before: undoing that deletes it. Its history stays.";
+            lines.push(Paragraph::new(words, Role::Warning));
         }
         for warning in self.proposed.warnings() {
             lines.push(Paragraph::new(warning.to_string(), Role::Danger));
@@ -383,7 +406,11 @@ impl Review {
         } else {
             ""
         };
-        format!("{first} · v {}{reveal} · Esc back", self.view.other_way())
+        let turn = self
+            .view
+            .other_way()
+            .map_or_else(String::new, |way| format!(" · v {way}"));
+        format!("{first}{turn}{reveal} · Esc back")
     }
 
     /// Draws it over the screen.

@@ -60,7 +60,7 @@ impl Waiting {
         let sides = Sides {
             key: conflicting.save.key().clone(),
             base: conflicting.save.base().value.clone(),
-            mine: Some(conflicting.proposed.proposal.bytes().clone()),
+            mine: conflicting.proposed.bytes().cloned(),
             theirs: conflicting.newest.value.clone(),
         };
         let words = "Somebody wrote the key meanwhile. Joining the two …";

@@ -311,7 +311,7 @@ impl Browse {
         }
         if let Some((key, entry)) = lost {
             let what = entry.operation;
-            ctx.tell(format!(
+            ctx.mention(format!(
                 "{key}: {what} at revision {}; another key is selected now",
                 entry.revision
             ));

@@ -131,6 +131,13 @@ fn plain_prefix(text: &[u8]) -> (&str, usize) {
         // It is ASCII all through.
         return (valid_prefix(&text[..end]), end);
     }
+    // Between two of these letters a cluster always ends: most of a text is not looked at letter by
+    // letter.
+    let pair = window[ascii..]
+        .windows(2)
+        .position(|pair| pair.iter().all(|b| is_plain(*b)));
+    let window = pair.map_or(window, |at| &window[..=ascii + at]);
+    let text = if pair.is_some() { window } else { text };
     let valid = valid_prefix(window);
     // Whatever the window's end may have cut is left for the next piece.
     let cut = window.len() < text.len() && valid.len() + 4 > window.len();

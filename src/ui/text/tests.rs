@@ -180,6 +180,20 @@ proptest! {
     }
 
     #[test]
+    fn a_text_can_be_begun_near_a_column(text in awkward(), column in 0_usize..200) {
+        let text = String::from_utf8_lossy(&text);
+        let (byte, at) = begin_at(&text, column);
+        prop_assert!(at <= column);
+        prop_assert_eq!(width(&text[..byte]), at);
+        let window = column..column + 20;
+        let mut whole = Clip::new(window.clone());
+        whole.push_source(text.as_bytes(), 0, Role::Text, &[]);
+        let mut rest = Clip::starting_at(at, window);
+        rest.push_source(&text.as_bytes()[byte..], byte, Role::Text, &[]);
+        prop_assert_eq!(whole.finish(), rest.finish());
+    }
+
+    #[test]
     fn ratatui_draws_all_of_it_in_the_width_we_say(text in awkward()) {
         let all = highlighted(&text, Role::JsonString, &[]);
         let width = runs_width(&all);

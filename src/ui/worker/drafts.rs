@@ -2,7 +2,8 @@
 //! asked for.
 //!
 //! A value with secrets has a draft too: its text has placeholders for them, and the value that it
-//! was opened at is left out. Where the history still has that, they are found there again.
+//! was opened at is left out. Where the history still has that, they are found there again. Those
+//! that were typed are found nowhere: they must be typed again.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::config::{self, Keeping};
 use crate::edit::draft::{Policy, Subject};
 use crate::edit::save::Base;
 use crate::edit::{Draft, Form};
-use crate::ui::edits::{DraftState, Place, Typed};
+use crate::ui::edits::{DraftState, Opened, Place, Typed};
 
 /// Where drafts are kept, if they are.
 #[derive(Debug, Clone, Default)]
@@ -45,26 +46,27 @@ impl Drafts {
     }
 
     /// Keeps what is typed.
-    pub(super) async fn keep(&self, place: &str, typed: Typed, base: Base) -> DraftState {
-        let subjects = subjects(place, &typed.opened.place);
+    pub(super) async fn keep(&self, typed: Typed, base: Base) -> DraftState {
+        let subjects = subjects(&typed.opened.address, &typed.opened.place);
         let kept = self.with(move |files| keep(&files, subjects, &typed, base));
         match kept.await {
             None => DraftState::NotKept("there is no folder for them".to_owned()),
             Some(Err(error)) => DraftState::NotKept(error.to_string()),
-            Some(Ok(Keeping::Kept(_))) => DraftState::Kept,
-            Some(Ok(Keeping::Secret)) => DraftState::NotKept(
+            Some(Ok((Keeping::Kept(_), 0))) => DraftState::Kept,
+            Some(Ok((Keeping::Kept(_), lost))) => DraftState::KeptWithout(lost),
+            Some(Ok((Keeping::Secret, _))) => DraftState::NotKept(
                 "secrets stand in it in clear, and drafts = \"all\" is not set in the configuration"
                     .to_owned(),
             ),
-            Some(Ok(Keeping::Off)) => {
+            Some(Ok((Keeping::Off, _))) => {
                 DraftState::NotKept("drafts are off in the configuration".to_owned())
             }
         }
     }
 
     /// Drops what was kept.
-    pub(super) async fn drop(&self, place: &str, of: &Place) -> DraftState {
-        let [plain, masked] = subjects(place, of);
+    pub(super) async fn drop(&self, of: &Opened) -> DraftState {
+        let [plain, masked] = subjects(&of.address, &of.place);
         // Either it is gone, or the next opening offers it once more.
         let drop = move |files: config::Drafts| (files.remove(&plain), files.remove(&masked));
         let _ = self.with(drop).await;
@@ -96,12 +98,13 @@ fn subjects(place: &str, of: &Place) -> [Subject; 2] {
     })
 }
 
+/// Keeps a text; says also how many secrets that were typed into it had to be left out.
 fn keep(
     files: &config::Drafts,
     [plain, masked]: [Subject; 2],
     typed: &Typed,
     base: Base,
-) -> io::Result<Keeping> {
+) -> io::Result<(Keeping, usize)> {
     let masking = &typed.opened.masking;
     let draft = |subject: Subject, text: String, base: Base| Draft {
         subject,
@@ -111,25 +114,20 @@ fn keep(
         hex: typed.opened.source.form() == Form::Hex,
         kept_at: OffsetDateTime::now_utc(),
     };
-    let has_secrets = !typed.placeholders.is_empty();
-    if has_secrets && files.policy() != Policy::All && is_masked(typed) {
-        let without = Base {
-            value: None,
-            ..base
-        };
-        files.remove(&plain)?;
-        return files.keep_masked(&draft(masked, typed.text.clone(), without));
+    if files.policy() != Policy::All {
+        let (text, lost) = typed.placeholders.hide(&typed.text, masking);
+        if lost > 0 || !typed.placeholders.is_empty() {
+            let without = Base {
+                value: None,
+                ..base
+            };
+            files.remove(&plain)?;
+            return Ok((files.keep_masked(&draft(masked, text, without))?, lost));
+        }
     }
-    // One that was changed in part is a secret no more.
+    // A placeholder that was changed in part is a secret no more.
     let text = typed.placeholders.restore(&typed.text);
     let text = text.unwrap_or_else(|_| typed.text.clone());
     files.remove(&masked)?;
-    files.keep(&draft(plain, text, base), masking)
-}
-
-/// Whether placeholders stand for all that is secret in a text.
-fn is_masked(typed: &Typed) -> bool {
-    let secrets = typed.opened.masking.in_value(typed.text.as_bytes());
-    let mut pieces = secrets.into_iter().map(|range| typed.text.get(range));
-    pieces.all(|piece| piece.is_some_and(|piece| typed.placeholders.cover(piece)))
+    Ok((files.keep(&draft(plain, text, base), masking)?, 0))
 }

@@ -1,24 +1,23 @@
 //! What editing asks for: reading, comparing, checking, writing.
 //!
-//! Whatever walks a value goes to a thread that may take its time.
+//! Whatever walks a value goes to a thread that may take its time. What proposals are made of is in
+//! `propose.rs`.
+
+mod propose;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-
+use self::propose::Terms;
 use super::drafts::Drafts;
 use crate::config::Config;
 use crate::edit::save::{Base, Patience, Save, Step, carry_out};
-use crate::edit::schema::{self, Violation};
-use crate::edit::{
-    Diff, Draft, Ending, Form, Masking, Masks, Merge, Proposal, Schema, Source, Undoable, command,
-    fault, pretty,
-};
+use crate::edit::schema;
+use crate::edit::{Diff, Draft, Ending, Form, Masking, Masks, Merge, Schema, Source, pretty};
 use crate::kv::backend::{Backend, Write};
 use crate::kv::{BucketName, Entry, Error, Key, Revision, Store};
 use crate::ui::diff::{as_it_is, summary};
-use crate::ui::edits::{Ask, Checked, Opened, Opening, Place, Proposed, Resumed, Told, Typed};
+use crate::ui::edits::{Ask, Checking, Opened, Opening, Place, Resumed, Told};
 use crate::ui::placeholders::Placeholders;
 use crate::ui::text::Run;
 use crate::ui::value::Document;
@@ -60,7 +59,7 @@ impl Means {
             }
             Ask::Open(place) => Told::Opened(self.open(place).await.map(Box::new)),
             Ask::OpenNew(place, ttl) => Told::Opened(self.open_new(place, ttl).await.map(Box::new)),
-            Ask::Check(typed) => Told::Checked(aside(move || check(&typed)).await),
+            Ask::Check(typed) => Told::Checked(aside(move || propose::check(&typed)).await),
             Ask::Format(text) => Told::Formatted(aside(move || pretty(&text)).await),
             Ask::Mask(typed) => {
                 let mask = move || {
@@ -71,22 +70,29 @@ impl Means {
                 Told::Masked(aside(mask).await)
             }
             Ask::Propose(typed, save) => {
-                let proposed = aside(move || propose(&typed, *save)).await;
+                let proposed = aside(move || propose::text(&typed, *save)).await;
                 Told::Proposed(proposed.map(Box::new))
             }
             Ask::ProposeBytes {
                 bucket,
                 save,
                 bytes,
+                ttl,
                 schema,
             } => {
-                let masking = masking(save.key());
-                let ttl = self.capabilities(&bucket).await;
-                let propose = move || propose_bytes(bucket, *save, bytes, schema, &masking, ttl);
+                let terms = Terms {
+                    masking: masking(save.key()),
+                    entry_ttl: self.entry_ttl(&bucket).await,
+                    bucket,
+                    ttl,
+                    schema,
+                };
+                let propose = move || propose::bytes(terms, *save, bytes);
                 Told::Proposed(Ok(Box::new(aside(propose).await)))
             }
             Ask::ProposeRevert { place, to, over } => {
                 let proposed = self.propose_revert(place, *to, *over).await;
+                let proposed = proposed.map_err(|error| error.to_string());
                 Told::Proposed(proposed.map(Box::new))
             }
             Ask::ProposeUndo(bucket, undoable) => {
@@ -97,8 +103,9 @@ impl Means {
                 bucket,
                 save,
                 write,
+                learns,
             } => {
-                let (save, ending) = self.carry_out(&bucket, *save, write).await;
+                let (save, ending) = self.carry_out(&bucket, *save, write, learns).await;
                 Told::Ended(Box::new(save), ending)
             }
             Ask::Merge(sides) => {
@@ -106,8 +113,8 @@ impl Means {
                 let merge = move || Merge::new(sides.base, sides.mine, sides.theirs, masking);
                 Told::Merged(Box::new(aside(merge).await))
             }
-            Ask::Keep(typed, base) => Told::Kept(self.drafts.keep(&self.place, typed, base).await),
-            Ask::Drop(place) => Told::Kept(self.drafts.drop(&self.place, &place).await),
+            Ask::Keep(typed, base) => Told::Kept(self.drafts.keep(typed, base).await),
+            Ask::Drop(opened) => Told::Kept(self.drafts.drop(&opened).await),
         }
     }
 
@@ -142,16 +149,11 @@ impl Means {
     }
 
     /// Whether entries of the bucket can have a time to live of their own.
-    async fn capabilities(&self, bucket: &BucketName) -> bool {
-        let Ok(store) = self.store(bucket).await else {
-            return false;
-        };
-        let is_set_up = match store.info().await {
-            Ok(info) => info.config.marker_ttl.is_some(),
-            // It is not known: the write will tell.
-            Err(_) => true,
-        };
-        store.capabilities().entry_ttl && is_set_up
+    async fn entry_ttl(&self, bucket: &BucketName) -> bool {
+        match self.store(bucket).await {
+            Ok(store) => store.takes_ttl().await,
+            Err(_) => false,
+        }
     }
 
     /// Opens a key at what the leader has: what may be behind is nothing to write on.
@@ -195,7 +197,8 @@ impl Means {
         ttl: Option<Duration>,
     ) -> Result<Opening, String> {
         let schema = self.schema(store, &place).await;
-        let entry_ttl = self.capabilities(&place.bucket).await;
+        let entry_ttl = self.entry_ttl(&place.bucket).await;
+        let address: Arc<str> = self.place.as_str().into();
         let draft = self.draft(store, &place).await;
         let masking = Masking::new(&self.masks, place.key.as_str());
         let make = move || {
@@ -217,6 +220,7 @@ impl Means {
                     save: Save::new(place.key.clone(), base),
                     masked,
                     opened: Opened {
+                        address: Arc::clone(&address),
                         place: place.clone(),
                         source,
                         masking: masking.clone(),
@@ -269,7 +273,7 @@ impl Means {
 
     /// The schema of a key, if it has one: from the file that the configuration names, or else from
     /// its bucket.
-    async fn schema(&self, store: &Store, place: &Place) -> Option<Result<Arc<Schema>, String>> {
+    async fn schema(&self, store: &Store, place: &Place) -> Checking {
         let named = self.config.schema_for(place.bucket.as_str(), &place.key);
         let read: Box<dyn FnOnce() -> Result<Schema, String> + Send> = match named {
             Some(path) => {
@@ -283,7 +287,10 @@ impl Means {
             }
             None => {
                 let name = schema::key_of(place.key.as_str());
-                let entry = store.peek(&name).await.ok().flatten()?;
+                let entry = match store.peek(&name).await {
+                    Ok(entry) => entry?,
+                    Err(error) => return Some(Err(format!("{name} can't be read: {error}"))),
+                };
                 let source = entry.live_value()?.clone();
                 Box::new(move || Schema::new(name, &source).map_err(|error| error.to_string()))
             }
@@ -291,58 +298,21 @@ impl Means {
         Some(aside(read).await.map(Arc::new))
     }
 
-    async fn propose_revert(
-        &self,
-        place: Place,
-        to: Entry,
-        over: Entry,
-    ) -> Result<Proposed, String> {
-        let store = self
-            .store(&place.bucket)
-            .await
-            .map_err(|error| error.to_string())?;
-        let schema = self.schema(&store, &place).await.and_then(Result::ok);
-        let entry_ttl = self.capabilities(&place.bucket).await;
-        let masking = Masking::new(&self.masks, place.key.as_str());
-        let save = Save::new(place.key, Base::of(Some(&over)));
-        let bytes = to.value.unwrap_or_default();
-        let propose = move || propose_bytes(place.bucket, save, bytes, schema, &masking, entry_ttl);
-        Ok(aside(propose).await)
-    }
-
-    async fn propose_undo(
-        &self,
-        bucket: BucketName,
-        undoable: Undoable,
-    ) -> Result<Proposed, String> {
-        let Some(before) = undoable.before().value.clone() else {
-            return Err(format!(
-                "revision {} made {}: D deletes it again",
-                undoable.revision(),
-                undoable.key()
-            ));
-        };
-        let entry_ttl = self.capabilities(&bucket).await;
-        let masking = Masking::new(&self.masks, undoable.key().as_str());
-        let save = Save::new(undoable.key().clone(), undoable.after().clone());
-        let ttl = undoable.before().ttl;
-        let propose = move || {
-            let proposed = propose_bytes(bucket, save, before, None, &masking, entry_ttl);
-            Proposed { ttl, ..proposed }
-        };
-        Ok(aside(propose).await)
-    }
-
     async fn carry_out(
         &self,
         bucket: &BucketName,
         mut save: Save,
         write: Option<Box<Write>>,
+        learns: bool,
     ) -> (Save, Ending) {
         let store = match self.store(bucket).await {
             Ok(store) => store,
             Err(error) => return (save, Ending::Failed(error)),
         };
+        // Without it the write is as safe, and can't be undone.
+        if learns && let Ok(Some(entry)) = store.get(save.key()).await {
+            save.learn(&entry);
+        }
         let first = write.map_or(Step::Read, |write| Step::Write(*write));
         let ending = carry_out(&store, &mut save, first, Patience::default()).await;
         (save, ending)
@@ -355,111 +325,5 @@ async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
         Ok(done) => done,
         // It panicked, which the log was told; or the program ends. Nobody gets an answer.
         Err(_) => std::future::pending().await,
-    }
-}
-
-/// What is known of a text while it is typed.
-fn check(typed: &Typed) -> Checked {
-    let source = &typed.opened.source;
-    let mut checked = Checked::default();
-    let text = match typed.placeholders.restore(&typed.text) {
-        Ok(text) => text,
-        Err(broken) => {
-            checked.blocked = Some(broken.to_string());
-            checked.size = typed.text.len() as u64;
-            return checked;
-        }
-    };
-    // What is wrong is told where it stands on the screen, and there placeholders stand.
-    checked.fault = match source.form() {
-        Form::Hex => None,
-        Form::Json(_) | Form::Text => fault(&typed.text),
-    };
-    match source.bytes(&text) {
-        Ok(bytes) => {
-            checked.size = bytes.len() as u64;
-            checked.is_unchanged = bytes == *source.stored();
-            checked.violations = violations(typed, &bytes);
-        }
-        Err(error) => checked.blocked = Some(error.to_string()),
-    }
-    checked
-}
-
-fn violations(typed: &Typed, bytes: &Bytes) -> Vec<Violation> {
-    let schema = typed.opened.usable_schema();
-    schema.map_or_else(Vec::new, |schema| schema.violations(bytes))
-}
-
-fn propose(typed: &Typed, save: Save) -> Result<Proposed, String> {
-    let opened = &typed.opened;
-    let text = typed
-        .placeholders
-        .restore(&typed.text)
-        .map_err(|broken| broken.to_string())?;
-    let schema = opened.usable_schema().cloned();
-    let proposal = Proposal::new(&opened.source, &text, schema.as_deref());
-    let proposal = proposal.map_err(|fault| fault.to_string())?;
-    let bucket = opened.place.bucket.clone();
-    let mut proposed = finish(
-        bucket,
-        save,
-        proposal,
-        schema,
-        &opened.masking,
-        opened.entry_ttl,
-    );
-    if let Some(ttl) = opened.ttl {
-        proposed.ttl = Some(ttl);
-    }
-    Ok(proposed)
-}
-
-fn propose_bytes(
-    bucket: BucketName,
-    save: Save,
-    bytes: Bytes,
-    schema: Option<Arc<Schema>>,
-    masking: &Masking,
-    entry_ttl: bool,
-) -> Proposed {
-    let now = save.base().value.as_deref();
-    let was_json = now
-        .and_then(|now| std::str::from_utf8(now).ok())
-        .is_some_and(|now| fault(now).is_none());
-    let proposal = Proposal::of_bytes(bytes, was_json, schema.as_deref());
-    finish(bucket, save, proposal, schema, masking, entry_ttl)
-}
-
-/// Works out what there is to show of a proposal.
-fn finish(
-    bucket: BucketName,
-    save: Save,
-    mut proposal: Proposal,
-    schema: Option<Arc<Schema>>,
-    masking: &Masking,
-    entry_ttl: bool,
-) -> Proposed {
-    let base = save.base().clone();
-    let ttl = match base.kept_ttl(entry_ttl) {
-        Ok(ttl) => ttl,
-        Err(warning) => {
-            proposal.warn(warning);
-            None
-        }
-    };
-    let diff = Diff::between(base.value.as_deref(), Some(proposal.bytes()), masking);
-    let write = Write {
-        ttl,
-        ..Write::put(save.key().clone(), proposal.bytes().clone()).expecting(base.revision)
-    };
-    Proposed {
-        command: command::equivalent(&bucket, &write, masking),
-        bucket,
-        save,
-        proposal,
-        diff: Arc::new(diff),
-        ttl,
-        schema,
     }
 }

@@ -296,7 +296,7 @@ fn side_runs(side: Option<&Excerpt>, role: Role, is_revealed: bool) -> Vec<Run<'
 
 fn result_runs(row: &Row, is_revealed: bool) -> Vec<Run<'static>> {
     let (mut runs, how) = match &row.choice {
-        None => return vec![Run::new(Role::Danger, "choose: 1 mine  2 theirs  e edit")],
+        None => return vec![Run::new(Role::Danger, "choose: 1 mine 2 theirs e edit")],
         Some(Choice::Mine) => (
             side_runs(row.mine.as_ref(), Role::Good, is_revealed),
             "mine",

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Editor, Outcome, Wish};
+use super::{Editor, Outcome, Question, Wish};
 use crate::ui::context::Context;
-use crate::ui::edits::{Opening, Resumed, Told};
+use crate::ui::edits::{DraftState, Opening, Resumed, Told};
 use crate::ui::message::RequestId;
 
 /// What is told where saving would change nothing.
@@ -32,7 +32,7 @@ impl Editor {
         {
             self.draft.asked = None;
             self.draft.state = Some(state);
-            return Outcome::Open;
+            return self.kept(ctx);
         }
         let Some((_, version, wish)) = self.asked.take_if(|(asked, ..)| *asked == id) else {
             return Outcome::Open;
@@ -71,7 +71,7 @@ impl Editor {
                 Outcome::Open
             }
             (Wish::Propose, Some(Told::Proposed(Ok(proposed)))) => {
-                let is_same = self.save.base().value.as_ref() == Some(proposed.proposal.bytes());
+                let is_same = self.save.base().value.as_ref() == proposed.bytes();
                 if is_same && !self.save.is_in_doubt() {
                     ctx.tell(UNCHANGED);
                     return Outcome::Open;
@@ -92,11 +92,32 @@ impl Editor {
         outcome
     }
 
+    /// A draft was kept, or not.
+    fn kept(&mut self, ctx: &mut Context<'_>) -> Outcome {
+        if !matches!(self.question, Some(Question::Keeping)) {
+            return Outcome::Open;
+        }
+        self.question = None;
+        let words = match &self.draft.state {
+            Some(DraftState::NotKept(why)) => {
+                ctx.warn(format!("it can't be kept as a draft: {why}"));
+                return Outcome::Open;
+            }
+            Some(DraftState::KeptWithout(_)) => {
+                "the text is kept as a draft, without the secrets that were typed into it"
+            }
+            _ => "the text is kept as a draft; it is offered when the key is edited again",
+        };
+        ctx.tell(words);
+        Outcome::Closed
+    }
+
     /// The user's own editor has ended.
     fn came_back(&mut self, answer: Result<String, String>, ctx: &mut Context<'_>) -> Outcome {
         match answer {
+            // It may name a file, which must be read in full.
             Err(words) => {
-                ctx.warn(words);
+                self.refused = Some(words);
                 Outcome::Open
             }
             Ok(text) => {
@@ -107,9 +128,13 @@ impl Editor {
                 if !self.is_for_outside {
                     return Outcome::Open;
                 }
-                if is_same {
+                if is_same && !self.is_changed() {
                     ctx.tell("the text was not changed: nothing is written");
                     return Outcome::Closed;
+                }
+                // There is unsaved text from before: it is left to the user.
+                if is_same {
+                    return Outcome::Open;
                 }
                 // Whoever comes back from an editor of his own wants to save.
                 let before = self.buffer.version();

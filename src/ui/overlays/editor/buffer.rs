@@ -274,11 +274,8 @@ impl Buffer {
             let Some(line) = self.lines().get(row) else {
                 continue;
             };
-            let found = placeholders.in_line(line);
-            let at = found.partition_point(|range| range.end < column);
-            let near = at.saturating_sub(GUARDED)..(at + GUARDED).min(found.len());
-            let near = found.get(near).unwrap_or_default();
-            ranges.extend(near.iter().map(|range| AtomicRange {
+            let near = placeholders.around(line, column, GUARDED);
+            ranges.extend(near.into_iter().map(|range| AtomicRange {
                 row,
                 start_col: range.start,
                 end_col: range.end,

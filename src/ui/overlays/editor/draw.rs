@@ -60,6 +60,14 @@ impl Editor {
     }
 
     fn title(&self, canvas: &Canvas<'_, '_>, width: usize) -> Line<'static> {
+        if let Some(part) = &self.part {
+            let words = format!("{part} of {}", self.key_name());
+            let words = shown::short(&words, width.saturating_sub(12));
+            return Line::from(vec![
+                canvas.span(format!(" Edit {words} "), Role::Title),
+                canvas.span("─ a choice ", Role::Muted),
+            ]);
+        }
         let base = self.base_in_words();
         let state = if self.is_changed() { " · changed" } else { "" };
         let verb = if self.is_new() { "New" } else { "Edit" };
@@ -80,8 +88,11 @@ impl Editor {
     /// Where the cursor is, in the lower border.
     fn draw_place(&self, canvas: &mut Canvas<'_, '_>, area: Rect) {
         let (row, column) = self.buffer.cursor();
-        let lines = figures::count(self.buffer.lines().len() as u64);
-        let words = format!(" {}:{} of {lines} lines ", row + 1, column + 1);
+        let lines = match self.buffer.lines().len() {
+            1 => "1 line".to_owned(),
+            many => format!("{} lines", figures::count(many as u64)),
+        };
+        let words = format!(" {}:{} of {lines} ", row + 1, column + 1);
         let width = u16::try_from(words.len()).unwrap_or(u16::MAX);
         if width.saturating_add(2) < area.width && area.height > 1 {
             let place = Rect {
@@ -187,7 +198,7 @@ impl Editor {
                 lay_over(canvas, Role::Selection, line, range, &columns, at);
             }
             if row == self.buffer.cursor().0 && self.find.is_none() {
-                let column = column_of(line, self.buffer.cursor().1).saturating_sub(columns.start);
+                let column = self.cursor_column.saturating_sub(columns.start);
                 let x = at.x
                     + u16::try_from(column)
                         .unwrap_or(u16::MAX)
@@ -205,14 +216,15 @@ impl Editor {
         lit: &[Range<usize>],
         columns: Range<usize>,
     ) -> Line<'l> {
-        let masked = self.placeholders.bytes_in_line(line);
-        let mut clip = Clip::new(columns);
+        // A line may be a megabyte: what is left of the window is passed over.
+        let (begin, column) = text::begin_at(line, columns.start);
+        let mut masked = self.placeholders.from_byte(line, begin).peekable();
+        let mut clip = Clip::starting_at(column, columns);
         let mut push = |range: Range<usize>, role: Role| {
-            let mut at = range.start;
+            let mut at = range.start.max(begin);
             while at < range.end && !clip.is_full() {
-                let next = masked.partition_point(|mask| mask.end <= at);
-                let mask = masked.get(next).filter(|mask| mask.start < range.end);
-                let (end, role) = match mask {
+                while masked.next_if(|mask| mask.end <= at).is_some() {}
+                let (end, role) = match masked.peek().filter(|mask| mask.start < range.end) {
                     Some(mask) if mask.start <= at => (mask.end.min(range.end), Role::Secret),
                     Some(mask) => (mask.start, role),
                     None => (range.end, role),

@@ -6,7 +6,7 @@ use super::find::{self, Find};
 use super::{Editor, Outcome, Question, Wish};
 use crate::ui::command::Command;
 use crate::ui::context::{Context, copy};
-use crate::ui::edits::Ask;
+use crate::ui::edits::{Ask, DraftState};
 use crate::ui::filter;
 
 impl Editor {
@@ -48,7 +48,7 @@ impl Editor {
     fn command(&mut self, command: Command, ctx: &mut Context<'_>) -> Outcome {
         let placeholders = std::sync::Arc::clone(&self.placeholders);
         match command {
-            Command::Save => self.propose(ctx),
+            Command::Save => return self.hand_on(ctx),
             Command::Format => {
                 let text = self.buffer.text();
                 self.ask(Wish::Format, Ask::Format(text), ctx);
@@ -67,7 +67,7 @@ impl Editor {
                 }
             }
             Command::Paste => self.buffer.paste(&placeholders),
-            Command::Filter => {
+            Command::Find => {
                 let mut find = Find::new(self.buffer.cursor(), "");
                 find.count(self.buffer.lines());
                 self.find = Some(find);
@@ -79,6 +79,10 @@ impl Editor {
             Command::Help => return Outcome::Help,
             Command::Suspend => return Outcome::Suspend,
             Command::Redraw => return Outcome::Redraw,
+            // What would be lost by it is asked for first.
+            Command::Quit if self.is_changed() && !self.has_draft() => {
+                self.question = Some(Question::Leave);
+            }
             Command::Quit => return Outcome::Quit,
             Command::Back => {
                 if !self.is_changed() {
@@ -99,6 +103,24 @@ impl Editor {
         Outcome::Closed
     }
 
+    /// Whether what is typed outlives the program.
+    fn has_draft(&self) -> bool {
+        self.part.is_none() && !matches!(self.draft.state, Some(DraftState::NotKept(_)))
+    }
+
+    /// The user is done with the text: it is to be looked at and saved, or to stand for the part.
+    fn hand_on(&mut self, ctx: &mut Context<'_>) -> Outcome {
+        if self.part.is_none() {
+            self.propose(ctx);
+            return Outcome::Open;
+        }
+        match self.placeholders.restore(&self.buffer.text()) {
+            Ok(text) => return Outcome::Took(text),
+            Err(broken) => ctx.warn(broken.to_string()),
+        }
+        Outcome::Open
+    }
+
     pub(super) fn propose(&mut self, ctx: &mut Context<'_>) {
         // After a write that may have landed, the same text is something to save.
         if !self.is_changed() && !self.save.is_in_doubt() && !self.is_new() {
@@ -111,9 +133,7 @@ impl Editor {
     /// Shows the secrets where there are placeholders, or else puts placeholders there.
     fn reveal(&mut self, ctx: &mut Context<'_>) {
         let lines = self.buffer.lines();
-        let is_masked = lines
-            .iter()
-            .any(|line| !self.placeholders.bytes_in_line(line).is_empty());
+        let is_masked = lines.iter().any(|line| self.placeholders.are_in(line));
         if !is_masked {
             let typed = self.typed();
             return self.ask(Wish::Mask, Ask::Mask(typed), ctx);
@@ -129,20 +149,25 @@ impl Editor {
             return Outcome::Open;
         };
         match (question, key.code) {
-            (Question::Leave, KeyCode::Char('s')) => self.propose(ctx),
-            (Question::Leave, KeyCode::Char('k')) => {
+            (Question::Leave, KeyCode::Char('s')) => return self.hand_on(ctx),
+            (Question::Leave, KeyCode::Char('k')) if self.part.is_none() => {
                 self.keep(ctx);
-                ctx.tell("the text is kept as a draft; it is offered when the key is edited again");
-                return Outcome::Closed;
+                self.question = Some(Question::Keeping);
             }
             (Question::Leave, KeyCode::Char('d')) => {
                 self.drop_draft(ctx);
-                ctx.tell("the text was dropped; the key is as it was");
+                if self.part.is_none() {
+                    ctx.tell("the text was dropped; the key is as it was");
+                }
                 return Outcome::Closed;
             }
-            (Question::Leave, KeyCode::Esc | KeyCode::Enter) => {}
+            (Question::Leave, KeyCode::Esc | KeyCode::Enter)
+            | (Question::Keeping, KeyCode::Esc) => {}
             (Question::Draft(draft), KeyCode::Char('t') | KeyCode::Enter) => {
                 self.take_up(*draft, ctx);
+                if self.is_for_outside {
+                    self.hand_out(ctx);
+                }
             }
             (Question::Draft(_), KeyCode::Char('d')) => {
                 self.drop_draft(ctx);
@@ -249,6 +274,7 @@ impl Editor {
         let wanted = row.clamp(rows.start, last);
         if wanted != row {
             self.buffer.go_to((wanted, column), &self.placeholders);
+            self.follow();
         }
     }
 }

@@ -25,6 +25,14 @@ impl Editor {
     pub(super) fn told(&self, canvas: &mut Canvas<'_, '_>) -> Vec<(String, Role)> {
         let mut told = Vec::new();
         match &self.question {
+            Some(Question::Leave) if self.part.is_some() => {
+                let words = "The text is not taken. s take it · d drop it · Esc go on editing";
+                return vec![(words.to_owned(), Role::Danger)];
+            }
+            Some(Question::Keeping) => {
+                let words = "keeping the text as a draft … Esc go on editing";
+                return vec![(words.to_owned(), Role::Muted)];
+            }
             Some(Question::Leave) => {
                 let words = "The text is not saved. s save · k keep it as a draft · d drop it · Esc go on editing";
                 return vec![(words.to_owned(), Role::Danger)];
@@ -71,6 +79,9 @@ impl Editor {
                 "the picture is held still: what others write meanwhile is seen when it is saved";
             told.push((words.to_owned(), Role::Warning));
         }
+        if let Some(words) = &self.refused {
+            told.push((words.clone(), Role::Danger));
+        }
         match self.asked {
             Some((.., Wish::Propose)) => {
                 told.push(("working out what changes …".to_owned(), Role::Muted));
@@ -111,8 +122,19 @@ impl Editor {
         if let Some(Err(why)) = &self.opened.schema {
             told.push((why.clone(), Role::Warning));
         }
-        if let Some(DraftState::NotKept(why)) = &self.draft.state {
-            told.push((format!("no draft is kept: {why}"), Role::Warning));
+        match &self.draft.state {
+            Some(DraftState::NotKept(why)) => {
+                told.push((format!("no draft is kept: {why}"), Role::Warning));
+            }
+            Some(DraftState::KeptWithout(count)) => {
+                let secrets = match count {
+                    1 => "the secret".to_owned(),
+                    count => format!("{count} secrets"),
+                };
+                let words = format!("the draft is kept without {secrets} that you typed");
+                told.push((words, Role::Warning));
+            }
+            Some(DraftState::Kept | DraftState::Dropped) | None => {}
         }
     }
 
@@ -128,6 +150,9 @@ impl Editor {
             words.push(figures::size(checked.size));
             let schema = self.opened.usable_schema();
             words.extend(schema.map(|schema| format!("as {} wants it", schema.name())));
+        }
+        if self.part.is_some() {
+            words.push("Ctrl-s takes it for your choice".to_owned());
         }
         if !self.placeholders.is_empty() {
             words.push("Ctrl-t shows or masks secrets".to_owned());

@@ -65,7 +65,8 @@ impl History {
                 break;
             };
             let is_marked = self.marked.contains(&found.entry.revision);
-            let line = columns.row(canvas, found, is_marked);
+            let is_oldest = row + 1 == count;
+            let line = columns.row(canvas, found, is_marked, is_oldest);
             canvas.line(line, place);
         }
     }
@@ -119,7 +120,13 @@ impl Columns {
         Line::from(canvas.span(words, Role::Muted))
     }
 
-    fn row(self, canvas: &mut Canvas<'_, '_>, row: &Row, is_marked: bool) -> Line<'static> {
+    fn row(
+        self,
+        canvas: &mut Canvas<'_, '_>,
+        row: &Row,
+        is_marked: bool,
+        is_oldest: bool,
+    ) -> Line<'static> {
         let entry = &row.entry;
         let since = canvas.since(shown::millis(entry.created));
         canvas.changes_in(figures::next_change(since));
@@ -156,6 +163,7 @@ impl Columns {
         ];
         let runs = match &row.change {
             _ if entry.is_marker() => Vec::new(),
+            None if is_oldest => vec![text::Run::new(Role::Muted, "the oldest that is kept")],
             None => vec![text::Run::new(Role::Muted, "…")],
             Some(diff) => summary(diff, change),
         };
