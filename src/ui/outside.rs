@@ -164,7 +164,7 @@ impl Outside {
         // honour it.
         let child = Command::new("sh")
             .arg("-c")
-            .arg(format!("{} \"$@\"", self.command))
+            .arg(format!("{}{} \"$@\"", exec(&self.command), self.command))
             .arg(&self.command)
             .arg(file)
             .stdout(output_for_people().map_err(|error| at(file, error))?)
@@ -231,6 +231,18 @@ impl Handout {
             format!("; what it left is in {}", path.display())
         });
         Err(format!("{error}: the text here is as it was{kept}"))
+    }
+}
+
+/// What makes a shell become a command instead of waiting for it, so that whoever ends the shell ends
+/// the command. Only for one program with its arguments.
+fn exec(command: &str) -> &'static str {
+    let first = command.split_whitespace().next().unwrap_or_default();
+    let is_more = command.contains([';', '&', '|', '<', '>', '(', '$', '`', '\n']);
+    if first.contains('=') || is_more {
+        ""
+    } else {
+        "exec "
     }
 }
 

@@ -260,8 +260,8 @@ fn modes(master: &dyn MasterPty) -> String {
 fn keys_on(screen: &vt100::Screen) -> Vec<(String, u64)> {
     let rows = screen.rows(0, SIZE.cols);
     let keys = rows.filter_map(|row| {
-        // Between borders: buckets, nothing, keys.
-        let pane = row.split(['│', '┃']).nth(3)?.to_owned();
+        // Between borders, or the signs of selected rows in them: buckets, nothing, keys.
+        let pane = row.split(['│', '┃', '►', '▻']).nth(3)?.to_owned();
         let mut words = pane.trim_start_matches([' ', '●']).split_whitespace();
         Some((words.next()?.to_owned(), words.next()?.parse().ok()?))
     });
