@@ -120,7 +120,7 @@ fn beside(values: &[(&'static str, Vec<u8>)]) {
                 Some(&base),
                 Some(&other),
                 &masking,
-            )))
+            )));
         });
         let merge = time(&mut || {
             let [base, mine, theirs] = [&base, &mine, &theirs].map(|side| Some(side.clone()));

@@ -59,7 +59,8 @@ pub async fn run(arguments: Vec<OsString>) -> ExitCode {
         }
     };
     let mut output = Output::new(cli.global.json);
-    let result = match dispatch(cli, &mut output).await {
+    // It is as large as the largest command's state.
+    let result = match Box::pin(dispatch(cli, &mut output)).await {
         Ok(code) => output.flush().map(|()| code),
         Err(error) => {
             let told = output.conflict(&error);

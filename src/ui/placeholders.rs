@@ -128,8 +128,8 @@ impl Placeholders {
         let mut hidden = String::with_capacity(text.len());
         let (mut at, mut lost) = (0, 0);
         for range in masking.in_value(text.as_bytes()) {
-            let start = text.floor_char_boundary(range.start).max(at);
-            let end = text.ceil_char_boundary(range.end).max(start);
+            let start = letter_before(&text, range.start).max(at);
+            let end = letter_from(&text, range.end).max(start);
             let piece = &text[start..end];
             if self.cover(piece) {
                 continue;
@@ -139,7 +139,9 @@ impl Placeholders {
                 Some(number) => hidden.push_str(&self.placeholder(number)),
                 None => {
                     lost += 1;
-                    hidden.push_str(&format!("{quote}{mark}0{END}{quote}"));
+                    hidden.extend([quote, mark, "0"]);
+                    hidden.push(END);
+                    hidden.push_str(quote);
                 }
             }
             at = end;
@@ -232,7 +234,7 @@ impl Placeholders {
         let mut marks: Vec<_> = before.map(|(at, _)| at).take(many).collect();
         marks.reverse();
         let start = marks.last().map_or(0, |at| at + self.mark.len());
-        let start = line.floor_char_boundary(start.max(byte.saturating_sub(self.longest())));
+        let start = letter_before(line, start.max(byte.saturating_sub(self.longest())));
         let after = line[start..].match_indices(&self.mark);
         marks.extend(after.map(|(at, _)| start + at).take(many));
         let found = marks
@@ -255,7 +257,7 @@ impl Placeholders {
         line: &'t str,
         byte: usize,
     ) -> impl Iterator<Item = Range<usize>> + 't {
-        let start = line.floor_char_boundary(byte.saturating_sub(self.longest()));
+        let start = letter_before(line, byte.saturating_sub(self.longest()));
         self.whole(&line[start..])
             .map(move |(range, _)| range.start + start..range.end + start)
             .skip_while(move |range| range.end <= byte)
@@ -322,6 +324,22 @@ impl fmt::Debug for Placeholders {
             .field("secrets", &self.secrets.len())
             .finish_non_exhaustive()
     }
+}
+
+/// The beginning of the letter that this byte is part of.
+fn letter_before(text: &str, byte: usize) -> usize {
+    let mut bytes = (0..=byte.min(text.len())).rev();
+    bytes
+        .find(|byte| text.is_char_boundary(*byte))
+        .unwrap_or_default()
+}
+
+/// The beginning of the first letter that begins there or later.
+fn letter_from(text: &str, byte: usize) -> usize {
+    let mut bytes = byte.min(text.len())..=text.len();
+    bytes
+        .find(|byte| text.is_char_boundary(*byte))
+        .unwrap_or(text.len())
 }
 
 #[cfg(test)]

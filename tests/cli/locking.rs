@@ -338,7 +338,7 @@ pub(crate) fn not_let_go(place: &Place) {
         assert!(run.stderr.contains(told), "{told}: {}", run.stderr);
     }
     let run = spoils("removed", "bucket rm removed").ends(3);
-    for told in ["could not be let go", "no bucket", "lease has run out"] {
+    for told in ["could not be let go", "no bucket", "gone with its bucket"] {
         assert!(run.stderr.contains(told), "{told}: {}", run.stderr);
     }
     assert!(!run.stderr.contains("not answer"), "{}", run.stderr);

@@ -283,6 +283,7 @@ impl Connector for Slowly {
             backend: Arc::clone(backend) as _,
             label: address.to_owned(),
             address: address.to_owned(),
+            command: "kvscope".to_owned(),
             brand: None,
             guard: None,
         })

@@ -71,7 +71,8 @@ impl Connector for Places {
 
 /// The console under test.
 pub(crate) struct Console {
-    pub(crate) app: App,
+    /// Beside the rest, which the tests move about a lot.
+    pub(crate) app: Box<App>,
     worker: Worker,
     deliveries: Deliveries,
     terminal: Terminal<TestBackend>,
@@ -134,7 +135,7 @@ impl Console {
         let (app, effects) = App::new(settings, now);
         let terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         let mut console = Self {
-            app,
+            app: Box::new(app),
             worker,
             deliveries,
             terminal,

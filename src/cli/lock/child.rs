@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Signal, WaitOptions};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -150,7 +150,12 @@ impl Running {
             teller.tell(Order::Gone(Clock::boot().now() + grace));
         }
         match Tree::below_this() {
-            Some(tree) => tell_rest(&tree.end(grace).await),
+            Some(tree) => {
+                tell_rest(&tree.end(grace).await);
+                // Those that came to this process when they lost their parent; how the command
+                // ended is not asked for any more.
+                while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
+            }
             None => self.stop_alone(grace).await,
         }
     }

@@ -250,6 +250,9 @@ fn held_until<K: Kind>(guard: &Guard<K>) -> Option<Duration> {
 fn kept(error: &LockError) -> String {
     let then = match error {
         LockError::Malformed { .. } => "nobody can have it before its record is mended",
+        LockError::Store(error) if matches!(**error, Error::NoSuchBucket { .. }) => {
+            "it is gone with its bucket"
+        }
         _ => "others can have it when its lease has run out",
     };
     format!("the lock could not be let go: {error}; {then}")

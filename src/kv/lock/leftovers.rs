@@ -207,7 +207,8 @@ impl<'a> InLocks<'a> {
     }
 }
 
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
     use super::*;
     use crate::kv::BucketName;

@@ -13,7 +13,8 @@
 //! that would decide something.
 
 mod before;
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;
 mod watched;
 

@@ -197,7 +197,7 @@ mod tests {
         let gone = told(0, Content::Absent);
         let mut watched = Watched::new(gone.clone(), s(0));
         let longest = Lease::LONGEST / 8 * 9;
-        assert!(!read(&mut watched, longest - s(1), &gone));
+        assert!(!read(&mut watched, longest.saturating_sub(s(1)), &gone));
         assert!(read(&mut watched, longest, &gone));
     }
 
