@@ -31,6 +31,7 @@ pub mod remote;
 mod run;
 pub mod screens;
 pub mod shown;
+pub mod store_clock;
 mod terminal;
 pub mod text;
 pub mod theme;

@@ -112,8 +112,20 @@ fn screens_ask_capabilities_and_do_no_io() {
     let io = [
         "std::fs",
         "std::net",
-        "tokio::spawn",
+        "std::env",
+        "std::process",
+        "std::thread",
+        "std::io",
+        "use std::{",
+        "fs::",
+        "env::",
+        "process::",
+        "tokio::",
         "spawn_blocking",
+        "rustix",
+        "tempfile",
+        "SystemTime",
+        "now_utc",
         "kv::nats",
         "kv::local",
     ];
@@ -126,6 +138,22 @@ fn screens_ask_capabilities_and_do_no_io() {
         for line in code(&text) {
             let found = io.iter().find(|io| line.contains(**io));
             assert!(found.is_none(), "{}: {line}", path.display());
+        }
+    }
+}
+
+#[test]
+fn no_snapshot_waits_to_be_looked_at() {
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let is_new = path.to_string_lossy().ends_with(".snap.new");
+            assert!(!is_new, "{} is neither taken nor removed", path.display());
         }
     }
 }

@@ -19,6 +19,8 @@ mod breaking;
 mod browse;
 #[path = "console/buckets.rs"]
 mod buckets;
+#[path = "console/clock.rs"]
+mod clock;
 #[path = "console/conflict.rs"]
 mod conflict;
 #[path = "console/connect.rs"]

@@ -74,7 +74,7 @@ pub(super) async fn list(
         buckets.iter().map(|info| {
             [
                 info.config.name.to_string(),
-                info.keys.to_string(),
+                figures::at_most(info.keys),
                 figures::size(info.bytes),
                 info.config.history.to_string(),
                 info.config.ttl.map_or_else(|| "-".to_owned(), figures::age),

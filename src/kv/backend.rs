@@ -115,6 +115,12 @@ pub trait BucketBackend: fmt::Debug + Send + Sync {
     /// What the place says of the bucket beyond that, for `kv::doctor`.
     async fn report(&self) -> Result<BucketReport, Error>;
 
+    /// The time by the clock that entries are stamped and expire by, where it is another machine's
+    /// and is told.
+    async fn clock(&self) -> Result<Option<OffsetDateTime>, Error> {
+        Ok(None)
+    }
+
     /// Puts entries that were read elsewhere behind those that are here, as they were there: with
     /// their revisions, their times and their markers, and without an end to their lives. All of
     /// them, or none.

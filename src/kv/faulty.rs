@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use time::OffsetDateTime;
 use tokio::sync::watch;
 
 pub use self::faults::{Faults, Odds, WriteFault};
@@ -43,7 +44,7 @@ impl Faulty {
 #[async_trait]
 impl Backend for Faulty {
     fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
+        self.faults.capabilities(self.inner.capabilities())
     }
 
     fn connection(&self) -> watch::Receiver<Connection> {
@@ -111,7 +112,7 @@ impl BucketBackend for FaultyBucket {
     }
 
     fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
+        self.faults.capabilities(self.inner.capabilities())
     }
 
     async fn info(&self) -> Result<BucketInfo, Error> {
@@ -176,6 +177,11 @@ impl BucketBackend for FaultyBucket {
     async fn report(&self) -> Result<BucketReport, Error> {
         self.faults.before_read("a report").await?;
         self.inner.report().await
+    }
+
+    async fn clock(&self) -> Result<Option<OffsetDateTime>, Error> {
+        self.faults.before_read("the store's clock").await?;
+        self.inner.clock().await
     }
 
     async fn restore(&self, entries: Vec<Entry>) -> Result<(), Error> {

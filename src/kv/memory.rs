@@ -310,6 +310,10 @@ impl BucketBackend for MemoryBucket {
             .on_bucket(&self.name, |bucket, now| bucket.write(write, now))?
     }
 
+    async fn clock(&self) -> Result<Option<OffsetDateTime>, Error> {
+        Ok(Some(self.shared.now()))
+    }
+
     async fn watch(&self, options: WatchOptions) -> Result<Watch, Error> {
         let (sender, watch) = watch_channel();
         let mut feeder = Feeder {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use time::OffsetDateTime;
 use tokio::sync::watch;
 
 use super::backend::{
@@ -181,6 +182,10 @@ impl BucketBackend for ReadOnlyBucket {
 
     async fn report(&self) -> Result<BucketReport, Error> {
         self.inner.report().await
+    }
+
+    async fn clock(&self) -> Result<Option<OffsetDateTime>, Error> {
+        self.inner.clock().await
     }
 
     async fn restore(&self, entries: Vec<Entry>) -> Result<(), Error> {

@@ -6,6 +6,7 @@ mod breaks;
 mod buckets;
 mod draw;
 mod edits;
+mod expiry;
 mod input;
 mod news;
 mod pointer;
@@ -33,6 +34,7 @@ use super::screens::browse::{Browse, Looks};
 use super::screens::connect::Connect;
 use super::screens::locks::{Locks, Which};
 use super::screens::server::Server;
+use super::store_clock::StoreClock;
 use super::theme::Theme;
 use super::worker::Drafts;
 use crate::config::Config;
@@ -108,6 +110,8 @@ pub struct App {
     place: Option<Connected>,
     connection: Connection,
     round_trip: Option<Duration>,
+    /// What the time is where the store is.
+    clock: StoreClock,
     /// The ping that is under way, and when the next one is due.
     ping: Option<RequestId>,
     next_ping: Option<Millis>,
@@ -173,6 +177,7 @@ impl App {
             place: None,
             connection: Connection::Connected,
             round_trip: None,
+            clock: StoreClock::default(),
             ping: None,
             next_ping: None,
             next_list: None,
@@ -232,6 +237,7 @@ impl App {
             }
             Message::Connection(connection) => self.connection(connection),
             Message::Deadline => self.deadline_came(),
+            Message::Stop => self.effects.push(Effect::Suspend),
             Message::Resumed => self.effects.push(Effect::Redraw),
             Message::Terminate => self.quit(),
         }
@@ -271,7 +277,8 @@ impl App {
     pub fn deadline(&self) -> Option<Millis> {
         let notice = self.notice.as_ref().map(|notice| notice.until);
         let runs = self.paused.is_none();
-        let expiry = self.browse.next_expiry().filter(|_| runs);
+        let expiry = self.next_expiry().filter(|_| runs);
+        let value = self.browse.deadline().filter(|_| runs);
         let list = self.next_list.filter(|_| runs);
         let locks = self.locks.deadline().filter(|_| runs);
         let timers = [
@@ -280,6 +287,7 @@ impl App {
             list,
             notice,
             expiry,
+            value,
             locks,
             self.edits_deadline(),
         ];
@@ -324,10 +332,15 @@ impl App {
             Reply::Buckets(answer) => {
                 if self.browse.listed(id, answer, &mut ctx) {
                     self.follow_buckets();
+                    self.ask_clock();
                     self.next_list = self.is_far().then_some(self.now + Self::LIST_EVERY);
                 }
             }
             Reply::Entry(answer) => self.browse.read(id, answer, &mut ctx),
+            Reply::Clock(answer) => {
+                self.clock.answer(id, answer.ok().flatten(), self.now);
+                self.expire();
+            }
             Reply::Overview(answer) => self.server.answer(id, answer),
             Reply::Findings(answer) => self.server.examined(id, answer),
             Reply::Timeline(answer) => self.locks.read_past(id, answer),
@@ -348,6 +361,13 @@ impl App {
         }
     }
 
+    /// What was asked for is to be seen: the picture is held still no longer.
+    fn end_pause(&mut self) {
+        if self.paused.take().is_some() {
+            context!(self).tell("the pause is over: what is new is shown again");
+        }
+    }
+
     /// Where keys are looked up, the innermost scope first.
     fn scopes(&self) -> Vec<Scope> {
         let inner = match self.screen {
@@ -362,6 +382,7 @@ impl App {
 
     /// Opens a bucket, as if it had been chosen in the list.
     fn open_bucket(&mut self, bucket: &BucketName) {
+        self.end_pause();
         let mut ctx = context!(self);
         self.browse.show_all(&mut ctx);
         self.browse.open(bucket, self.now);

@@ -24,6 +24,8 @@ pub struct Canvas<'a, 'f> {
     pub theme: &'a Theme,
     /// The time that ages are counted to.
     pub now: Millis,
+    /// How far the store's clock, by which entries are stamped, is ahead of that.
+    pub ahead: Millis,
     /// What to leave behind.
     pub notes: Notes,
 }
@@ -89,6 +91,17 @@ impl Canvas<'_, '_> {
     /// A text in a role.
     pub fn span<'t>(&self, text: impl Into<std::borrow::Cow<'t, str>>, role: Role) -> Span<'t> {
         Span::styled(text, self.style(role))
+    }
+
+    /// How long ago something was by the store's clock. Nothing is from the future: what seems so
+    /// is from now.
+    pub fn since(&self, at: Millis) -> Duration {
+        Duration::from_millis(u64::try_from(self.now + self.ahead - at).unwrap_or(0))
+    }
+
+    /// How long it is until something is by the store's clock; no time once it is over.
+    pub fn until(&self, at: Millis) -> Duration {
+        Duration::from_millis(u64::try_from(at - self.now - self.ahead).unwrap_or(0))
     }
 
     /// Says what lies here.

@@ -18,7 +18,7 @@ use super::text::{self, Align, Clip, Run, figures};
 use super::theme::Role;
 use super::viewport::{Step, Viewport};
 use crate::edit::diff::{self, Change, RowKind, What};
-use crate::edit::{Diff, Excerpt, MASK, Part};
+use crate::edit::{Diff, Excerpt, MASK, Masking, Part};
 
 /// From this width on the two values stand beside each other.
 const WIDE: u16 = 60;
@@ -425,6 +425,23 @@ pub fn summary(diff: &Diff, width: usize) -> Vec<Run<'static>> {
         }
         runs.extend(next);
     }
+    text::truncate(runs, width)
+}
+
+/// A value that nothing is known of from before, in a few words for one row: `now {"max":1}`.
+pub fn as_it_is(value: &[u8], masking: &Masking, width: usize) -> Vec<Run<'static>> {
+    let diff = Diff::between(None, Some(value), masking);
+    let whole = match diff.by_path.as_deref() {
+        Some([whole]) => whole.new.clone(),
+        _ => None,
+    };
+    let text = || std::str::from_utf8(value).ok();
+    let excerpt = whole.or_else(|| text().map(|text| Excerpt::new(text, masking)));
+    let Some(excerpt) = excerpt else {
+        return vec![Run::new(Role::Muted, "now bytes that are no text")];
+    };
+    let mut runs = vec![Run::new(Role::Muted, "now ")];
+    runs.extend(owned(excerpt_runs(&excerpt, Role::Added, false)));
     text::truncate(runs, width)
 }
 

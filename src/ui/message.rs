@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::Event;
+use time::OffsetDateTime;
 
 use super::edits::{Ask, Told};
 use super::outside::Handout;
@@ -56,6 +57,8 @@ pub enum Message {
     Connection(Connection),
     /// The moment that [`App::deadline`](super::app::App::deadline) named has come.
     Deadline,
+    /// Somebody asks this process to stop for a while.
+    Stop,
     /// The terminal is ours again after a suspension.
     Resumed,
     /// Leave: the terminal went away, or somebody asked by a signal.
@@ -86,6 +89,8 @@ pub enum Reply {
     Buckets(Result<Vec<BucketInfo>, Error>),
     /// The newest entry of a key; `None` if it has none.
     Entry(Result<Option<Box<OpenEntry>>, Error>),
+    /// The time where the store is, if that is another machine's and it tells.
+    Clock(Result<Option<OffsetDateTime>, Error>),
     /// A round trip.
     Ping(Result<Duration, Error>),
     /// What is known of the place.
@@ -232,6 +237,8 @@ pub enum Effect {
     Buckets(RequestId),
     /// Read the newest entry of a key.
     Entry(RequestId, BucketName, Key),
+    /// Ask for the time where a bucket is kept.
+    Clock(RequestId, BucketName),
     /// Measure a round trip.
     Ping(RequestId),
     /// Ask what is known of the place.

@@ -6,9 +6,10 @@
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use crate::config::{Environment, state_folder};
 
@@ -16,6 +17,8 @@ use crate::config::{Environment, state_folder};
 const USUAL: &str = "vi";
 /// So many letters of a key's name are in the name of its file.
 const NAME: usize = 100;
+/// How long an editor may take to end when it is told to.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// A text for the user's own editor.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,7 +110,20 @@ impl Outside {
     /// # Errors
     /// See [`OutsideError`]. What is in the file then is to be had from [`Outside::left`].
     pub async fn edit(&self, text: &str) -> Result<String, OutsideError> {
-        self.edit_file(&self.file, text).await
+        self.edit_until(text, std::future::pending()).await
+    }
+
+    /// The same, until `ended` comes to an end: then the editor is ended, and what it has saved until
+    /// then is the answer.
+    ///
+    /// # Errors
+    /// See [`Outside::edit`].
+    pub async fn edit_until(
+        &self,
+        text: &str,
+        ended: impl Future<Output = ()>,
+    ) -> Result<String, OutsideError> {
+        self.edit_file(&self.file, text, ended).await
     }
 
     /// Lets the user edit a part of a value.
@@ -117,14 +133,19 @@ impl Outside {
     pub async fn edit_part(&self, text: &str) -> Result<String, OutsideError> {
         let extension = self.file.extension().unwrap_or_default();
         let part = self.folder.path().join("part").with_extension(extension);
-        let edited = self.edit_file(&part, text).await;
+        let edited = self.edit_file(&part, text, std::future::pending()).await;
         let _ = std::fs::remove_file(&part);
         edited
     }
 
-    async fn edit_file(&self, file: &Path, text: &str) -> Result<String, OutsideError> {
+    async fn edit_file(
+        &self,
+        file: &Path,
+        text: &str,
+        ended: impl Future<Output = ()>,
+    ) -> Result<String, OutsideError> {
         write_private(file, &shown(text))?;
-        self.start(file).await?;
+        self.start(file, ended).await?;
         // By its name: many editors write another file and give it this name.
         let left = std::fs::read(file).map_err(|error| at(file, error))?;
         let left = String::from_utf8(left).map_err(|_| OutsideError::NotText {
@@ -133,29 +154,38 @@ impl Outside {
         Ok(back(text, left))
     }
 
-    async fn start(&self, file: &Path) -> Result<(), OutsideError> {
+    async fn start(
+        &self,
+        file: &Path,
+        ended: impl Future<Output = ()>,
+    ) -> Result<(), OutsideError> {
         let editor = || self.command.clone();
         // A shell takes the arguments and quotes in the variable apart, as it does for others that
         // honour it.
-        let status = Command::new("sh")
+        let child = Command::new("sh")
             .arg("-c")
-            .arg(format!("{} \"$@\"", self.command))
+            .arg(format!("{}{} \"$@\"", exec(&self.command), self.command))
             .arg(&self.command)
             .arg(file)
             .stdout(output_for_people().map_err(|error| at(file, error))?)
-            .status()
-            .await;
-        match status {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(OutsideError::Status {
-                editor: editor(),
-                status,
-            }),
-            Err(error) => Err(OutsideError::Start {
-                editor: editor(),
-                error,
-            }),
+            .spawn();
+        let failed = |error| OutsideError::Start {
+            editor: editor(),
+            error,
+        };
+        let mut child = child.map_err(failed)?;
+        tokio::select! {
+            biased;
+            () = ended => end(&mut child).await,
+            status = child.wait() => {
+                let status = status.map_err(failed)?;
+                if !status.success() {
+                    let editor = editor();
+                    return Err(OutsideError::Status { editor, status });
+                }
+            }
         }
+        Ok(())
     }
 
     /// What the editor left in its file, if that is a text and another one than this. To be asked
@@ -182,12 +212,12 @@ impl Outside {
 }
 
 impl Handout {
-    /// Lets the user's own editor have it; what came of it, or in words why nothing did, and where
-    /// what it left is.
-    pub(super) async fn edit(self) -> Result<String, String> {
+    /// Lets the user's own editor have it, at the longest until `ended` comes to an end; what came of
+    /// it, or in words why nothing did, and where what it left is.
+    pub(super) async fn edit(self, ended: impl Future<Output = ()>) -> Result<String, String> {
         let told = |error: OutsideError| error.to_string();
         let outside = Outside::new(&self.key, self.extension, self.is_secret).map_err(told)?;
-        let error = match outside.edit(&self.text).await {
+        let error = match outside.edit_until(&self.text, ended).await {
             Ok(text) => return Ok(text),
             Err(error) => error,
         };
@@ -201,6 +231,35 @@ impl Handout {
             format!("; what it left is in {}", path.display())
         });
         Err(format!("{error}: the text here is as it was{kept}"))
+    }
+}
+
+/// What makes a shell become a command instead of waiting for it, so that whoever ends the shell ends
+/// the command. Only for one program with its arguments.
+fn exec(command: &str) -> &'static str {
+    let first = command.split_whitespace().next().unwrap_or_default();
+    let is_more = command.contains([';', '&', '|', '<', '>', '(', '$', '`', '\n']);
+    if first.contains('=') || is_more {
+        ""
+    } else {
+        "exec "
+    }
+}
+
+/// Tells an editor to end, and ends it if it does not.
+async fn end(child: &mut Child) {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Pid, Signal, kill_process};
+        let id = child.id().and_then(|id| i32::try_from(id).ok());
+        if let Some(id) = id.and_then(Pid::from_raw) {
+            // It may have ended by itself.
+            let _ = kill_process(id, Signal::TERM);
+        }
+    }
+    if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+        // The same.
+        let _ = child.kill().await;
     }
 }
 

@@ -54,6 +54,11 @@ pub async fn run(
     };
     console.perform(effects)?;
     let result = console.run(&mut deliveries).await;
+    if result.is_err() && !console.is_over {
+        // The terminal is gone, and nothing more can be done there. Unsaved text is kept all the
+        // same.
+        let _ = console.take(Message::Terminate);
+    }
     let Console {
         mut app,
         worker,
@@ -104,11 +109,16 @@ impl Console {
             if let Some((id, handout)) = self.outside.take() {
                 // Nobody else reads the terminal meanwhile.
                 drop(input);
-                let answer = self.hand_over(handout).await?;
+                let (answer, is_ended) = self.hand_over(handout, &mut signals).await;
                 input = EventStream::new();
-                signals.forget_typed()?;
                 let told = Box::new(Told::Outside(answer));
                 self.take(Message::Reply(id, Reply::Edit(told)))?;
+                if is_ended {
+                    self.take(Message::Terminate)?;
+                    continue;
+                }
+                signals.forget_typed()?;
+                self.terminal.retake()?;
             }
             self.draw_if_due()?;
             let wake = self.next_wake();
@@ -166,12 +176,21 @@ impl Console {
         Ok(())
     }
 
-    /// Lets the user's own editor have a text, and the terminal as long as it runs.
-    async fn hand_over(&mut self, handout: Handout) -> io::Result<Result<String, String>> {
+    /// Lets the user's own editor have a text, and the terminal as long as it runs. Says whether it
+    /// was ended because this program is to end: then what it had saved is the answer.
+    async fn hand_over(
+        &mut self,
+        handout: Handout,
+        signals: &mut Signals,
+    ) -> (Result<String, String>, bool) {
         self.terminal.give();
-        let answer = handout.edit().await;
-        self.terminal.retake()?;
-        Ok(answer)
+        let mut is_ended = false;
+        let ended = async {
+            signals.ended_beside_another().await;
+            is_ended = true;
+        };
+        let answer = handout.edit(ended).await;
+        (answer, is_ended)
     }
 
     fn draw_if_due(&mut self) -> io::Result<()> {
@@ -244,27 +263,25 @@ struct Signals {
     terminate: tokio::signal::unix::Signal,
     hang_up: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
+    quit: tokio::signal::unix::Signal,
+    stop: tokio::signal::unix::Signal,
     proceed: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
 impl Signals {
     fn new() -> io::Result<Self> {
+        use rustix::process::Signal;
         use tokio::signal::unix::{SignalKind, signal};
-        let proceed = SignalKind::from_raw(rustix::process::Signal::CONT.as_raw());
+        let raw = |raw: Signal| signal(SignalKind::from_raw(raw.as_raw()));
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             hang_up: signal(SignalKind::hangup())?,
             interrupt: signal(SignalKind::interrupt())?,
-            proceed: signal(proceed)?,
+            quit: signal(SignalKind::quit())?,
+            stop: raw(Signal::TSTP)?,
+            proceed: raw(Signal::CONT)?,
         })
-    }
-
-    /// Forgets a Ctrl-C: it was typed for another program.
-    fn forget_typed(&mut self) -> io::Result<()> {
-        use tokio::signal::unix::{SignalKind, signal};
-        self.interrupt = signal(SignalKind::interrupt())?;
-        Ok(())
     }
 
     async fn next(&mut self) -> Message {
@@ -272,8 +289,34 @@ impl Signals {
             _ = self.terminate.recv() => Message::Terminate,
             _ = self.hang_up.recv() => Message::Terminate,
             _ = self.interrupt.recv() => Message::Terminate,
+            _ = self.quit.recv() => Message::Terminate,
+            _ = self.stop.recv() => Message::Stop,
             _ = self.proceed.recv() => Message::Resumed,
         }
+    }
+
+    /// Waits until this program is told to end, while another has the terminal. What is typed there
+    /// to interrupt is for the other; what stops it stops the whole job.
+    async fn ended_beside_another(&mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.hang_up.recv() => return,
+                _ = self.stop.recv() => {
+                    // Where this is not possible, this program just goes on waiting.
+                    let _ = super::terminal::stop();
+                }
+            }
+        }
+    }
+
+    /// Forgets signals that were typed for another program.
+    fn forget_typed(&mut self) -> io::Result<()> {
+        let Self {
+            interrupt, quit, ..
+        } = Self::new()?;
+        (self.interrupt, self.quit) = (interrupt, quit);
+        Ok(())
     }
 }
 
@@ -286,15 +329,19 @@ impl Signals {
         Ok(Self)
     }
 
-    fn forget_typed(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-
     async fn next(&mut self) -> Message {
         // Ctrl-C arrives as a key in raw mode; this is for the console being closed.
         match tokio::signal::ctrl_c().await {
             Ok(()) => Message::Terminate,
             Err(_) => std::future::pending().await,
         }
+    }
+
+    async fn ended_beside_another(&mut self) {
+        std::future::pending().await
+    }
+
+    fn forget_typed(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

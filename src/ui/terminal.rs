@@ -5,6 +5,7 @@
 //! reordering of right-to-left text (ECMA-48, BDSM): a row must stay in its columns.
 
 use std::io::{self, BufWriter, Stdout, Write};
+use std::mem::ManuallyDrop;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use base64::Engine as _;
@@ -34,7 +35,9 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 /// The terminal, as long as it is ours. Dropping it gives it back.
 #[derive(Debug)]
 pub(super) struct Terminal {
-    inner: ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    /// Never dropped: it would show the cursor, which `give_back` does, and panic where neither the
+    /// terminal nor the error stream, which is the same one, can be written to any more.
+    inner: ManuallyDrop<ratatui::Terminal<CrosstermBackend<BufWriter<Stdout>>>>,
 }
 
 impl Terminal {
@@ -47,7 +50,9 @@ impl Terminal {
         let out = BufWriter::with_capacity(FRAME_BYTES, io::stdout());
         let inner = ratatui::Terminal::new(CrosstermBackend::new(out));
         inner
-            .map(|inner| Self { inner })
+            .map(|inner| Self {
+                inner: ManuallyDrop::new(inner),
+            })
             .inspect_err(|_| give_back())
     }
 
@@ -86,16 +91,14 @@ impl Terminal {
     }
 
     /// Gives the terminal to the shell and stops this process until it is continued; then takes
-    /// the terminal again.
+    /// the terminal again. Where there is nobody to continue it, nothing happens.
     ///
     /// # Errors
     /// When the terminal is gone.
     #[cfg(unix)]
     pub(super) fn suspend(&mut self) -> io::Result<()> {
         give_back();
-        // The whole job stops, as with Ctrl-z in any other program. Where there is nobody to
-        // continue it, the kernel ignores this signal.
-        rustix::process::kill_current_process_group(rustix::process::Signal::TSTP)?;
+        stop()?;
         self.retake()
     }
 
@@ -125,6 +128,23 @@ impl Terminal {
     pub(super) fn suspend(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Stops the whole job, as Ctrl-z does in any other program, until it is continued. Where there is
+/// nobody to continue it, nothing happens.
+///
+/// # Errors
+/// When the system does not let us.
+#[cfg(unix)]
+pub(super) fn stop() -> io::Result<()> {
+    use rustix::process::{Signal, getpgrp, getsid, kill_current_process_group};
+    // A shell that looks after jobs puts each into a group of its own. The session's first group is
+    // that of a program that a terminal was opened for.
+    if getpgrp() == getsid(None)? {
+        return Ok(());
+    }
+    // The signal for this (TSTP) is caught, so that one from elsewhere finds the terminal in order.
+    Ok(kill_current_process_group(Signal::STOP)?)
 }
 
 impl Drop for Terminal {

@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use time::OffsetDateTime;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -149,6 +150,11 @@ impl Worker {
                 let masks = Arc::clone(&self.masks);
                 self.ask(id, |backend| async move {
                     Reply::Entry(read_entry(&*backend, &bucket, &key, masks).await)
+                });
+            }
+            Effect::Clock(id, bucket) => {
+                self.ask(id, |backend| async move {
+                    Reply::Clock(read_clock(&*backend, &bucket).await)
                 });
             }
             Effect::Ping(id) => {
@@ -442,6 +448,13 @@ impl Worker {
 fn deliver(replies: &mpsc::UnboundedSender<Delivery>, message: Message) {
     // The console is gone: there is nobody left to tell.
     let _ = replies.send(Delivery::Message(message));
+}
+
+async fn read_clock(
+    backend: &dyn Backend,
+    bucket: &BucketName,
+) -> Result<Option<OffsetDateTime>, Error> {
+    backend.bucket(bucket).await?.clock().await
 }
 
 /// Reads an entry from the copy that decides writes. Where that does not answer (a cluster that

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kvscope::kv::backend::Write;
+use kvscope::kv::faulty::Faulty;
 use kvscope::kv::memory::Memory;
 use kvscope::kv::{Key, WriteError};
 use kvscope::ui::message::Effect;
@@ -37,7 +38,7 @@ async fn buckets_keys_and_values_are_walked_by_keys_alone() {
         console
             .row_in(" Buckets ", "flags")
             .unwrap()
-            .ends_with(" 1")
+            .ends_with(" ≤1")
     );
 
     console.press("enter");
@@ -247,6 +248,100 @@ async fn keys_are_ordered_by_every_column_both_ways() {
     );
     console.press("s");
     assert_eq!(names(&console), ["a", "b", "c"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_order_is_shown_from_its_beginning() {
+    let (memory, config) = store(&[]).await;
+    for n in 0..60 {
+        config.put(format!("k{n:02}"), "x").await.unwrap();
+    }
+    let mut console = Console::on(memory, 120, 30);
+    console.is_live().await;
+    console.settle().await;
+    console.press("enter s");
+    assert!(console.screen().contains("by revision ↓"));
+    assert_eq!(
+        names(&console)[0],
+        "k59",
+        "the newest is what is looked for"
+    );
+    assert!(console.selected_in(" Keys ").unwrap().starts_with("k59 "));
+    console.press("S");
+    assert_eq!(names(&console)[0], "k00");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_that_is_not_open_has_at_most_so_many_keys() {
+    let (memory, _) = store(&[("a", "1")]).await;
+    let flags = bucket(&*memory, "flags").await;
+    for key in ["a", "b", "c", "d", "e"] {
+        flags.put(key, "x").await.unwrap();
+    }
+    for key in ["a", "b", "c"] {
+        flags.delete(key, None).await.unwrap();
+    }
+    let mut console = Console::on(memory, 120, 30);
+    console.is_live().await;
+    console.settle().await;
+    let count = |console: &Console| {
+        let row = console.row_in(" Buckets ", "flags").unwrap();
+        row.split_whitespace().last().unwrap().to_owned()
+    };
+    assert_eq!(count(&console), "≤5", "deleted ones are among them");
+    console.press("j enter");
+    console.settle().await;
+    assert_eq!(count(&console), "2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_asked_for_while_the_picture_is_held_still_is_shown() {
+    let (memory, config) = store(&[("a", "1")]).await;
+    let flags = bucket(&*memory, "flags").await;
+    flags.put("dark-mode", "on").await.unwrap();
+    let mut console = Console::on(memory, 120, 30);
+    console.is_live().await;
+    console.settle().await;
+    console.press("space j enter");
+    assert!(console.screen().contains("the pause is over"));
+    console.shows("dark-mode").await;
+    console.is_live().await;
+    console.press("space");
+    console.settle().await;
+    flags.put("new", "on").await.unwrap();
+    console.settle().await;
+    assert!(console.row_in(" Keys ", "new ").is_none());
+    console.press("ctrl-r");
+    console.is_live().await;
+    assert!(console.row_in(" Keys ", "new ").is_some());
+    drop(config);
+}
+
+#[tokio::test(start_paused = true)]
+async fn marks_are_those_of_keys_that_are_there() {
+    let (memory, config) = store(&[("a", "1"), ("b", "2"), ("c", "3")]).await;
+    let (faulty, faults) = Faulty::new(memory);
+    let mut console = Console::on(Arc::new(faulty), 120, 30);
+    console.is_live().await;
+    console.settle().await;
+    console.press("enter x x x");
+    assert!(console.screen().contains("3 marked"));
+    config.delete("b", None).await.unwrap();
+    console.settle().await;
+    assert!(
+        console.screen().contains("2 marked"),
+        "{}",
+        console.screen()
+    );
+    // After a gap a key of the name may be another one.
+    faults.cut();
+    console.settle().await;
+    faults.restore_with_gap();
+    console.is_live().await;
+    console.settle().await;
+    let screen = console.screen();
+    assert!(!screen.contains(" marked"), "{screen}");
+    assert!(screen.contains("the marks are gone"), "{screen}");
 }
 
 #[tokio::test(start_paused = true)]

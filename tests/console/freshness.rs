@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kvscope::kv::ReadOnly;
-use kvscope::kv::backend::Backend;
+use kvscope::kv::backend::{Backend, Connection};
 use kvscope::kv::faulty::{Faults, Faulty};
 use kvscope::kv::memory::Memory;
 use kvscope::kv::{BucketName, Error, Interruption, Store, WatchEvent};
@@ -157,6 +157,107 @@ async fn a_value_that_can_not_be_read_after_a_gap_is_not_shown_as_if_it_had_been
         "{}",
         console.screen()
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_can_not_be_read_again_says_so_and_is_asked_for_again() {
+    let (mut console, config, faults) = faulty(&[("a", "before")], 120).await;
+    console.shows("before").await;
+    faults.fail_reads(1_000);
+    config.put("a", "after").await.unwrap();
+    console.settle().await;
+    let screen = console.screen();
+    assert!(screen.contains("● live"), "{screen}");
+    assert!(screen.contains("before"), "what is there stays: {screen}");
+    assert!(
+        screen.contains("not current: revision 2 can't be"),
+        "{screen}"
+    );
+    assert!(screen.contains("no permission"), "{screen}");
+    let is_dim = |console: &Console| {
+        let style = console.style_of("before");
+        style.add_modifier.contains(Modifier::DIM)
+    };
+    assert!(is_dim(&console));
+    // The read is made again, and once more, until there is an answer.
+    console.pass(5_000);
+    console.settle().await;
+    assert!(is_dim(&console));
+    faults.clear();
+    console.pass(5_000);
+    console.settle().await;
+    let screen = console.screen();
+    assert!(
+        screen.contains("after") && !screen.contains("before"),
+        "{screen}"
+    );
+    assert!(!screen.contains("not current"), "{screen}");
+
+    // With the connection it comes back at once.
+    faults.fail_reads(1_000);
+    config.put("a", "at last").await.unwrap();
+    console.settle().await;
+    assert!(console.screen().contains("not current: revision 3"));
+    faults.cut();
+    console.settle().await;
+    faults.clear();
+    faults.restore();
+    console.settle().await;
+    let screen = console.screen();
+    assert!(screen.contains("at last"), "{screen}");
+    assert!(!screen.contains("not current"), "{screen}");
+}
+
+/// Tells the console that all its watches are interrupted.
+fn interrupt(console: &mut Console, cause: &Interruption) {
+    for id in 0..100 {
+        let cause = cause.clone();
+        let events = vec![WatchEvent::Interrupted { cause }];
+        console.tell(Message::Watch(WatchId(id), events));
+    }
+    console.pass(0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn stale_since_does_not_move_when_more_is_noticed() {
+    let (mut console, _) = opened(&[("a", "1")]).await;
+    let noticed = console.now;
+    interrupt(&mut console, &Interruption::Stalled);
+    assert!(console.screen().contains("the watch fell silent"));
+    console.pass(11_000);
+    let since = std::time::UNIX_EPOCH + Duration::from_millis(console.now.unsigned_abs());
+    console.tell(Message::Connection(Connection::Reconnecting {
+        since,
+        attempts: 1,
+        reason: "gone".to_owned(),
+    }));
+    console.pass(0);
+    let badge = format!("reconnecting (1), stale since {}", clock(noticed));
+    assert!(console.screen().contains(&badge), "{}", console.screen());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_reason_leaves_the_header_its_other_parts() {
+    let (mut console, _) = opened(&[("a", "1")]).await;
+    let words = "the server has far too much to say about why it refuses this and everything else";
+    interrupt(&mut console, &Interruption::Refused(words.to_owned()));
+    for width in [100, 120, 200] {
+        console.resize(width, 30);
+        let screen = console.screen();
+        let header = screen.lines().next().unwrap();
+        for part in [
+            "kvscope",
+            "test",
+            "memory",
+            "◌ stale since",
+            "1 Browse",
+            "2 Locks",
+            "3 Activity",
+            "4 Server",
+        ] {
+            assert!(header.contains(part), "{part} at {width}: {header}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -190,5 +190,14 @@ async fn activity_tells_what_changed_inside_a_value() {
         line.contains(".max 1 → 2") && line.contains(".token ••••"),
         "{line}"
     );
+    // Of what was not there before it is told what it is.
+    let value = "{\n  \"size\": 3,\n  \"token\": \"s3cret\"\n}";
+    config.put("fresh", value).await.unwrap();
+    config.put("plain", "some words").await.unwrap();
+    console.settle().await;
+    let line = console.line_with("put    fresh");
+    assert!(line.contains(r#"now {"size":3,"token":"#), "{line}");
+    let line = console.line_with("put    plain");
+    assert!(line.contains("now some words"), "{line}");
     assert!(!console.screen().contains("s3cret"));
 }

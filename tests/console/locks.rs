@@ -460,6 +460,9 @@ async fn real_locks_are_live_and_buckets_join_and_leave() {
     console.is_live().await;
     console.press("2");
     console.shows("there are no locks in these buckets").await;
+    let mut rows = console.pane(" Locks ").into_iter();
+    let row = rows.find(|row| row.contains("there are no locks"));
+    assert!(row.is_some_and(|row| row.starts_with(" there")));
     let guard = locks.write("billing.ledger").await.unwrap();
     console.shows("● healthy").await;
     assert!(console.line_with("billing.ledger").contains("report@"));

@@ -94,6 +94,56 @@ fn what_an_editor_left_that_did_not_end_well_is_kept() {
 }
 
 #[test]
+fn the_users_own_editor_ends_with_the_console_and_its_text_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("buckets.db");
+    beside(&file, &["bucket", "add", "config"]);
+    beside(&file, &["put", "config", "app.limits", "first"]);
+    let editor = dir.path().join("editor");
+    let script =
+        "#!/bin/sh\nsed -i s/first/second/ \"$1\"\nprintf 'the editor is %s ;' $$\nread line\n";
+    std::fs::write(&editor, script).unwrap();
+    std::fs::set_permissions(&editor, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let state = dir.path().join("state");
+    let arguments = ["--local", file.to_str().unwrap(), "config"];
+    let variables = [
+        ("EDITOR", editor.to_str().unwrap()),
+        ("XDG_STATE_HOME", state.to_str().unwrap()),
+    ];
+    for signal in ["-TERM", "-HUP"] {
+        let mut terminal = Terminal::with(program(), &arguments, &variables);
+        terminal.shows("first");
+        terminal.is_live();
+        terminal.press("E");
+        terminal.shows("the editor is ");
+        terminal.shows(" ;");
+        let screen = terminal.screen();
+        let rest = screen.split("the editor is ").nth(1).unwrap();
+        let id = rest.split(' ').next().unwrap().to_owned();
+        terminal.signal(signal);
+        assert!(terminal.ends().success());
+        terminal.is_given_back();
+        let is_there = std::process::Command::new("kill")
+            .args(["-0", &id])
+            .output();
+        assert!(!is_there.unwrap().status.success(), "the editor is left");
+        let mut terminal = Terminal::with(program(), &arguments, &variables);
+        terminal.shows("first");
+        terminal.is_live();
+        terminal.press("e");
+        terminal.shows("A text that was not saved is here");
+        terminal.press("t");
+        terminal.shows("second");
+        terminal.press("\x1b");
+        terminal.shows("The text is not saved");
+        terminal.press("d");
+        terminal.shows("the text was dropped");
+        terminal.press("q");
+        assert!(terminal.ends().success());
+    }
+}
+
+#[test]
 fn a_console_that_is_killed_loses_no_text() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("buckets.db");
@@ -102,7 +152,7 @@ fn a_console_that_is_killed_loses_no_text() {
     let state = dir.path().join("state");
     let arguments = ["--local", file.to_str().unwrap(), "config"];
     let variables = [("XDG_STATE_HOME", state.to_str().unwrap())];
-    for signal in ["-KILL", "-TERM"] {
+    for ending in ["-KILL", "-TERM", "closed"] {
         let mut terminal = Terminal::with(program(), &arguments, &variables);
         terminal.shows("first");
         terminal.is_live();
@@ -110,7 +160,7 @@ fn a_console_that_is_killed_loses_no_text() {
         terminal.shows(" Edit app.limits");
         terminal.press("unsaved ");
         terminal.shows("unsaved first");
-        if signal == "-KILL" {
+        if ending == "-KILL" {
             // It is on disk soon after it was typed.
             let is_draft = |file: std::io::Result<std::fs::DirEntry>| {
                 file.is_ok_and(|file| file.path().extension().is_some_and(|end| end == "json"))
@@ -121,8 +171,13 @@ fn a_console_that_is_killed_loses_no_text() {
                 std::thread::yield_now();
             }
         }
-        terminal.signal(signal);
-        terminal.ends();
+        if ending == "closed" {
+            let status = terminal.close().ends().expect("it ends");
+            assert_eq!(status.signal(), None, "{status:?}");
+        } else {
+            terminal.signal(ending);
+            terminal.ends();
+        }
         let mut terminal = Terminal::with(program(), &arguments, &variables);
         terminal.shows("first");
         terminal.is_live();

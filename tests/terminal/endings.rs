@@ -1,5 +1,7 @@
 //! However the program ends or pauses, the terminal is the user's again.
 
+use std::process::Command;
+
 use super::pty::{Terminal, program};
 
 fn console() -> Terminal {
@@ -13,7 +15,7 @@ fn console() -> Terminal {
 
 #[test]
 fn by_a_signal() {
-    for signal in ["-TERM", "-HUP", "-INT"] {
+    for signal in ["-TERM", "-HUP", "-INT", "-QUIT"] {
         let mut terminal = console();
         terminal.signal(signal);
         terminal.ends();
@@ -89,10 +91,22 @@ fn a_key_that_comes_with_a_new_size_is_not_left_lying() {
 fn suspended_and_continued_by_a_shell() {
     let mut terminal = Terminal::with("sh", &["-i"], &[("PS1", "the shell: ")]);
     terminal.shows("the shell: ");
-    terminal.press(&format!("{} demo\n", program()));
+    let demo = format!("sh -c 'echo this is $$ ; exec {} demo'\n", program());
+    terminal.press(&demo);
     terminal.is_live();
-    for _ in 0..3 {
-        terminal.press("\x1a");
+    let sent = String::from_utf8_lossy(&terminal.sent()).into_owned();
+    let ids = sent.split("this is ").filter_map(|rest| {
+        let digits = rest.split(|letter: char| !letter.is_ascii_digit()).next()?;
+        digits.parse::<u32>().ok()
+    });
+    let id = ids.last().expect("it told its number").to_string();
+    for by_a_key in [true, false, true] {
+        if by_a_key {
+            terminal.press("\x1a");
+        } else {
+            let told = Command::new("kill").args(["-TSTP", &id]).status();
+            assert!(told.unwrap().success());
+        }
         terminal.until("is the shell's", |screen| {
             !screen.alternate_screen()
                 && !screen.hide_cursor()

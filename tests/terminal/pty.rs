@@ -3,6 +3,7 @@
 use std::io::{Read as _, Write};
 use std::process::Command;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtyPair, PtySize};
@@ -19,14 +20,18 @@ const SIZE: PtySize = PtySize {
 
 /// A terminal of 120×35, and the program in it. Dropping it kills the program.
 pub(crate) struct Terminal {
-    child: Box<dyn Child + Send + Sync>,
+    program: Program,
     writer: Box<dyn Write + Send>,
     pair: PtyPair,
     shown: Arc<Shown>,
+    reader: JoinHandle<()>,
     /// The user's home: empty, so that no setting of this machine plays a part.
     _home: TempDir,
     before: String,
 }
+
+/// A program that runs. Dropping it kills it.
+pub(crate) struct Program(Box<dyn Child + Send + Sync>);
 
 #[derive(Default)]
 struct Shown {
@@ -38,6 +43,8 @@ struct State {
     parser: vt100::Parser,
     /// Everything that the program ever sent.
     sent: Vec<u8>,
+    /// Whether nobody looks any more.
+    is_left: bool,
 }
 
 impl Default for State {
@@ -45,6 +52,7 @@ impl Default for State {
         Self {
             parser: vt100::Parser::new(SIZE.rows, SIZE.cols, 0),
             sent: Vec::new(),
+            is_left: false,
         }
     }
 }
@@ -85,20 +93,24 @@ impl Terminal {
         let shown = Arc::new(Shown::default());
         let mut reader = pair.master.try_clone_reader().unwrap();
         let reads = Arc::clone(&shown);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut buffer = vec![0; 64 << 10];
             while let Ok(length @ 1..) = reader.read(&mut buffer) {
                 let mut state = reads.lock();
                 state.parser.process(&buffer[..length]);
                 state.sent.extend_from_slice(&buffer[..length]);
                 reads.changed.notify_all();
+                if state.is_left {
+                    return;
+                }
             }
         });
         Self {
-            child,
+            program: Program(child),
             writer: pair.master.take_writer().unwrap(),
             pair,
             shown,
+            reader,
             _home: home,
             before,
         }
@@ -176,26 +188,24 @@ impl Terminal {
 
     /// Sends the program a signal.
     pub(crate) fn signal(&self, signal: &str) {
-        let id = self.child.process_id().unwrap().to_string();
-        let status = Command::new("kill").args([signal, &id]).status();
-        assert!(status.unwrap().success());
+        self.program.signal(signal);
     }
 
     /// Waits until the program has ended.
     #[track_caller]
     pub(crate) fn ends(&mut self) -> ExitStatus {
-        let until = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(
-                Instant::now() < until,
-                "it does not end:\n{}",
-                self.screen()
-            );
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        let status = self.program.ends();
+        status.unwrap_or_else(|| panic!("it does not end:\n{}", self.screen()))
+    }
+
+    /// Takes the terminal away from the program, as when its window is closed: the kernel hangs up
+    /// and nothing can be read or written any more.
+    pub(crate) fn close(mut self) -> Program {
+        self.shown.lock().is_left = true;
+        // Whoever reads lets go with the next that comes: all is drawn again.
+        self.press("\x0c");
+        self.reader.join().expect("the reader ends");
+        self.program
     }
 
     /// Waits until the terminal is as it was before the program came.
@@ -211,11 +221,31 @@ impl Terminal {
     }
 }
 
-impl Drop for Terminal {
+impl Program {
+    fn signal(&self, signal: &str) {
+        let id = self.0.process_id().unwrap().to_string();
+        let status = Command::new("kill").args([signal, &id]).status();
+        assert!(status.unwrap().success());
+    }
+
+    /// Waits until it has ended; `None` if it does not end.
+    pub(crate) fn ends(&mut self) -> Option<ExitStatus> {
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
+            if let Some(status) = self.0.try_wait().unwrap() {
+                return Some(status);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        None
+    }
+}
+
+impl Drop for Program {
     fn drop(&mut self) {
         // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -230,8 +260,8 @@ fn modes(master: &dyn MasterPty) -> String {
 fn keys_on(screen: &vt100::Screen) -> Vec<(String, u64)> {
     let rows = screen.rows(0, SIZE.cols);
     let keys = rows.filter_map(|row| {
-        // Between borders: buckets, nothing, keys.
-        let pane = row.split(['│', '┃']).nth(3)?.to_owned();
+        // Between borders, or the signs of selected rows in them: buckets, nothing, keys.
+        let pane = row.split(['│', '┃', '►', '▻']).nth(3)?.to_owned();
         let mut words = pane.trim_start_matches([' ', '●']).split_whitespace();
         Some((words.next()?.to_owned(), words.next()?.parse().ok()?))
     });

@@ -184,6 +184,25 @@ async fn a_bucket_deleted_and_made_anew_and_a_cut_wire() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_window_that_is_closed_leaves_no_watch_behind() {
+    let server = NatsServer::start();
+    let context = client(&server).await;
+    let config = bucket(&context, "config").await;
+    config.put("app.limits", "first".into()).await.unwrap();
+    let terminal = Terminal::run(&["-s", &server.url(), "config"]);
+    terminal.shows("first");
+    terminal.is_live();
+    let mut stream = context.get_stream("KV_config").await.unwrap();
+    assert!(stream.info().await.unwrap().state.consumer_count > 0);
+    let status = tokio::task::spawn_blocking(|| terminal.close().ends());
+    let status = status.await.unwrap().expect("it ends");
+    assert_eq!(status.signal(), None, "{status:?}");
+    // The server drops one by itself only after a time without interest.
+    let consumers = stream.info().await.unwrap().state.consumer_count;
+    assert_eq!(consumers, 0, "watches are ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_server_at_first() {
     let mut server = NatsServer::start();
     let config = bucket(&client(&server).await, "config").await;

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 
 use super::cut::Link;
-use crate::kv::backend::{BucketBackend, Connection, Write};
+use crate::kv::backend::{BucketBackend, Capabilities, Connection, Write};
 use crate::kv::{Error, Revision, WriteError};
 
 /// What can become of a write.
@@ -64,6 +64,7 @@ struct Plan {
     random: Option<(fastrand::Rng, Odds)>,
     late: VecDeque<(Arc<dyn BucketBackend>, Write)>,
     writes: u64,
+    is_far: bool,
 }
 
 #[derive(Debug)]
@@ -156,12 +157,25 @@ impl Faults {
         self.plan().failing_reads = count;
     }
 
+    /// The store counts as one on another machine from now on.
+    pub fn far_away(&self) {
+        self.plan().is_far = true;
+    }
+
+    pub(super) fn capabilities(&self, inner: Capabilities) -> Capabilities {
+        Capabilities {
+            remote: inner.remote || self.plan().is_far,
+            ..inner
+        }
+    }
+
     /// No more faults from now on. Late writes stay late, and a cut stays until it is restored.
     pub fn clear(&self) {
         let mut plan = self.plan();
         *plan = Plan {
             late: std::mem::take(&mut plan.late),
             writes: plan.writes,
+            is_far: plan.is_far,
             ..Plan::default()
         };
     }

@@ -338,6 +338,10 @@ impl BucketBackend for NatsBucket {
         report::bucket(self).await
     }
 
+    async fn clock(&self) -> Result<Option<OffsetDateTime>, Error> {
+        report::clock(self).await
+    }
+
     async fn restore(&self, _: Vec<Entry>) -> Result<(), Error> {
         Err(Error::no_restoring())
     }

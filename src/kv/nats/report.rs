@@ -33,6 +33,12 @@ struct StreamReport {
     ts: Option<String>,
 }
 
+/// What tells of the time alone.
+#[derive(Deserialize)]
+struct TimeReport {
+    ts: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct StreamConfig {
     #[serde(default)]
@@ -122,6 +128,22 @@ pub(super) async fn place(session: &Session) -> Result<PlaceReport, Error> {
     })
 }
 
+/// The clock of the server that leads a bucket's stream.
+pub(super) async fn clock(bucket: &NatsBucket) -> Result<Option<OffsetDateTime>, Error> {
+    let what = "asking for the server's time";
+    let session = &bucket.session;
+    let verb = format!("STREAM.INFO.{}", bucket.stream());
+    let report: TimeReport = session
+        .ask(what, &verb)
+        .await
+        .map_err(|error| explain(session, bucket.name(), what, error))?;
+    Ok(moment(report.ts))
+}
+
+fn moment(ts: Option<String>) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(&ts?, &Rfc3339).ok()
+}
+
 /// What the server says of a bucket's stream.
 pub(super) async fn bucket(bucket: &NatsBucket) -> Result<BucketReport, Error> {
     let what = format!("looking at the bucket {}", bucket.name());
@@ -132,9 +154,7 @@ pub(super) async fn bucket(bucket: &NatsBucket) -> Result<BucketReport, Error> {
         .await
         .map_err(|error| explain(session, bucket.name(), &what, error))?;
     let mut told = BucketReport {
-        clock: report
-            .ts
-            .and_then(|ts| OffsetDateTime::parse(&ts, &Rfc3339).ok()),
+        clock: moment(report.ts),
         mirror_of: report
             .config
             .mirror

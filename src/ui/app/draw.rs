@@ -10,7 +10,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::{App, Screen};
+use super::{App, Freshness, Screen};
 use crate::ui::canvas::{Canvas, Hit, Notes};
 use crate::ui::command::{COMMANDS, Scope};
 use crate::ui::message::Millis;
@@ -24,6 +24,12 @@ pub(super) const HELP_SCOPES: [Scope; 2] = [Scope::Rows, Scope::Global];
 /// The least that something useful fits into.
 const LEAST: (u16, u16) = (40, 10);
 
+/// The columns of the header that a badge with a reason has at least: since when the picture is
+/// stale fits.
+const LEAST_BADGE: usize = 24;
+/// So much of a place's address is kept where a badge could take its room.
+const ADDRESS: usize = 24;
+
 /// Draws the console.
 pub(super) fn draw(app: &App, frame: &mut Frame<'_>, now: Millis) -> Notes {
     let area = frame.area();
@@ -31,6 +37,7 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, now: Millis) -> Notes {
         frame,
         theme: &app.theme,
         now,
+        ahead: app.clock.ahead(),
         notes: Notes::default(),
     };
     if area.width < LEAST.0 || area.height < LEAST.1 {
@@ -97,9 +104,11 @@ pub(super) fn draw(app: &App, frame: &mut Frame<'_>, now: Millis) -> Notes {
 fn header(app: &App, canvas: &mut Canvas<'_, '_>, area: Rect) {
     let width = usize::from(area.width);
     let freshness = app.freshness();
-    let (badge, badge_role) = freshness.badge(width < 100);
-    let badge = shown::short(&badge, width.saturating_sub(12));
-    let mut right = vec![(canvas.span(badge, badge_role), None)];
+    let mut right = Vec::new();
+    if let Some(words) = app.clock.words() {
+        let words = if width < 100 { "clock!" } else { &words };
+        right.push((canvas.span(format!("   {words}"), Role::Warning), None));
+    }
     if app
         .place
         .as_ref()
@@ -130,8 +139,7 @@ fn header(app: &App, canvas: &mut Canvas<'_, '_>, area: Rect) {
         right.push((Span::raw(gap), None));
         right.push((canvas.span(words, role), Some(screen)));
     }
-    let right_width: usize = right.iter().map(|(span, _)| span.width()).sum();
-    let room = width.saturating_sub(right_width + 2);
+    let rest_width: usize = right.iter().map(|(span, _)| span.width()).sum();
     let (label, address) = match &app.place {
         Some(place) => (place.label.as_str(), place.address.as_str()),
         None => (app.given.as_str(), ""),
@@ -148,6 +156,26 @@ fn header(app: &App, canvas: &mut Canvas<'_, '_>, area: Rect) {
     if brand.is_none() && label != address {
         left = format!("{left}  {label}");
     }
+    // A reason is told as far as it leaves room for the place; since when, whatever the room.
+    let (badge, badge_role) = freshness.badge(width < 100);
+    let place = text::width(&left) + text::width(&chip) + ADDRESS.min(text::width(address) + 3);
+    let has_reason = matches!(
+        freshness,
+        Freshness::Stale { .. } | Freshness::Closed { .. }
+    );
+    let least = if has_reason {
+        LEAST_BADGE
+    } else {
+        text::width(&badge)
+    };
+    let most = width
+        .saturating_sub(rest_width + place + 2)
+        .max(least)
+        .min(width.saturating_sub(12));
+    let badge = shown::short(&badge, most);
+    right.insert(0, (canvas.span(badge, badge_role), None));
+    let right_width: usize = right.iter().map(|(span, _)| span.width()).sum();
+    let room = width.saturating_sub(right_width + 2);
     let mut spans = vec![canvas.span(
         shown::fitted(&left, room.min(text::width(&left))),
         Role::Title,

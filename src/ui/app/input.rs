@@ -210,6 +210,7 @@ impl App {
             Command::Bucket => self.open_named_bucket(argument),
             Command::Where => {
                 self.go_to(Screen::Browse);
+                self.end_pause();
                 let mut ctx = context!(self);
                 self.browse.sift(argument.unwrap_or_default(), &mut ctx);
             }
@@ -316,6 +317,7 @@ impl App {
     }
 
     fn refresh(&mut self) {
+        self.end_pause();
         self.measure();
         let mut ctx = context!(self);
         match self.screen {

@@ -9,6 +9,7 @@ use crate::ui::overlays::Overlay;
 use crate::ui::overlays::tour::Tour;
 use crate::ui::screens::locks::Locks;
 use crate::ui::screens::server::Server;
+use crate::ui::store_clock::StoreClock;
 
 impl App {
     /// A new place is there, or can't be.
@@ -20,6 +21,7 @@ impl App {
             }
             Ok(place) => {
                 self.connect.connected();
+                self.clock = StoreClock::of(place.capabilities.remote);
                 self.place = Some(place);
                 self.connection = Connection::Connected;
                 self.round_trip = None;
@@ -148,8 +150,9 @@ impl App {
             let mut ctx = context!(self);
             self.browse.ask_for_buckets(&mut ctx);
         }
-        self.browse.expire(self.now);
+        self.expire();
         let mut ctx = context!(self);
+        self.browse.deadline_came(&mut ctx);
         self.locks.deadline_came(&mut ctx);
     }
 }

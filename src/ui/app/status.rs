@@ -129,8 +129,10 @@ impl App {
                 since, attempts, ..
             } => {
                 let since = shown::millis((*since).into());
+                // The watch may have noticed before the connection did.
+                let noticed = self.stale_since();
                 return Freshness::Reconnecting {
-                    since,
+                    since: noticed.map_or(since, |noticed| noticed.min(since)),
                     attempts: *attempts,
                 };
             }
@@ -173,6 +175,17 @@ impl App {
         }
     }
 
+    /// Since when what is shown was known to be out of date, whatever the connection says.
+    fn stale_since(&self) -> Option<Millis> {
+        if self.screen != Screen::Locks {
+            return self.picture_is_stale().map(|(since, _)| since);
+        }
+        match self.locks.freshness() {
+            Some(observer::Freshness::Stale { since, .. }) => Some(self.locks.time_of(since)),
+            _ => None,
+        }
+    }
+
     fn picture_is_stale(&self) -> Option<(Millis, String)> {
         let open = self.browse.open_bucket();
         if let Some((since, cause)) = open.and_then(|open| self.feeds.interrupted(open)) {
@@ -203,11 +216,13 @@ impl App {
             Some(place) if place.capabilities.read_only => "read-only",
             _ => "read and write",
         };
-        vec![
+        let mut facts = vec![
             ("state", state),
             ("round trip", round_trip),
             ("mode", mode.to_owned()),
             ("buckets watched", self.feeds.len().to_string()),
-        ]
+        ];
+        facts.extend(self.clock.words().map(|words| ("clock", words)));
+        facts
     }
 }

@@ -304,6 +304,10 @@ impl Browse {
         let lost = keys.apply(batch, ctx.now);
         if batch.contains(&WatchEvent::Resumed { gap: true }) {
             self.entry.doubt();
+            // It may be another bucket of the name.
+            if keys.unmark() {
+                ctx.warn("the marks are gone: after a gap keys may be others of the same name");
+            }
         }
         if let Some((key, entry)) = lost {
             let what = entry.operation;
@@ -384,7 +388,7 @@ impl Browse {
         answer: Result<Option<Box<OpenEntry>>, Error>,
         ctx: &mut Context<'_>,
     ) {
-        self.entry.answer(id, answer);
+        self.entry.answer(id, answer, ctx.now);
         self.look_at_selection(ctx);
     }
 
@@ -393,11 +397,22 @@ impl Browse {
         self.keys.as_ref()?.next_expiry()
     }
 
-    /// Drops what has run out.
-    pub fn expire(&mut self, now: Millis) {
-        if let Some(keys) = &mut self.keys {
-            keys.expire(now);
+    /// Drops what has run out at this time by the store's clock.
+    pub fn expire(&mut self, at: Millis, ctx: &mut Context<'_>) {
+        if let Some(lost) = self.keys.as_mut().and_then(|keys| keys.expire(at)) {
+            ctx.tell(format!("{lost} has expired"));
         }
+        self.look_at_selection(ctx);
+    }
+
+    /// When to read a value again that could not be read.
+    pub fn deadline(&self) -> Option<Millis> {
+        self.entry.deadline()
+    }
+
+    /// Reads a value again that could not be read, if it is time.
+    pub fn deadline_came(&mut self, ctx: &mut Context<'_>) {
+        self.entry.deadline_came(ctx);
     }
 
     /// Takes the sizes that the last frame had: rows, and for the value rows and columns.

@@ -288,8 +288,8 @@ fn bucket_line(canvas: &Canvas<'_, '_>, bucket: &BucketInfo, width: usize) -> Li
     let name = shown::fitted(config.name.as_str(), 22);
     let mut words = vec![
         match bucket.keys {
-            1 => "1 key".to_owned(),
-            keys => format!("{} keys", figures::count(keys)),
+            1 => format!("{} key", figures::at_most(1)),
+            keys => format!("{} keys", figures::at_most(keys)),
         },
         match config.max_bytes {
             Some(limit) => format!(

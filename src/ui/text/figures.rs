@@ -68,6 +68,14 @@ pub fn bar(used: u64, limit: u64, columns: usize) -> String {
     )
 }
 
+/// A count that is not known but for what it is not above: `≤1,000`; nothing is nothing.
+pub fn at_most(number: u64) -> String {
+    match number {
+        0 => count(0),
+        number => format!("≤{}", count(number)),
+    }
+}
+
 /// An age for a narrow column, in its largest unit: `12 s`, `4 m`, `3 h`, `2 d`. At most six
 /// columns up to 9,999 days.
 pub fn age(age: Duration) -> String {

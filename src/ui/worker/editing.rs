@@ -16,7 +16,7 @@ use crate::edit::schema;
 use crate::edit::{Diff, Draft, Ending, Form, Masking, Masks, Merge, Schema, Source, pretty};
 use crate::kv::backend::{Backend, Write};
 use crate::kv::{BucketName, Entry, Error, Key, Revision, Store};
-use crate::ui::diff::summary;
+use crate::ui::diff::{as_it_is, summary};
 use crate::ui::edits::{Ask, Checking, Opened, Opening, Place, Resumed, Told};
 use crate::ui::placeholders::Placeholders;
 use crate::ui::text::Run;
@@ -126,7 +126,8 @@ impl Means {
         self.store(&place.bucket).await?.history(&place.key).await
     }
 
-    /// What a write changed inside the value, if both are still kept.
+    /// What a write changed inside the value, if it is still kept; without one before it, what the
+    /// value is.
     async fn changed(&self, place: &Place, revision: Revision) -> Option<Vec<Run<'static>>> {
         let entries = self.history(place).await.ok()?;
         let at = entries
@@ -135,13 +136,14 @@ impl Means {
         let value = |entry: &Entry| entry.live_value().cloned();
         let newer = value(entries.get(at)?)?;
         // Without one before it, it may be new, or the one before is not kept any more.
-        let older = at.checked_sub(1).and_then(|at| value(&entries[at]))?;
+        let older = at.checked_sub(1).and_then(|at| value(&entries[at]));
         let masking = Masking::new(&self.masks, place.key.as_str());
-        let compare = move || {
-            summary(
+        let compare = move || match older {
+            Some(older) => summary(
                 &Diff::between(Some(&older), Some(&newer), &masking),
                 SUMMARY,
-            )
+            ),
+            None => as_it_is(&newer, &masking, SUMMARY),
         };
         Some(aside(compare).await)
     }

@@ -179,7 +179,7 @@ impl About {
         let mut lines = match &self.info {
             None => vec![("looking …".to_owned(), Role::Muted)],
             Some(Err(reason)) => vec![(reason.clone(), Role::Danger)],
-            Some(Ok(info)) => about(info, self.deleted, canvas.now),
+            Some(Ok(info)) => about(info, self.deleted, canvas.now + canvas.ahead),
         };
         let facts = lines.len();
         self.about_markers(&mut lines);

@@ -53,7 +53,7 @@ impl Editor {
             None => {}
         }
         if let Some(moved) = self.moved {
-            let since = Duration::from_millis(u64::try_from(canvas.now - moved.at).unwrap_or(0));
+            let since = canvas.since(moved.at);
             canvas.changes_in(figures::next_change(since));
             // The watch brings no values: whose write it is, is not known before it is read.
             let (who, then) = if self.save.is_in_doubt() {

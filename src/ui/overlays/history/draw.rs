@@ -1,7 +1,5 @@
 //! How a history looks: a row for each revision.
 
-use std::time::Duration;
-
 use ratatui::layout::Rect;
 use ratatui::text::Line;
 
@@ -130,8 +128,7 @@ impl Columns {
         is_oldest: bool,
     ) -> Line<'static> {
         let entry = &row.entry;
-        let since = canvas.now - shown::millis(entry.created);
-        let since = Duration::from_millis(u64::try_from(since).unwrap_or(0));
+        let since = canvas.since(shown::millis(entry.created));
         canvas.changes_in(figures::next_change(since));
         let role = match entry.operation {
             Operation::Put => Role::Text,

@@ -11,7 +11,7 @@ use crate::ui::filter::FilterLine;
 use crate::ui::message::{Effect, Millis, RequestId};
 use crate::ui::remote::Remote;
 use crate::ui::shown;
-use crate::ui::text::figures;
+use crate::ui::text::{self, figures};
 use crate::ui::theme::Role;
 use crate::ui::viewport::{Step, Viewport};
 use crate::ui::widgets::filter_line;
@@ -214,13 +214,12 @@ impl Buckets {
                     line,
                 );
             }
-            // What is known of the open bucket is newer than the list.
+            // What is known of the open bucket is newer than the list, which counts deleted keys too.
             let (mark, keys) = match open {
-                Some((open, keys)) if open == name => ("▸", keys),
-                _ => (" ", info.keys),
+                Some((open, keys)) if open == name => ("▸", figures::count(keys)),
+                _ => (" ", figures::at_most(info.keys)),
             };
-            let keys = figures::count(keys);
-            let room = usize::from(inner.width).saturating_sub(keys.len() + 3);
+            let room = usize::from(inner.width).saturating_sub(text::width(&keys) + 3);
             let mut spans = vec![canvas.span(mark, Role::KeyHint)];
             let (sign, room) = match &info.config.mirror {
                 Some(_) => (MIRROR, room.saturating_sub(MIRROR.len())),

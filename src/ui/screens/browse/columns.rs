@@ -1,7 +1,5 @@
 //! The columns of the pane of keys: which there is room for, and how a row stands in them.
 
-use std::time::Duration;
-
 use ratatui::text::{Line, Span};
 
 use crate::kv::{Operation, Revision};
@@ -92,7 +90,7 @@ impl Columns {
         }
         if self.age > 0 {
             let created = shown::millis(entry.created);
-            let age = Duration::from_millis(u64::try_from(canvas.now - created).unwrap_or(0));
+            let age = canvas.since(created);
             canvas.changes_in(figures::next_change(age));
             let width = self.age;
             spans.push(canvas.span(format!("{:>width$}", figures::age(age)), role));

@@ -1,26 +1,22 @@
 //! The pane of one entry: its value, and what is known beside it.
 //!
 //! It follows the selected key, one read at a time: while one is under way, newer wishes replace
-//! each other. What is shown under a key's name is always that key's value. `facts`: the line above it.
+//! each other. What is shown under a key's name is always that key's value. `draw`: how it looks; `facts`: the
+//! line above the value.
 
+mod draw;
 mod facts;
 
-use ratatui::layout::Rect;
-use ratatui::text::{Line, Span};
-
-use self::facts::facts;
 use crate::kv::{BucketName, Error, Key, Revision};
-use crate::ui::canvas::{Canvas, Hit, Pane};
 use crate::ui::command::Command;
 use crate::ui::context::{Context, copy};
 use crate::ui::filter::FilterLine;
-use crate::ui::message::{Effect, OpenEntry, RequestId};
-use crate::ui::shown;
-use crate::ui::text;
-use crate::ui::theme::Role;
+use crate::ui::message::{Effect, Millis, OpenEntry, RequestId};
 use crate::ui::value::{Document, Kind, View};
 use crate::ui::viewport::{Step, Viewport};
-use crate::ui::widgets::{below, filter_line, paragraph};
+
+/// How long to wait before a read that failed is made again.
+const PAUSE: Millis = 5_000;
 
 /// The pane.
 #[derive(Debug, Default)]
@@ -31,6 +27,8 @@ pub(super) struct EntryPane {
     wanted: Option<Wanted>,
     /// The read that is under way.
     asked: Option<(RequestId, Wanted)>,
+    /// When to ask again, after a read that failed.
+    again: Option<Millis>,
     content: Content,
     /// Whether the content may be that of an earlier bucket of the name, where revisions say
     /// nothing about which of two entries is newer.
@@ -65,6 +63,8 @@ enum Content {
     Loading,
     /// It is here, as an answer to this wish.
     Here(Wanted, Box<OpenEntry>),
+    /// An earlier one is here: this wish could not be fulfilled, for this reason.
+    Stale(Wanted, Box<OpenEntry>, String),
     /// It could not be read.
     Failed(Wanted, String),
 }
@@ -79,6 +79,7 @@ impl EntryPane {
     /// Shows nothing.
     pub(super) fn close(&mut self) {
         self.wanted = None;
+        self.again = None;
         self.content = Content::Nothing;
     }
 
@@ -91,7 +92,20 @@ impl EntryPane {
 
     /// Reads again what could not be read.
     pub(super) fn retry(&mut self, ctx: &mut Context<'_>) {
-        if matches!(self.content, Content::Failed(..)) {
+        if matches!(self.content, Content::Failed(..) | Content::Stale(..)) {
+            self.reload(ctx);
+        }
+    }
+
+    /// When to read again what could not be read.
+    pub(super) fn deadline(&self) -> Option<Millis> {
+        self.again
+    }
+
+    /// Reads again what could not be read, if it is time.
+    pub(super) fn deadline_came(&mut self, ctx: &mut Context<'_>) {
+        if self.again.is_some_and(|again| again <= ctx.now) {
+            self.again = None;
             self.reload(ctx);
         }
     }
@@ -135,7 +149,7 @@ impl EntryPane {
             Content::Here(answered, open) => {
                 *answered == wanted || (open.entry.revision >= revision && !open.may_be_behind())
             }
-            Content::Failed(answered, _) => *answered == wanted,
+            Content::Failed(answered, _) | Content::Stale(answered, ..) => *answered == wanted,
             Content::Nothing | Content::Loading => false,
         };
         if !is_here && self.asked.is_none() {
@@ -146,11 +160,17 @@ impl EntryPane {
     fn ask(&mut self, wanted: Wanted, ctx: &mut Context<'_>) {
         let (bucket, key) = (wanted.bucket.clone(), wanted.key.clone());
         let id = ctx.request(|id| Effect::Entry(id, bucket, key));
+        self.again = None;
         self.asked = Some((id, wanted));
     }
 
     /// Takes an entry that was read, if it is still wanted.
-    pub(super) fn answer(&mut self, id: RequestId, answer: Result<Option<Box<OpenEntry>>, Error>) {
+    pub(super) fn answer(
+        &mut self,
+        id: RequestId,
+        answer: Result<Option<Box<OpenEntry>>, Error>,
+        now: Millis,
+    ) {
         let Some((_, asked)) = self.asked.take_if(|(asked, _)| *asked == id) else {
             return;
         };
@@ -162,10 +182,11 @@ impl EntryPane {
             return;
         }
         let was_doubtful = std::mem::take(&mut self.is_doubtful);
+        self.again = answer.is_err().then_some(now + PAUSE);
         let before = std::mem::take(&mut self.content);
         self.content = match (answer, before) {
             (Ok(Some(mut open)), before) => {
-                if let Content::Here(_, before) = &before {
+                if let Content::Here(_, before) | Content::Stale(_, before, _) = &before {
                     open.document.look_like(&before.document);
                 }
                 open.document.set_width(self.columns);
@@ -174,24 +195,33 @@ impl EntryPane {
                 Content::Here(asked, open)
             }
             (Ok(None), _) => Content::Failed(asked, "the key is gone, without a trace".to_owned()),
-            // What is on screen stays readable; the badge says that it may be out of date.
-            (Err(_), Content::Here(_, before)) if !was_doubtful => Content::Here(asked, before),
+            // What is on screen stays readable.
+            (Err(error), Content::Here(_, before) | Content::Stale(_, before, _))
+                if !was_doubtful =>
+            {
+                Content::Stale(asked, before, error.to_string())
+            }
             (Err(error), _) => Content::Failed(asked, error.to_string()),
         };
         self.search_changed();
         self.follow();
     }
 
-    fn document(&self) -> Option<&Document> {
+    /// The entry that is on the screen.
+    fn open(&self) -> Option<&OpenEntry> {
         match &self.content {
-            Content::Here(_, open) => Some(&open.document),
+            Content::Here(_, open) | Content::Stale(_, open, _) => Some(open),
             Content::Nothing | Content::Loading | Content::Failed(..) => None,
         }
     }
 
+    fn document(&self) -> Option<&Document> {
+        self.open().map(|open| &open.document)
+    }
+
     fn document_mut(&mut self) -> Option<&mut Document> {
         match &mut self.content {
-            Content::Here(_, open) => Some(&mut open.document),
+            Content::Here(_, open) | Content::Stale(_, open, _) => Some(&mut open.document),
             Content::Nothing | Content::Loading | Content::Failed(..) => None,
         }
     }
@@ -325,7 +355,7 @@ impl EntryPane {
 
     /// Copies the value. A secret has to be revealed first: what is copied is easily pasted.
     pub(super) fn copy(&self, ctx: &mut Context<'_>) {
-        let Content::Here(_, open) = &self.content else {
+        let Some(open) = self.open() else {
             return ctx.warn("there is no value to copy");
         };
         if open.document.has_secrets() && !open.document.is_revealed() {
@@ -334,102 +364,6 @@ impl EntryPane {
         match std::str::from_utf8(open.document.bytes()) {
             Ok(value) => copy(value.to_owned(), "the value", ctx),
             Err(_) => ctx.warn("the value is not text: `kvscope get --raw` writes its bytes"),
-        }
-    }
-
-    fn title(&self, canvas: &Canvas<'_, '_>, width: usize) -> Line<'static> {
-        let Some(wanted) = &self.wanted else {
-            return Line::from(canvas.span(" Value ", Role::Title));
-        };
-        let revision = match &self.content {
-            Content::Here(_, open) => format!("─ rev {} ", open.entry.revision),
-            Content::Nothing | Content::Loading | Content::Failed(..) => String::new(),
-        };
-        let room = width.saturating_sub(revision.chars().count() + 6).max(8);
-        let key = text::truncate_middle(text::runs(wanted.key.as_str(), Role::Title), room);
-        let mut spans = vec![Span::raw(" ")];
-        spans.extend(
-            key.into_iter()
-                .map(|run| canvas.span(run.text.into_owned(), run.role)),
-        );
-        spans.push(Span::raw(" "));
-        spans.push(canvas.span(revision, Role::Muted));
-        Line::from(spans)
-    }
-
-    pub(super) fn draw(&self, canvas: &mut Canvas<'_, '_>, focused: bool, area: Rect) {
-        let title = self.title(canvas, usize::from(area.width));
-        let mut inner = canvas.pane(title, focused, area);
-        canvas.hit(area, Hit::Pane(Pane::Entry));
-        inner = filter_line(canvas, &self.search, inner);
-        match &self.content {
-            Content::Nothing => {
-                paragraph(
-                    canvas,
-                    " Select a key to see its value.",
-                    Role::Muted,
-                    inner,
-                );
-            }
-            Content::Loading => paragraph(canvas, " reading …", Role::Muted, inner),
-            Content::Failed(_, reason) => {
-                paragraph(canvas, &shown::plain(reason), Role::Danger, inner);
-            }
-            Content::Here(_, open) => {
-                let line = facts(canvas, open);
-                canvas.line(
-                    line,
-                    Rect {
-                        height: inner.height.min(1),
-                        ..inner
-                    },
-                );
-                let left = inner.width.min(1);
-                let inner = Rect {
-                    x: inner.x + left,
-                    width: inner.width - left,
-                    ..inner
-                };
-                let value = below(inner, 1);
-                let (row, len) = (open.document.cursor(), open.document.len());
-                canvas.place_in_rows(row, len, value, area);
-                self.draw_value(canvas, &open.document, focused, value);
-            }
-        }
-    }
-
-    fn draw_value(
-        &self,
-        canvas: &mut Canvas<'_, '_>,
-        document: &Document,
-        focused: bool,
-        area: Rect,
-    ) {
-        canvas.rows_in(Pane::Entry, area);
-        let viewport = Viewport {
-            height: usize::from(area.height),
-            ..self.viewport
-        };
-        let columns = self.column..self.column + usize::from(area.width);
-        let in_sight = viewport.rows(document.len());
-        for (y, row) in (area.y..).zip(in_sight) {
-            let place = Rect {
-                y,
-                height: 1,
-                ..area
-            };
-            canvas.hit(place, Hit::Row(Pane::Entry, row));
-            if focused && row == document.cursor() {
-                // With the blank before the text, so that it reaches to the frame.
-                let whole = Rect {
-                    x: place.x.saturating_sub(1),
-                    width: place.width + 1,
-                    ..place
-                };
-                canvas.lay(Role::Selection, whole);
-            }
-            let line = text::line(document.line(row, columns.clone()), canvas.theme);
-            canvas.line(line, place);
         }
     }
 }

@@ -113,6 +113,9 @@ impl Keys {
         for event in batch {
             if let WatchEvent::Entry(entry) = event {
                 self.highest = self.highest.max(entry.revision);
+                if !entry.operation.is_put() {
+                    self.marked.remove(entry.key.as_str());
+                }
             }
         }
         self.failure = None;
@@ -204,17 +207,22 @@ impl Keys {
         soonest.min().map(shown::millis)
     }
 
-    pub(super) fn expire(&mut self, now: Millis) {
-        let Ok(time) = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(now) * 1_000_000)
-        else {
-            return;
-        };
+    /// Drops what has run out at this time by the store's clock. Returns the selected key, if it
+    /// has.
+    pub(super) fn expire(&mut self, at: Millis) -> Option<String> {
+        let time = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(at) * 1_000_000);
+        let time = time.ok()?;
         if let Some(sifting) = &mut self.sifting {
             sifting.whole.expire(time);
         }
-        if self.index.expire(time) > 0 {
-            self.settle();
+        if self.index.expire(time) == 0 {
+            return None;
         }
+        let (marked, index) = (&mut self.marked, &self.index);
+        marked.retain(|key| index.entry(key).is_some());
+        let before = self.selected.clone();
+        self.settle();
+        before.filter(|before| self.selected.as_ref() != Some(before))
     }
 
     /// Rows came, went or moved: the selection stays on its key, at its place on the screen.
@@ -387,6 +395,7 @@ impl Keys {
                 let descending = matches!(by, SortBy::Revision | SortBy::Size);
                 self.index.set_layout(Layout::Flat);
                 self.index.set_sort(Sort { by, descending });
+                return self.step(Step::First);
             }
             Command::Reverse => {
                 let sort = self.index.sort();
@@ -394,6 +403,7 @@ impl Keys {
                     descending: !sort.descending,
                     ..sort
                 });
+                return self.step(Step::First);
             }
             // What is deleted has no value to match.
             Command::Deleted if self.is_sifted() => {}

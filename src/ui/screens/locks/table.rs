@@ -170,7 +170,13 @@ pub(super) fn draw(screen: &Locks, canvas: &mut Canvas<'_, '_>, ages: Ages, area
     canvas.place_in_rows(screen.row, len, inner, area);
     if len == 0 {
         let (words, role) = nothing(screen);
-        paragraph(canvas, &words, role, inner);
+        let left = inner.width.min(1);
+        let inset = Rect {
+            x: inner.x + left,
+            width: inner.width - left,
+            ..inner
+        };
+        paragraph(canvas, &words, role, inset);
     }
     let Some(seen) = &screen.seen else {
         return;

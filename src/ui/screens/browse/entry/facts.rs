@@ -1,7 +1,5 @@
 //! What stands above a value: what is known of its entry.
 
-use std::time::Duration;
-
 use ratatui::text::{Line, Span};
 
 use crate::kv::{Entry, Operation};
@@ -56,9 +54,7 @@ pub(super) fn facts(canvas: &mut Canvas<'_, '_>, open: &OpenEntry) -> Line<'stat
 }
 
 fn written(canvas: &mut Canvas<'_, '_>, entry: &Entry) -> Span<'static> {
-    let since = Duration::from_millis(
-        u64::try_from(canvas.now - shown::millis(entry.created)).unwrap_or(0),
-    );
+    let since = canvas.since(shown::millis(entry.created));
     canvas.changes_in(figures::next_change(since));
     let (verb, role) = match entry.operation {
         Operation::Put => ("put", Role::Text),
@@ -70,8 +66,7 @@ fn written(canvas: &mut Canvas<'_, '_>, entry: &Entry) -> Span<'static> {
 }
 
 fn time_left(canvas: &mut Canvas<'_, '_>, entry: &Entry) -> Option<Span<'static>> {
-    let expires = shown::millis(entry.expires?);
-    let left = Duration::from_millis(u64::try_from(expires - canvas.now).unwrap_or(0));
+    let left = canvas.until(shown::millis(entry.expires?));
     if let Some(next) = figures::next_countdown_change(left) {
         canvas.changes_in(next);
     }
