@@ -216,6 +216,7 @@ impl<'a> Bench<'a> {
                 frame,
                 theme,
                 now: 0,
+                ahead: 0,
                 notes: Notes::default(),
             };
             editor.draw(&mut canvas, area);

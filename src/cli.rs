@@ -18,6 +18,7 @@ mod keys;
 mod lock;
 mod man;
 mod output;
+mod patience;
 mod record;
 mod revert;
 mod table;
@@ -63,8 +64,9 @@ pub async fn run(arguments: Vec<OsString>) -> ExitCode {
     let result = match Box::pin(dispatch(cli, &mut output)).await {
         Ok(code) => output.flush().map(|()| code),
         Err(error) => {
-            let told = output.conflict(&error);
-            told.and_then(|()| output.flush()).and(Err(error))
+            // What went wrong first is what is told, also where nothing more can be written.
+            let _ = output.ending(&error).and_then(|()| output.flush());
+            Err(error)
         }
     };
     match result {

@@ -230,7 +230,7 @@ fn a_limit_on_the_size_of_files_is_told() {
         .output()
         .expect("a shell");
     let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert_eq!(output.status.code(), Some(7), "{told}");
     assert!(told.starts_with("kvscope: "), "{told}");
     assert_eq!(place.run(&["get", "b", "k"]).ends(0).text(), "before");
     place.put("b", "k", "after");
@@ -266,6 +266,139 @@ fn a_watch_outlives_its_server_and_says_so() {
     assert_eq!(code, Some(0));
     assert!(stderr.contains("kvscope: interrupted: "), "{stderr}");
     assert!(stderr.contains("kvscope: resumed"), "{stderr}");
+}
+
+#[test]
+fn keys_that_are_no_text_are_listed_and_exported() {
+    use std::io::{Read as _, Write as _};
+
+    let place = Place::server();
+    place.add("evil", "5");
+    place.put("evil", "good", "v");
+    let port = place.server.as_ref().expect("a server").port();
+    let mut wire = std::net::TcpStream::connect(("127.0.0.1", port)).expect("a connection");
+    let mut operations = b"CONNECT {\"verbose\":false,\"headers\":true}\r\n".to_vec();
+    operations.extend(b"PUB $KV.evil.bad\xff\xfe 1\r\nx\r\nPUB $KV.evil._lock.\xff 1\r\nx\r\n");
+    operations.extend(b"HPUB $KV.evil.strange 22 23\r\nNATS/1.0\r\nno colon\r\n\r\nx\r\n");
+    operations.extend(b"PING\r\n");
+    wire.write_all(&operations).expect("they are sent");
+    let mut answers = Vec::new();
+    while !answers.ends_with(b"PONG\r\n") {
+        let mut byte = [0];
+        wire.read_exact(&mut byte).expect("an answer");
+        answers.extend(byte);
+    }
+    let keys = place.run(&["ls", "evil", "--names"]).ends(0).text();
+    let names = ["_lock.\u{fffd}", "bad\u{fffd}\u{fffd}", "good", "strange"];
+    assert_eq!(keys.lines().collect::<Vec<_>>(), names);
+    let lines = place.run(&["export", "evil"]).ends(0).text();
+    assert!(
+        lines.contains("\"good\"") && lines.contains("\"end\":4"),
+        "{lines}"
+    );
+    place.run(&["lock", "ls"]).ends(0);
+    place.run(&["get", "evil", "strange"]).ends(0);
+    place.run(&["history", "evil", "strange"]).ends(0);
+}
+
+#[test]
+fn what_can_not_be_a_place_is_a_usage_error() {
+    let place = Place::nowhere();
+    for words in [
+        &["ls", "-s", "foo bar"][..],
+        &["ls", "-s", "nats://h:99999"],
+        &["ls", "--timeout", "0s"],
+    ] {
+        place.run(words).ends(2);
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn where_no_file_can_be_it_is_said_why() {
+    let mut place = Place::nowhere();
+    let link = place.home.path().join("link");
+    std::os::unix::fs::symlink("/no/such/file", &link).expect("a link");
+    for (path, words) in [
+        (link, "a link to a file that is not there"),
+        (place.home.path().join("a/b.db"), "there is no folder"),
+    ] {
+        place.flags = vec!["--local".to_owned(), path.display().to_string()];
+        for command in [&["ls"][..], &["bucket", "add", "b"]] {
+            let run = place.run(command).ends(1);
+            assert!(run.stderr.contains(words), "{}", run.stderr);
+            assert!(!run.stderr.contains("makes the file"), "{}", run.stderr);
+        }
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_write_that_can_not_be_told_is_told_beside() {
+    let place = Place::file();
+    place.add("b", "1");
+    for words in [
+        &["put", "b", "k", "v"][..],
+        &["put", "b", "k", "v", "--json"],
+    ] {
+        let full = std::fs::File::options().write(true).open("/dev/full");
+        let mut command = place.command(words);
+        command.stdout(full.expect("a full device"));
+        let run = Run::of(&command.output().expect("the program ends")).ends(1);
+        assert!(
+            run.stderr.contains("b k put at revision") && run.stderr.contains("can't be written"),
+            "{}",
+            run.stderr
+        );
+    }
+}
+
+#[test]
+fn what_the_server_takes_is_not_refused() {
+    let place = Place::server();
+    place.add("b", "1");
+    let value = place.with_file("value", &vec![b'x'; 1 << 20]);
+    let value = format!("@{}", value.display());
+    place.run(&["put", "b", "k", &value]).ends(0);
+    let refused = place.run(&["update", "b", "k", &value, "1"]).ends(1);
+    let limit = (1 << 20) - "NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: 1\r\n\r\n".len();
+    assert!(
+        refused.stderr.contains(&format!("the limit is {limit}")),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
+#[cfg(unix)]
+fn a_watch_ends_with_its_reader_and_with_its_terminal() {
+    let place = Place::file();
+    place.add("b", "1");
+    place.put("b", "k", "v");
+    let mut watching = place.command(&["watch", "b"]).spawn().expect("it starts");
+    let mut output = watching.stdout.take().expect("a pipe");
+    std::io::Read::read_exact(&mut output, &mut [0; 1]).expect("some output");
+    drop(output);
+    assert_eq!(watching.wait().expect("it ends").code(), Some(0));
+
+    let mut watching = Watching::start(&place, &["watch", "b", "--json"]);
+    assert_eq!(watching.record()["value"], "v");
+    let id = rustix::process::Pid::from_child(&watching.child);
+    rustix::process::kill_process(id, rustix::process::Signal::HUP).expect("a signal");
+    watching.end().ends(0);
+}
+
+#[test]
+fn a_write_of_which_nothing_is_known_has_its_own_ending() {
+    let mut place = Place::server();
+    place.add("b", "1");
+    let port = place.server.as_ref().expect("a server").port();
+    place.flags = vec!["--server".to_owned(), program::losing_writes(port)];
+    let run = place.run(&["put", "b", "k", "v", "--json"]).ends(7);
+    let told = run.record();
+    assert_eq!(told["error"], "unknown");
+    assert_eq!((&told["bucket"], &told["key"]), (&json!("b"), &json!("k")));
+    assert!(run.stderr.contains("not known"), "{}", run.stderr);
 }
 
 #[test]

@@ -17,7 +17,11 @@ _kvscope() {
         fi
     done
     before=${words[last]}
-    words[last]+=$2
+    # An @ it takes for the begin of a host's name: as a word of its own, and in front of the other.
+    if [[ $2 == @* ]]; then
+        before=${before%@}
+    fi
+    words[last]=$before$2
 
     COMPREPLY=()
     IFS=$'\013' read -r -d '' -a COMPREPLY < <(

@@ -51,7 +51,8 @@ Examples:
 A bucket that is called like a command is opened with `kvscope open NAME`.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 conflict (the revision moved),
-5 lock wait timed out or lease lost, 6 refused by read-only.";
+5 lock wait timed out or lease lost, 6 refused by read-only, 7 not known whether it was
+written.";
 
 /// A terminal console for NATS JetStream key-value buckets, and for such buckets in a file.
 #[derive(Debug, Parser)]

@@ -96,7 +96,7 @@ pub struct ConnectionArgs {
     )]
     pub inbox_prefix: Option<String>,
     /// How long to wait for an answer, such as 5s [env: NATS_TIMEOUT]
-    #[arg(long, global = true, value_name = "TIME", value_parser = duration)]
+    #[arg(long, global = true, value_name = "TIME", value_parser = wait)]
     #[arg(help_heading = "Connection")]
     pub timeout: Option<Duration>,
 }
@@ -248,6 +248,15 @@ impl Connection {
     /// Connects, and opens a bucket.
     pub(super) async fn store(&self, bucket: &str) -> Result<Store, CliError> {
         Ok(Store::open(&*self.backend().await?, bucket).await?)
+    }
+}
+
+/// A time to wait, which can't be none: nothing would ever be reached.
+fn wait(text: &str) -> Result<Duration, String> {
+    match duration(text) {
+        Ok(Duration::ZERO) => Err("it is no time at all".to_owned()),
+        Ok(time) => Ok(time),
+        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -125,6 +125,8 @@ pub enum CliError {
     /// The acknowledgement of a write was lost.
     #[error("it is not known whether {key} was written: {reason}. {found}")]
     Unknown {
+        /// The bucket.
+        bucket: String,
         /// The key.
         key: Key,
         /// How it was lost.
@@ -206,6 +208,14 @@ pub enum CliError {
     /// An export is not whole.
     #[error(transparent)]
     Export(ExportError),
+    /// Something was done, and can't be told.
+    #[error("{done}, but the output can't be written: {error}")]
+    Untold {
+        /// What was done.
+        done: String,
+        /// Why it can't be told.
+        error: io::Error,
+    },
     /// Standard output can't be written.
     #[error("the output can't be written: {0}")]
     Output(#[from] io::Error),
@@ -228,7 +238,7 @@ pub enum CliError {
 
 impl CliError {
     /// 0 done, 1 failed, 2 usage, 3 not found, 4 conflict, 5 lock not granted or lost, 6 refused by
-    /// read-only.
+    /// read-only, 7 not known whether it was written.
     pub fn exit_code(&self) -> ExitCode {
         let code = match self.cause() {
             // Whoever read our output has seen enough.
@@ -240,6 +250,7 @@ impl CliError {
             Self::Conflict { .. } | Self::LockMoved { .. } | Self::Overwritten { .. } => 4,
             Self::Break(BreakError::Beats { .. }) => 4,
             Self::LockWait { .. } | Self::LockLost { .. } | Self::Lock(LockError::Lost(_)) => 5,
+            Self::Unknown { .. } => 7,
             Self::Engine(error) => code_of(error),
             Self::Import(ImportError::Moved { .. }) => 4,
             Self::Import(ImportError::Write {
@@ -327,6 +338,7 @@ fn not_granted(waited: Duration) -> String {
 fn code_of(error: &Error) -> u8 {
     match error {
         Error::InvalidKey(_) | Error::InvalidBucketName(_) | Error::InvalidFilter(_) => 2,
+        Error::BadAddress { .. } => 2,
         Error::NoSuchBucket { .. } => 3,
         Error::ReadOnly { .. } => 6,
         _ => 1,

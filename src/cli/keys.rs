@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use tokio::time::Instant;
 
 use crate::kv::{Entry, Error, Filter, Key, Operation, Revision, Store, WatchEvent, WatchOptions};
 use crate::query::Query;
@@ -16,12 +15,10 @@ use super::choose::{self, Choice};
 use super::connection::Connection;
 use super::error::CliError;
 use super::output::Output;
+use super::patience::Patience;
 use super::record::{EntryRecord, KeyRecord, ResultRecord, timestamp};
 use super::table::{self, Align};
 use super::text::{age, clipped, visible_lines};
-
-/// How long a listing waits for the next keys before it gives up.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a listing keeps of an entry: little, for there can be millions.
 #[derive(Debug, Clone, Copy)]
@@ -116,20 +113,10 @@ async fn collect(
     options.values = choice.is_some();
     let watch = store.watch(options).await?;
     let mut rows = BTreeMap::new();
-    // While the watch is interrupted, nothing comes until the store is back.
-    let mut interrupted: Option<Instant> = None;
+    let what = format!("listing the keys of {}", store.name());
+    let mut patience = Patience::new(what, timeout);
     loop {
-        let limit = interrupted.map_or(PATIENCE, |_| timeout);
-        let deadline = interrupted.unwrap_or_else(Instant::now) + limit;
-        let batch = tokio::time::timeout_at(deadline, watch.next_batch()).await;
-        let Some(events) = batch.map_err(|_| Error::NoAnswer {
-            what: format!("listing the keys of {}", store.name()),
-            after: limit,
-        })?
-        else {
-            return Err(Error::Closed.into());
-        };
-        for event in events {
+        for event in patience.next_batch(&watch).await? {
             match event {
                 WatchEvent::Entry(entry) if entry.is_marker() && !with_markers => {
                     rows.remove(&entry.key);
@@ -161,15 +148,8 @@ async fn collect(
                     }
                     return Ok(rows);
                 }
-                WatchEvent::Interrupted { .. } => {
-                    interrupted.get_or_insert_with(Instant::now);
-                }
-                WatchEvent::Resumed { gap } => {
-                    interrupted = None;
-                    if gap {
-                        rows.clear();
-                    }
-                }
+                WatchEvent::Interrupted { .. } | WatchEvent::Resumed { gap: false } => {}
+                WatchEvent::Resumed { gap: true } => rows.clear(),
             }
         }
     }

@@ -35,6 +35,7 @@ use super::table::{self, Align};
 use super::text::sentence;
 
 pub(super) use run::run as command;
+pub(super) use signals::ignored;
 pub(super) use supervisor::{become_command, supervise};
 
 /// How long a look may take.
@@ -167,14 +168,23 @@ async fn look(
     }
     let begun = Instant::now();
     let mut interrupted: Option<Instant> = None;
-    while !observer.is_loaded() {
+    // One watch can be lost to what another one brings.
+    while !observer.is_loaded() || observer.picture().is_interrupted() {
         let limit = interrupted.map_or(PATIENCE, |_| connection.timeout());
         let deadline = interrupted.unwrap_or(begun) + limit;
         let news = tokio::time::timeout_at(deadline, observer.changed()).await;
-        let is_open = news.map_err(|_| Error::NoAnswer {
-            what: "looking at the locks".to_owned(),
-            after: limit,
-        })?;
+        let is_open = match news {
+            Ok(is_open) => is_open,
+            // What is out of date is told as that.
+            Err(_) if observer.is_loaded() => break,
+            Err(_) => {
+                return Err(Error::NoAnswer {
+                    what: "looking at the locks".to_owned(),
+                    after: limit,
+                }
+                .into());
+            }
+        };
         if !is_open {
             return Err(Error::Closed.into());
         }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::kv::Revision;
 
 use super::error::CliError;
-use super::record::ConflictRecord;
+use super::record::{ConflictRecord, UnknownRecord};
 use super::text::SafeJson;
 
 /// Standard output, and how it is to be written to.
@@ -69,8 +69,9 @@ impl Output {
         Ok(())
     }
 
-    /// Writes a conflict for programs, if that is what went wrong and they are who reads.
-    pub(super) fn conflict(&mut self, error: &CliError) -> Result<(), CliError> {
+    /// Writes how a write ended for programs, if they are who reads, and it was a conflict or is not
+    /// known.
+    pub(super) fn ending(&mut self, error: &CliError) -> Result<(), CliError> {
         match error.cause() {
             CliError::Conflict {
                 bucket,
@@ -96,6 +97,18 @@ impl Output {
                 key: key.as_str(),
                 expected: expected.0,
                 current: Some(current.0),
+            }),
+            CliError::Unknown {
+                bucket,
+                key,
+                reason,
+                found,
+            } if self.json => self.record(&UnknownRecord {
+                error: "unknown",
+                bucket,
+                key: key.as_str(),
+                reason,
+                found,
             }),
             _ => Ok(()),
         }

@@ -120,6 +120,16 @@ pub(super) struct ConflictRecord<'a> {
     pub(super) current: Option<u64>,
 }
 
+/// A write of which it is not known whether it was done.
+#[derive(Debug, Serialize)]
+pub(super) struct UnknownRecord<'a> {
+    pub(super) error: &'static str,
+    pub(super) bucket: &'a str,
+    pub(super) key: &'a str,
+    pub(super) reason: &'a str,
+    pub(super) found: &'a str,
+}
+
 /// A bucket.
 #[derive(Debug, Serialize)]
 pub(super) struct BucketRecord<'a> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::ser::Formatter;
 use time::OffsetDateTime;
 
-use crate::ui::text::{Run, concat, figures, truncate, visible, visible_bytes};
+use crate::ui::text::{Run, acts_unseen, concat, figures, truncate, visible, visible_bytes};
 use crate::ui::theme::Role;
 
 /// The text with its line breaks, and everything else made visible that is hidden.
@@ -35,15 +35,6 @@ pub(super) fn age(then: OffsetDateTime, now: OffsetDateTime) -> String {
     figures::age(Duration::try_from(now - then).unwrap_or_default())
 }
 
-/// Whether a character steers a terminal or reorders or hides what stands beside it.
-fn acts_on_terminals(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e007f}')
-}
-
 /// JSON in one line in which strings hold no character that a terminal would act on: those are
 /// escaped, which changes nothing for a program.
 #[derive(Debug, Default)]
@@ -55,7 +46,7 @@ impl Formatter for SafeJson {
         W: ?Sized + io::Write,
     {
         let mut rest = fragment;
-        while let Some((at, c)) = rest.char_indices().find(|(_, c)| acts_on_terminals(*c)) {
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| acts_unseen(*c)) {
             writer.write_all(&rest.as_bytes()[..at])?;
             for unit in c.encode_utf16(&mut [0; 2]) {
                 write!(writer, "\\u{unit:04x}")?;
@@ -93,14 +84,14 @@ mod tests {
         #[test]
         fn nothing_that_acts_gets_through(bytes: Vec<u8>) {
             let text = visible_lines(&bytes);
-            prop_assert!(!text.chars().any(|c| c != '\n' && acts_on_terminals(c)));
+            prop_assert!(!text.chars().any(|c| c != '\n' && acts_unseen(c)));
         }
 
         #[test]
         fn json_says_the_same_and_holds_nothing_that_acts(text: String) {
             let text = format!("{text}\u{1b}\u{9b}\u{202e}\u{e0041}\"\\");
             let json = json(&text);
-            prop_assert!(!json.chars().any(acts_on_terminals));
+            prop_assert!(!json.chars().any(acts_unseen));
             prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
         }
     }

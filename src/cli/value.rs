@@ -9,6 +9,9 @@ use bytes::Bytes;
 
 use super::error::CliError;
 
+/// How much more than what always fits is read.
+const MARGIN: u64 = 1024;
+
 /// Where a value comes from.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Source {
@@ -37,14 +40,15 @@ impl Source {
         })
     }
 
-    /// Reads the value, and not much more than `limit` bytes of it.
+    /// Reads the value, and not much more than `limit` bytes of it, which always fit. Whether some
+    /// more do is the store's to say.
     pub(super) async fn read(self, limit: Option<u64>) -> Result<Bytes, CliError> {
         let (what, path) = match self {
             Self::Argument(value) => return Ok(value),
             Self::File(path) => (path.display().to_string(), Some(path)),
             Self::Stdin => ("standard input".to_owned(), None),
         };
-        let most = limit.map_or(u64::MAX, |limit| limit.saturating_add(1));
+        let most = limit.map_or(u64::MAX, |limit| limit.saturating_add(MARGIN));
         let read = tokio::task::spawn_blocking(move || {
             let mut value = Vec::new();
             match path {
@@ -58,7 +62,7 @@ impl Source {
             Err(error) => return Err(CliError::Input { what, error }),
         };
         match limit {
-            Some(limit) if value.len() as u64 > limit => {
+            Some(limit) if value.len() as u64 >= most => {
                 Err(CliError::InputTooLong { what, limit })
             }
             _ => Ok(value.into()),
@@ -106,8 +110,10 @@ mod tests {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         io::Write::write_all(&mut file, b"a\0\xff\n").unwrap();
         let source = || Source::File(file.path().to_owned());
-        let value = source().read(Some(4)).await.unwrap();
+        let value = source().read(Some(3)).await.unwrap();
         assert_eq!(value, b"a\0\xff\n".as_slice());
+        io::Write::write_all(&mut file, &[b'a'; 1023]).unwrap();
+        let source = || Source::File(file.path().to_owned());
         let error = source().read(Some(3)).await.unwrap_err();
         assert!(matches!(error, CliError::InputTooLong { limit: 3, .. }));
         let error = Source::File("/no/such/file".into()).read(None).await;

@@ -10,6 +10,8 @@ use crate::ui::text::{visible, visible_bytes};
 use super::args::WatchArgs;
 use super::connection::Connection;
 use super::error::CliError;
+#[cfg(unix)]
+use super::lock::ignored;
 use super::output::Output;
 use super::record::EntryRecord;
 use super::text::clipped;
@@ -41,6 +43,7 @@ pub(super) async fn run(
     tokio::select! {
         biased;
         () = &mut interrupted => Ok(()),
+        () = reader_gone() => Ok(()),
         ended = follow => ended,
     }
 }
@@ -129,6 +132,43 @@ pub(super) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "kvscope: {}", visible(text));
 }
 
+/// Ends when nobody reads standard output any more, which a write would notice only when there is
+/// something to write.
+fn reader_gone() -> impl Future<Output = ()> {
+    let (tell, told) = tokio::sync::oneshot::channel();
+    #[cfg(unix)]
+    {
+        let waiting = std::thread::Builder::new().name("reader".to_owned());
+        // Without the thread nothing is told.
+        let _ = waiting.spawn(move || {
+            use rustix::event::{PollFd, PollFlags, poll};
+            let stdout = std::io::stdout();
+            loop {
+                let mut watched = [PollFd::new(&stdout, PollFlags::empty())];
+                match poll(&mut watched, None) {
+                    Err(rustix::io::Errno::INTR) => {}
+                    Ok(_)
+                        if watched[0]
+                            .revents()
+                            .intersects(PollFlags::ERR | PollFlags::HUP) =>
+                    {
+                        let _ = tell.send(());
+                        return;
+                    }
+                    Ok(_) | Err(_) => return,
+                }
+            }
+        });
+    }
+    #[cfg(not(unix))]
+    drop(tell);
+    async move {
+        if told.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 /// Ends when somebody wants this process to stop.
 pub(super) fn interruption() -> Result<impl Future<Output = ()>, CliError> {
     #[cfg(unix)]
@@ -136,10 +176,21 @@ pub(super) fn interruption() -> Result<impl Future<Output = ()>, CliError> {
         use tokio::signal::unix::{SignalKind, signal};
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
+        let hangup = SignalKind::hangup();
+        // `nohup` starts a program that is to outlive its terminal.
+        let is_ignored = ignored() >> (hangup.as_raw_value() - 1) & 1 == 1;
+        let mut hangup = (!is_ignored).then(|| signal(hangup)).transpose()?;
         Ok(async move {
+            let hung_up = async {
+                match &mut hangup {
+                    Some(hangup) => hangup.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 _ = interrupt.recv() => {}
                 _ = terminate.recv() => {}
+                _ = hung_up => {}
             }
         })
     }

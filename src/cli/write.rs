@@ -4,6 +4,9 @@
 //! is. After a lost acknowledgement the key is read again, to say what is there now.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use bytes::Bytes;
 
 use crate::kv::backend::{Change, Write};
 use crate::kv::{CreateError, Entry, Error, Key, Revision, Store, WriteError};
@@ -31,11 +34,12 @@ pub(super) async fn create(
     args: PutArgs,
     output: &mut Output,
 ) -> Result<(), CliError> {
-    let (store, write) = prepare(connection, args).await?;
-    let Change::Put(value) = write.change.clone() else {
-        return Err(Error::Closed.into());
+    let (store, key, value, ttl) = read(connection, args).await?;
+    let write = Write {
+        ttl,
+        ..Write::put(key, value.clone())
     };
-    let revision = match store.create(&write.key, value, write.ttl).await {
+    let revision = match store.create(&write.key, value, ttl).await {
         Ok(revision) => revision,
         Err(CreateError::Exists { key, current }) => {
             return Err(CliError::Conflict {
@@ -151,17 +155,26 @@ fn ask(question: &str, force: bool) -> Result<Option<String>, CliError> {
     Ok(Some(answer.trim().to_owned()))
 }
 
-/// Opens the bucket and reads the value.
+/// A write of the value.
 async fn prepare(connection: &Connection, args: PutArgs) -> Result<(Store, Write), CliError> {
+    let (store, key, value, ttl) = read(connection, args).await?;
+    let write = Write {
+        ttl,
+        ..Write::put(key, value)
+    };
+    Ok((store, write))
+}
+
+/// Opens the bucket and reads the value, and what else there is to know for a write.
+async fn read(
+    connection: &Connection,
+    args: PutArgs,
+) -> Result<(Store, Key, Bytes, Option<Duration>), CliError> {
     let key = Key::new(&args.key).map_err(Error::from)?;
     let source = Source::of(args.value.as_deref(), args.options.literal)?;
     let store = connection.store(&args.bucket).await?;
     let value = source.read(store.capabilities().max_value_size).await?;
-    let write = Write {
-        ttl: args.options.ttl,
-        ..Write::put(key, value)
-    };
-    Ok((store, write))
+    Ok((store, key, value, args.options.ttl))
 }
 
 async fn commit(store: &Store, write: Write) -> Result<Revision, CliError> {
@@ -193,6 +206,7 @@ async fn explain(store: &Store, write: &Write, error: WriteError) -> CliError {
             expected,
         },
         WriteError::Unknown { key, reason } => CliError::Unknown {
+            bucket: store.name().to_string(),
             found: look_again(store, write).await,
             key,
             reason,
@@ -233,20 +247,27 @@ fn told(
     output: &mut Output,
 ) -> Result<(), CliError> {
     let (bucket, key) = (store.name().as_str(), write.key.as_str());
-    if output.is_json() {
-        return output.record(&WrittenRecord {
-            bucket,
-            key,
-            revision: revision.0,
-        });
-    }
     let done = match write.change {
         Change::Put(_) => "put",
         Change::Delete => "deleted",
         Change::Purge => "purged",
     };
-    let key = visible(key);
-    output.line(&format!("{bucket} {key} {done} at revision {revision}"))
+    let done = format!("{bucket} {} {done} at revision {revision}", visible(key));
+    let told = if output.is_json() {
+        output.record(&WrittenRecord {
+            bucket,
+            key,
+            revision: revision.0,
+        })
+    } else {
+        output.line(&done)
+    };
+    match told.and_then(|()| output.flush()) {
+        Err(CliError::Output(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(CliError::Untold { done, error })
+        }
+        told => told,
+    }
 }
 
 #[cfg(test)]

@@ -27,7 +27,8 @@ pub use report::{BucketReport, PlaceReport, Replica, Usage};
 /// A place that holds buckets: a server, or a file.
 ///
 /// Every call is cancel-safe in the sense that dropping its future leaves no lock held and no task
-/// behind; a write whose future is dropped may or may not land, as with [`WriteError::Unknown`].
+/// behind, but for one that takes leave of a server that a watch was dropped of, half a minute at
+/// most; a write whose future is dropped may or may not land, as with [`WriteError::Unknown`].
 #[async_trait]
 pub trait Backend: fmt::Debug + Send + Sync {
     /// What this place can do. Known from the moment of connecting.

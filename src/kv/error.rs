@@ -64,6 +64,12 @@ pub enum Error {
         /// The largest length that is taken.
         limit: u64,
     },
+    /// The address of the place can't be understood.
+    #[error("the server address can't be used: {reason}")]
+    BadAddress {
+        /// What is wrong with it. Not the address: it may hold a password.
+        reason: String,
+    },
     /// The store can't be reached at all; nothing was sent.
     #[error("{place} can't be reached: {reason}")]
     Unreachable {

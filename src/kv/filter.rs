@@ -8,12 +8,23 @@ use super::Key;
 ///
 /// The store applies it, so that keys outside never cross the wire.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Filter(Box<str>);
+pub struct Filter {
+    pattern: Box<str>,
+    /// Keys that are named beside those.
+    or: Option<Box<Filter>>,
+}
 
 impl Filter {
     /// Every key.
     pub fn all() -> Self {
-        Self(">".into())
+        Self::of(">")
+    }
+
+    fn of(pattern: &str) -> Self {
+        Self {
+            pattern: pattern.into(),
+            or: None,
+        }
     }
 
     /// The keys that the pattern names.
@@ -39,54 +50,80 @@ impl Filter {
                 return Err(bad("'>' can only be the last token"));
             }
         }
-        Ok(Self(pattern.into()))
+        Ok(Self::of(pattern))
     }
 
-    /// The pattern.
+    /// The keys that this one names, and those that the other does. No key is to be named by both: a
+    /// server refuses patterns that overlap.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        let or = match self.or {
+            Some(or) => or.or(other),
+            None => other,
+        };
+        Self {
+            or: Some(Box::new(or)),
+            ..self
+        }
+    }
+
+    /// The pattern; of several, the first.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.pattern
+    }
+
+    /// All its patterns: a key has to match one of them.
+    pub fn patterns(&self) -> impl Iterator<Item = &str> {
+        std::iter::successors(Some(self), |filter| filter.or.as_deref()).map(Self::as_str)
     }
 
     /// Whether it names every key.
     pub fn is_all(&self) -> bool {
-        &*self.0 == ">"
+        self.patterns().any(|pattern| pattern == ">")
     }
 
     /// Whether it has no wildcard, and so names one key.
     pub fn is_one_key(&self) -> bool {
-        self.0.split('.').all(|token| token != "*" && token != ">")
+        let mut tokens = self.pattern.split('.');
+        self.or.is_none() && tokens.all(|token| token != "*" && token != ">")
     }
 
     /// Whether it names this key.
     pub fn matches(&self, key: &str) -> bool {
-        let mut tokens = key.split('.');
-        for pattern in self.0.split('.') {
-            match (pattern, tokens.next()) {
-                (">", Some(_)) => return true,
-                ("*", Some(_)) => {}
-                (pattern, Some(token)) if pattern == token => {}
-                _ => return false,
-            }
-        }
-        tokens.next().is_none()
+        self.patterns().any(|pattern| names(pattern, key))
     }
+}
+
+fn names(pattern: &str, key: &str) -> bool {
+    let mut tokens = key.split('.');
+    for pattern in pattern.split('.') {
+        match (pattern, tokens.next()) {
+            (">", Some(_)) => return true,
+            ("*", Some(_)) => {}
+            (pattern, Some(token)) if pattern == token => {}
+            _ => return false,
+        }
+    }
+    tokens.next().is_none()
 }
 
 impl From<&Key> for Filter {
     fn from(key: &Key) -> Self {
-        Self(key.as_str().into())
+        Self::of(key.as_str())
     }
 }
 
 impl fmt::Display for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        let mut patterns = self.patterns();
+        f.write_str(patterns.next().unwrap_or_default())?;
+        patterns.try_for_each(|pattern| write!(f, " or {pattern}"))
     }
 }
 
 impl fmt::Debug for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        f.debug_tuple("Filter").field(&self.to_string()).finish()
     }
 }
 
@@ -106,6 +143,17 @@ mod tests {
 
     fn matches(pattern: &str, key: &str) -> bool {
         Filter::new(pattern).unwrap().matches(key)
+    }
+
+    #[test]
+    fn several_patterns_name_what_each_does() {
+        let new = |pattern| Filter::new(pattern).unwrap();
+        let both = new("a.>").or(new("b")).or(new("c.*"));
+        assert_eq!(both.patterns().collect::<Vec<_>>(), ["a.>", "b", "c.*"]);
+        assert!(both.matches("a.b") && both.matches("b") && both.matches("c.d"));
+        assert!(!both.matches("a") && !both.matches("b.c"));
+        assert!(!both.is_all() && !both.is_one_key() && !new("b").or(new("d")).is_one_key());
+        assert_eq!(both.to_string(), "a.> or b or c.*");
     }
 
     #[test]

@@ -2,10 +2,11 @@
 //!
 //! - `connect`, `link`: the connection and its state. `request`: every question and its answer.
 //! - `settings`, `message`: buckets as streams, entries as messages. `listing`: which there are.
-//! - `bucket`, `write`: reading and writing. `watch`, `consumer`, `continuity`: watching.
+//! - `bucket`, `write`: reading and writing. `watch`, `consumer`, `continuity`, `census`: watching.
 //! - `overview`: the server, for people. `report`, `system`: what it says for `kv::doctor`.
 
 mod bucket;
+mod census;
 mod connect;
 mod consumer;
 mod continuity;

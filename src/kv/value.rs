@@ -28,7 +28,7 @@ pub use self::watch::{ValueEntry, ValueWatch};
 /// |---|---|
 /// | [`ByteDeserialize`] | read and watched |
 /// | [`ByteSerialize`] and a key ([`StaticKeyIndexedValue`] or [`KeyedValue`]) | written |
-/// | [`ByteSerialize`] alone | written [`under`](Self::under) a key that is named then |
+/// | [`ByteSerialize`] alone | written [`under`](Self::under) a key that is named then, and deleted |
 ///
 /// It is known by two more names, [`KeyValueRead`] and [`KeyValueWrite`], for code that does only
 /// the one; all three are the same trait, so that any of them, or several, can be imported. A
@@ -241,7 +241,10 @@ pub trait KeyValue: Sized {
     fn delete_anyway(
         store: &Store,
         key: impl AsRef<str> + Send,
-    ) -> impl Future<Output = Result<Revision, KvWriteError>> + Send {
+    ) -> impl Future<Output = Result<Revision, KvWriteError>> + Send
+    where
+        Self: ByteSerialize,
+    {
         async move { Ok(store.delete(key, None).await?) }
     }
 
@@ -253,7 +256,10 @@ pub trait KeyValue: Sized {
         store: &Store,
         key: impl AsRef<str> + Send,
         revision: impl Into<Revision>,
-    ) -> impl Future<Output = Result<Revision, KvWriteError>> + Send {
+    ) -> impl Future<Output = Result<Revision, KvWriteError>> + Send
+    where
+        Self: ByteSerialize,
+    {
         let revision = revision.into();
         async move { Ok(store.delete(key, Some(revision)).await?) }
     }
@@ -265,7 +271,10 @@ pub trait KeyValue: Sized {
     fn purge_anyway(
         store: &Store,
         key: impl AsRef<str> + Send,
-    ) -> impl Future<Output = Result<Revision, KvWriteError>> + Send {
+    ) -> impl Future<Output = Result<Revision, KvWriteError>> + Send
+    where
+        Self: ByteSerialize,
+    {
         async move { Ok(store.purge(key, None).await?) }
     }
 
@@ -277,7 +286,10 @@ pub trait KeyValue: Sized {
         store: &Store,
         key: impl AsRef<str> + Send,
         revision: impl Into<Revision>,
-    ) -> impl Future<Output = Result<Revision, KvWriteError>> + Send {
+    ) -> impl Future<Output = Result<Revision, KvWriteError>> + Send
+    where
+        Self: ByteSerialize,
+    {
         let revision = revision.into();
         async move { Ok(store.purge(key, Some(revision)).await?) }
     }

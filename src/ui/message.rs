@@ -253,6 +253,8 @@ pub enum Effect {
     Unwatch(WatchId),
     /// Observe the locks of these buckets from now on, and of no others.
     Locks(Vec<BucketName>),
+    /// Look for locks of `shizuku` services in them too, from now on.
+    ForeignLocks,
     /// Read the past of a lock.
     Timeline(RequestId, BucketName, Key),
     /// Look at what breaking a session's hold on a resource, or its wait for it, would do.

@@ -27,6 +27,7 @@ use ratatui::text::{Line, Span};
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::theme::{Role, Theme};
+pub use pieces::acts_unseen;
 pub(crate) use pieces::pieces;
 
 /// What stands where text was left out.

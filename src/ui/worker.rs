@@ -179,6 +179,9 @@ impl Worker {
             Effect::Locks(buckets) => {
                 self.ask_observer(locks::Ask::Buckets(buckets));
             }
+            Effect::ForeignLocks => {
+                self.ask_observer(locks::Ask::Foreign);
+            }
             Effect::Timeline(id, bucket, key) => {
                 self.ask_observer(locks::Ask::Timeline(id, bucket, key));
             }

@@ -1,6 +1,7 @@
 //! Running the program: on a file or a server, on a pipe or a terminal, with a home of its own.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -261,4 +262,35 @@ pub(crate) fn asked_on_terminal(place: &Place, words: &[&str], answer: &str, cod
     let ended = child.wait().expect("the program ends");
     assert_eq!(ended.exit_code(), code, "{words:?}: {shown}");
     shown
+}
+
+/// The address of a wire to a server that breaks as soon as it has carried a write of a key.
+pub(crate) fn losing_writes(port: u16) -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let client = client.expect("a client");
+            let server = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the server");
+            std::thread::spawn(move || carry(client, server));
+        }
+    });
+    format!("nats://{address}")
+}
+
+fn carry(mut client: TcpStream, mut server: TcpStream) {
+    let mut answers = server.try_clone().expect("a handle");
+    let mut back = client.try_clone().expect("a handle");
+    std::thread::spawn(move || std::io::copy(&mut answers, &mut back));
+    let mut bytes = vec![0; 64 << 10];
+    while let Ok(length @ 1..) = client.read(&mut bytes) {
+        let sent = &bytes[..length];
+        let is_write = sent.windows(8).any(|window| window == b"PUB $KV.");
+        if server.write_all(sent).is_err() || is_write {
+            break;
+        }
+    }
+    // One of them may be closed already.
+    let _ = client.shutdown(Shutdown::Both);
+    let _ = server.shutdown(Shutdown::Both);
 }

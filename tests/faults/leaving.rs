@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use kvscope::kv::backend::Backend;
+use kvscope::kv::lock::{ObserveOptions, Observer, observe};
 use kvscope::kv::{Filter, Store, WatchOptions};
 
 use crate::setup::{bucket, connect, consumers, name, stream};
@@ -85,9 +86,6 @@ async fn commands_leave_no_consumer() {
 async fn the_console_leaves_no_consumer() {
     use std::io::{Read as _, Write as _};
 
-    /// Locks, sessions, and in a small bucket all keys, for locks of `shizuku` services.
-    const FOR_LOCKS: usize = 3;
-
     let server = NatsServer::start();
     let backend = connect(server.url()).await;
     for name in ["b", "c", "d"] {
@@ -107,18 +105,18 @@ async fn the_console_leaves_no_consumer() {
         while screen.read(&mut frame).is_ok_and(|length| length > 0) {}
     });
     let mut keys = terminal.master.take_writer().unwrap();
-    eventually(
-        "it watches the bucket, and looks for locks in all",
-        async || {
-            consumers(&server.url(), "b").await == 1 + FOR_LOCKS
-                && consumers(&server.url(), "d").await >= FOR_LOCKS
-        },
-    )
+    let costs = async |bucket: &str, wanted| consumers(&server.url(), bucket).await == wanted;
+    eventually("it watches the bucket, and its locks", async || {
+        costs("b", 2).await
+    })
     .await;
     // Activity watches them all.
     keys.write_all(b"3").unwrap();
-    eventually("it watches every bucket", async || {
-        consumers(&server.url(), "d").await == 1 + FOR_LOCKS
+    eventually("it watches every bucket", async || costs("d", 2).await).await;
+    // Locks of `shizuku` services are looked for at all keys, once somebody looks.
+    keys.write_all(b"2").unwrap();
+    eventually("it looks for all locks", async || {
+        costs("b", 3).await && costs("d", 3).await
     })
     .await;
     keys.write_all(b"q").unwrap();
@@ -129,4 +127,43 @@ async fn the_console_leaves_no_consumer() {
     }
     drop((keys, terminal));
     looking.join().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_locks_of_a_bucket_cost_one_consumer() {
+    let server = NatsServer::start();
+    let backend = connect(server.url()).await;
+    let store = bucket(&backend, "b").await;
+    store
+        .put("_lock.a", r#"{"v":1,"next":0,"q":[]}"#)
+        .await
+        .unwrap();
+    store.put("other", "1").await.unwrap();
+    let mut options = ObserveOptions::default();
+    options.foreign = false;
+    let mut observer = observe(backend, options).await.unwrap();
+    until_loaded(&mut observer).await;
+    assert_eq!(consumers(&server.url(), "b").await, 1);
+    assert_eq!(observer.report().locks.len(), 1);
+
+    observer.add_foreign(&name("b"));
+    assert!(!observer.is_loaded());
+    until_loaded(&mut observer).await;
+    assert_eq!(consumers(&server.url(), "b").await, 2);
+    observer.add_foreign(&name("b"));
+    assert!(observer.is_loaded());
+    drop(observer);
+    eventually("they are gone", async || {
+        consumers(&server.url(), "b").await == 0
+    })
+    .await;
+}
+
+async fn until_loaded(observer: &mut Observer) {
+    soon("the locks are known", async {
+        while !observer.is_loaded() {
+            assert!(observer.changed().await);
+        }
+    })
+    .await;
 }

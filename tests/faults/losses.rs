@@ -250,6 +250,46 @@ async fn a_purge_under_a_watch_is_noticed() {
     assert!(picture.keys.is_empty());
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_purged_while_others_are_written_is_noticed() {
+    let server = NatsServer::start();
+    let backend = connect(server.url()).await;
+    let mut config = BucketConfig::new(name("b"));
+    config.history = 5;
+    backend.create_bucket(&config).await.unwrap();
+    let store = Store::new(backend.bucket(&config.name).await.unwrap());
+    for n in 0..10 {
+        store.put(format!("k{n}"), "1").await.unwrap();
+    }
+    let watch = watch_all(&store).await;
+    let mut picture = Picture::default();
+    picture
+        .until("ready", &watch, |picture| picture.ready == 1)
+        .await;
+
+    let writing = tokio::spawn({
+        let store = store.clone();
+        async move {
+            for n in 0.. {
+                store.put("busy", n.to_string()).await.unwrap();
+                if n % 50 == 0 {
+                    store.put(format!("new{n}"), "1").await.unwrap();
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    });
+    let stream = stream(&server.url(), "b").await;
+    stream.purge().filter("$KV.b.k5").await.unwrap();
+    picture
+        .until("a gap", &watch, |picture| picture.ready == 2)
+        .await;
+    writing.abort();
+    assert!(!picture.keys.contains_key("k5"));
+    assert!(picture.keys.contains_key("k4"));
+    assert_eq!(picture.gaps, 1);
+}
+
 fn copy_dir(from: &std::path::Path, to: &std::path::Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {

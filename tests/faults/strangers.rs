@@ -46,15 +46,31 @@ async fn an_older_server_says_what_it_can_not_do() {
 
 /// Publishes a message with headers that no client would let pass.
 async fn publish_raw(server: &NatsServer, subject: &str, headers: &[u8], value: &[u8]) {
+    let total = headers.len() + value.len();
+    let mut bytes = format!("HPUB {subject} {} {total}\r\n", headers.len()).into_bytes();
+    bytes.extend(headers);
+    bytes.extend(value);
+    bytes.extend(b"\r\n");
+    send_raw(server, bytes).await;
+}
+
+/// Publishes messages whose subjects are no text.
+async fn publish_unnameable(server: &NatsServer, subjects: &[&[u8]]) {
+    let mut bytes = Vec::new();
+    for subject in subjects {
+        bytes.extend([b"PUB ", *subject, b" 5\r\nvalue\r\n"].concat());
+    }
+    send_raw(server, bytes).await;
+}
+
+/// Sends operations of the protocol as they are, until the server has taken them.
+async fn send_raw(server: &NatsServer, operations: Vec<u8>) {
     let mut wire = tokio::net::TcpStream::connect(("127.0.0.1", server.port()))
         .await
         .unwrap();
     let mut bytes = b"CONNECT {\"headers\":true,\"verbose\":false}\r\n".to_vec();
-    let total = headers.len() + value.len();
-    bytes.extend(format!("HPUB {subject} {} {total}\r\n", headers.len()).bytes());
-    bytes.extend(headers);
-    bytes.extend(value);
-    bytes.extend(b"\r\nPING\r\n");
+    bytes.extend(operations);
+    bytes.extend(b"PING\r\n");
     wire.write_all(&bytes).await.unwrap();
     let mut answers = tokio::io::BufReader::new(wire);
     let mut line = String::new();
@@ -83,19 +99,13 @@ async fn headers_that_can_not_be_read_stop_neither_reads_nor_watches() {
     store.put("after", "2").await.unwrap();
 
     let entry = store.get("strange0").await.unwrap().expect("it is there");
+    assert_eq!(store.peek("strange0").await.unwrap().as_ref(), Some(&entry));
     assert_eq!(entry.live_value().unwrap(), "value");
     assert!(store.get("strange2").await.unwrap().unwrap().is_marker());
 
     // A snapshot, and then live. Each strange message costs the connection, perhaps while the watch
-    // is being begun: then it says so, and can be begun again.
-    let options = || WatchOptions::new(Filter::all());
-    let mut begun = None;
-    eventually("the watch begins", async || {
-        begun = store.watch(options()).await.ok();
-        begun.is_some()
-    })
-    .await;
-    let watch = begun.expect("it began");
+    // is being begun.
+    let watch = store.watch(WatchOptions::new(Filter::all())).await.unwrap();
     let mut picture = Picture::default();
     picture
         .until("ready", &watch, |picture| picture.ready >= 1)
@@ -116,6 +126,97 @@ async fn headers_that_can_not_be_read_stop_neither_reads_nor_watches() {
             picture.keys.contains_key("live") && picture.keys.contains_key("last")
         })
         .await;
+}
+
+/// How many connections the server has had.
+async fn connections(server: &NatsServer) -> u64 {
+    let client = async_nats::connect(server.url()).await.unwrap();
+    client.server_info().client_id
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn subjects_that_are_no_text_are_told_as_well_as_they_can_be() {
+    let server = NatsServer::start();
+    let backend = connect(server.url()).await;
+    let store = bucket(&backend, "b").await;
+    let unharmed = bucket(&backend, "unharmed").await;
+    store.put("first", "1").await.unwrap();
+    store.put("first", "2").await.unwrap();
+    publish_unnameable(&server, &[b"$KV.b.bad\xff\xfe", b"$KV.b.bad\xfe\xff"]).await;
+    for n in 0..60 {
+        store.put(&format!("k{n}"), "1").await.unwrap();
+        let subject = [format!("$KV.b.n{n}.").as_bytes(), b"\xff"].concat();
+        publish_unnameable(&server, &[&subject]).await;
+    }
+    store.put("last", "1").await.unwrap();
+    let before = connections(&server).await;
+
+    let watch = store.watch(WatchOptions::new(Filter::all())).await.unwrap();
+    let mut picture = Picture::default();
+    picture
+        .until("ready", &watch, |picture| picture.ready >= 1)
+        .await;
+    picture
+        .until("all of them", &watch, |picture| {
+            [
+                "first",
+                "bad\u{fffd}\u{fffd}",
+                "k59",
+                "n59.\u{fffd}",
+                "last",
+            ]
+            .iter()
+            .all(|key| picture.keys.contains_key(*key))
+        })
+        .await;
+    assert_eq!(picture.keys.len(), 1 + 1 + 60 + 60 + 1);
+    assert_eq!(picture.gaps, 0, "{:?}", picture.interruptions);
+    let after = connections(&server).await;
+    assert!(after - before < 12, "{} connections", after - before);
+
+    // What is written from now on costs no more, and concerns no other bucket.
+    publish_unnameable(&server, &[b"$KV.b.live\xff"]).await;
+    let other = connect(server.url()).await;
+    let other = Store::new(other.bucket(&name("b")).await.unwrap());
+    other.put("later", "3").await.unwrap();
+    picture
+        .until("the live ones", &watch, |picture| {
+            picture.keys.contains_key("live\u{fffd}") && picture.keys.contains_key("later")
+        })
+        .await;
+    eventually("the connection is back", async || {
+        unharmed.put("k", "1").await.is_ok()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_can_not_be_named_is_not_written_to() {
+    let server = NatsServer::start();
+    let backend = connect(server.url()).await;
+    let store = bucket(&backend, "b").await;
+    publish_unnameable(&server, &[b"$KV.b.bad\xff"]).await;
+
+    let refused = store.delete("bad\u{fffd}", None).await;
+    assert!(
+        matches!(
+            refused,
+            Err(WriteError::Failed(Error::InvalidKey(ref invalid))) if invalid.fault.contains("bytes")
+        ),
+        "{refused:?}"
+    );
+    assert_eq!(backend.buckets().await.unwrap()[0].keys, 1);
+    for read in [
+        store.get("bad\u{fffd}").await,
+        store.peek("bad\u{fffd}").await,
+    ] {
+        assert!(matches!(read, Err(Error::InvalidKey(_))), "{read:?}");
+    }
+
+    // One that is really called so can be removed.
+    publish_unnameable(&server, &["$KV.b.so\u{fffd}".as_bytes()]).await;
+    store.delete("so\u{fffd}", None).await.unwrap();
+    assert!(store.get("so\u{fffd}").await.unwrap().unwrap().is_marker());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -178,6 +178,10 @@ async fn a_file_that_is_taken_away_is_missed() {
     // Another file in its place is not taken for it.
     fs::write(place.file(), "something else").unwrap();
     assert!(store.get("a").await.is_err());
+    let replaced = connection.wait_for(
+        |state| matches!(state, Connection::Closed { reason } if reason.contains("open it again")),
+    );
+    timeout(SOON, replaced).await.unwrap().unwrap();
     fs::rename(&away, place.file()).unwrap();
     assert_eq!(next(&watch).await, WatchEvent::Resumed { gap: false });
     store.put("a", "1").await.unwrap();

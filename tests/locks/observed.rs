@@ -62,7 +62,7 @@ async fn held_and_waited_for(store: &Store, observer: &mut Observer) {
     let theirs = Locks::new(store, Settings::default().label("other"));
     let guard = mine.read("ledger/2026 May").label("report").await.unwrap();
     let healthy = |lock: &Lock| {
-        // The session's record comes by another watch.
+        // The session's record may come later.
         lock.verdict == Verdict::Healthy && lock.holders.iter().all(|party| party.pid.is_some())
     };
     let lock = until(observer, "ledger/2026 May", healthy).await;

@@ -53,10 +53,10 @@ pub(in crate::cli) fn failure(
     expected: Revision,
     ending: Ending,
 ) -> CliError {
-    let key = save.key().clone();
+    let (bucket, key) = (store.name().to_string(), save.key().clone());
     match ending {
         Ending::Conflict { newest } => CliError::Conflict {
-            bucket: store.name().to_string(),
+            bucket,
             key,
             expected,
             current: Some(newest.revision),
@@ -67,6 +67,7 @@ pub(in crate::cli) fn failure(
             current: newest.revision,
         },
         Ending::NotLanded { reason } => CliError::Unknown {
+            bucket,
             key,
             reason,
             found: match expected {
@@ -75,6 +76,7 @@ pub(in crate::cli) fn failure(
             },
         },
         Ending::Unclear { reason, newest } => CliError::Unknown {
+            bucket,
             key,
             reason,
             found: format!(
@@ -84,6 +86,7 @@ pub(in crate::cli) fn failure(
             ),
         },
         Ending::Unknown { reason, error } => CliError::Unknown {
+            bucket,
             key,
             reason,
             found: format!("Reading it again failed too: {error}"),

@@ -87,7 +87,7 @@ impl Drop for Signals {
 }
 
 /// The signals that are ignored, a bit for each, by proc(5). None where the system does not tell.
-fn ignored() -> u64 {
+pub(in crate::cli) fn ignored() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mut lines = status.lines();
     let bits = lines.find_map(|line| line.strip_prefix("SigIgn:"));

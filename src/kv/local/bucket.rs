@@ -96,7 +96,10 @@ impl BucketBackend for LocalBucket {
         {
             return Err(WriteError::Failed(Error::Unsupported {
                 what: "this time to live",
-                reason: format!("{ttl:?} is not a number of whole seconds, at least 1"),
+                reason: format!(
+                    "{} s is not a number of whole seconds, from 1 to those of 100 years",
+                    ttl.as_secs_f64()
+                ),
             }));
         }
         self.engine.write(self.name.clone(), write).await

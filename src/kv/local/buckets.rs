@@ -62,7 +62,7 @@ pub(super) fn change(
     let before = std::mem::replace(&mut row.info.config, config.clone());
     row.save_config(&transaction)?;
     if config.history < before.history || config.ttl != before.ttl {
-        refit(&transaction, &mut row)?;
+        refit(&transaction, &mut row, &before)?;
     }
     transaction.commit()?;
     Ok(row.info)

@@ -8,6 +8,7 @@
 //! that no sync is too slow to be noticed.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -16,9 +17,9 @@ use std::time::{Duration, SystemTime};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::watch;
 
-use super::file::DbFile;
+use super::claim::path_beside;
+use super::file::{Absence, DbFile};
 use super::worker::{Order, Session, join, spawn};
-use crate::kv::Error;
 use crate::kv::backend::Connection;
 
 /// How long after a notification the second look comes. Each further one takes twice as long.
@@ -61,24 +62,26 @@ impl Changes {
     }
 
     /// Notes whether the file is there, and tells watches when that changed.
-    fn note(&self, in_place: Result<(), Error>) {
-        let changed = self
-            .connection
-            .send_if_modified(|state| match (&state, in_place) {
-                (Connection::Connected, Err(error)) => {
-                    *state = Connection::Reconnecting {
-                        since: SystemTime::now(),
-                        attempts: 0,
-                        reason: error.to_string(),
-                    };
-                    true
-                }
-                (Connection::Connected, Ok(())) | (_, Err(_)) => false,
-                (_, Ok(())) => {
-                    *state = Connection::Connected;
-                    true
-                }
-            });
+    fn note(&self, in_place: Result<(), Absence>) {
+        let changed = self.connection.send_if_modified(|state| {
+            let next = match in_place {
+                Ok(()) => Connection::Connected,
+                // It does not come back by itself.
+                Err(Absence::ForGood(error)) => Connection::Closed {
+                    reason: error.to_string(),
+                },
+                Err(Absence::ForNow(error)) => Connection::Reconnecting {
+                    since: SystemTime::now(),
+                    attempts: 0,
+                    reason: error.to_string(),
+                },
+            };
+            let changed = std::mem::discriminant(&next) != std::mem::discriminant(state);
+            if changed {
+                *state = next;
+            }
+            changed
+        });
         if changed {
             self.announce();
         }
@@ -154,7 +157,8 @@ impl Drop for Notifier {
 
 /// Watches the folder: a watch on the log itself would end when the log is made anew.
 fn watch_folder(file: &DbFile, signals: SyncSender<Signal>) -> notify::Result<RecommendedWatcher> {
-    let name: OsString = file.path().file_name().unwrap_or_default().to_owned();
+    let names = ["", "-wal", "-shm"].map(|ending| path_beside(file.path(), ending));
+    let names = names.map(|path| path.file_name().unwrap_or_default().to_owned());
     let folder = file
         .path()
         .parent()
@@ -164,13 +168,7 @@ fn watch_folder(file: &DbFile, signals: SyncSender<Signal>) -> notify::Result<Re
             Ok(event) => {
                 event.need_rescan()
                     || !event.kind.is_access()
-                        && event.paths.iter().any(|path| {
-                            path.file_name().is_some_and(|found| {
-                                found
-                                    .as_encoded_bytes()
-                                    .starts_with(name.as_encoded_bytes())
-                            })
-                        })
+                        && event.paths.iter().any(|path| concerns(&names, path))
             }
             Err(_) => true,
         };
@@ -181,6 +179,12 @@ fn watch_folder(file: &DbFile, signals: SyncSender<Signal>) -> notify::Result<Re
     })?;
     watcher.watch(folder, RecursiveMode::NonRecursive)?;
     Ok(watcher)
+}
+
+/// Whether a path is one of those names, in whatever folder.
+fn concerns(names: &[OsString], path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|found| names.iter().any(|name| name == found))
 }
 
 /// The thread's side.
@@ -216,7 +220,7 @@ impl Looker {
     }
 
     fn look(&mut self) {
-        let in_place = self.file.check_in_place();
+        let in_place = self.file.look_in_place();
         let is_there = in_place.is_ok();
         self.changes.note(in_place);
         if !is_there {
@@ -237,6 +241,27 @@ impl Looker {
                 // The writer ends after this thread.
                 let _ = writer.send(Order::Look);
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_file_and_what_sqlite_keeps_beside_it_concern_us() {
+        let names = ["app.db", "app.db-wal", "app.db-shm"].map(OsString::from);
+        for (path, ours) in [
+            ("/data/app.db", true),
+            ("/data/app.db-wal", true),
+            ("/data/app.db-shm", true),
+            ("/data/app.db.bak", false),
+            ("/data/app.db-journal.old", false),
+            ("/data/other", false),
+            ("/", false),
+        ] {
+            assert_eq!(concerns(&names, Path::new(path)), ours, "{path}");
         }
     }
 }

@@ -32,7 +32,11 @@ const HEADER: usize = 100;
 
 /// Says, as long as it lives, that this process has a file open.
 #[derive(Debug)]
-pub(super) struct Claim(Identity);
+pub(super) struct Claim {
+    identity: Identity,
+    /// Whether there was no file before.
+    is_new: bool,
+}
 
 /// What tells a file from another one at the same path: its device and its number there.
 pub(super) type Identity = (u64, u64);
@@ -46,18 +50,23 @@ fn claims() -> MutexGuard<'static, Option<HashMap<Identity, usize>>> {
 impl Claim {
     /// The file that it is on.
     pub(super) fn identity(&self) -> Identity {
-        self.0
+        self.identity
+    }
+
+    /// Whether there was no file before.
+    pub(super) fn is_new(&self) -> bool {
+        self.is_new
     }
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
         if let Some(claims) = claims().as_mut()
-            && let Some(count) = claims.get_mut(&self.0)
+            && let Some(count) = claims.get_mut(&self.identity)
         {
             *count -= 1;
             if *count == 0 {
-                claims.remove(&self.0);
+                claims.remove(&self.identity);
             }
         }
     }
@@ -72,18 +81,22 @@ pub(super) fn claim(path: &Path, options: &OpenOptions) -> Result<(PathBuf, Clai
     };
     let mut claims = claims();
     let claims = claims.get_or_insert_default();
+    let mut is_new = false;
     if options.create && !options.read_only {
         let made = fs::File::options().write(true).create_new(true).open(path);
         match made {
-            Ok(_) => {}
+            Ok(_) => is_new = true,
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
             // A file that is there in a place where none can be made is fine.
             Err(_) if path.exists() => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(failed(what_is_missing(path)));
+            }
             Err(error) => return Err(failed(format!("it can't be made: {error}"))),
         }
     }
     let path = fs::canonicalize(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => failed(super::NO_SUCH_FILE.to_owned()),
+        std::io::ErrorKind::NotFound => failed(what_is_missing(path)),
         _ => failed(format!("it can't be found: {error}")),
     })?;
     let metadata =
@@ -99,7 +112,20 @@ pub(super) fn claim(path: &Path, options: &OpenOptions) -> Result<(PathBuf, Clai
         look(&path, options)?;
     }
     *claims.entry(identity).or_insert(0) += 1;
-    Ok((path, Claim(identity)))
+    Ok((path, Claim { identity, is_new }))
+}
+
+/// Why a path leads nowhere.
+fn what_is_missing(path: &Path) -> String {
+    if fs::symlink_metadata(path).is_ok() {
+        return "it is a link to a file that is not there".to_owned();
+    }
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() && !folder.exists() => {
+            format!("there is no folder {}", folder.display())
+        }
+        _ => super::NO_SUCH_FILE.to_owned(),
+    }
 }
 
 /// Reads the header.
@@ -148,8 +174,10 @@ fn check_length(path: &Path, header: &[u8]) -> Result<(), Error> {
         return Ok(());
     }
     let expected = page_size * number(PAGE_COUNT_AT, 4);
-    let length = fs::metadata(path).map_or(0, |found| found.len());
-    if length < expected && is_log_empty(path) {
+    let length = || fs::metadata(path).map_or(0, |found| found.len());
+    // What was in the log may have been moved into the file between the two looks.
+    if length() < expected && is_log_empty(path) && length() < expected {
+        let length = length();
         return Err(Error::Corrupt {
             path: path.to_owned(),
             detail: format!("it was cut off: {length} of its {expected} bytes are there"),

@@ -36,6 +36,24 @@ impl DbFile {
     /// Opens the file at this path, or makes it, and gives the connection that did.
     pub(super) fn open(path: &Path, options: &OpenOptions) -> Result<(Self, Link), Error> {
         let (path, claim) = claim(path, options)?;
+        let is_new = claim.is_new();
+        let opened = Self::open_claimed(path.clone(), claim, options);
+        if let (Err(Error::NoSpace { .. }), true) = (&opened, is_new)
+            && fs::metadata(&path).is_ok_and(|found| found.len() == 0)
+        {
+            // Nobody could make anything of what is left.
+            for ending in ["", "-wal", "-shm"] {
+                let _ = fs::remove_file(path_beside(&path, ending));
+            }
+        }
+        opened
+    }
+
+    fn open_claimed(
+        path: PathBuf,
+        claim: Claim,
+        options: &OpenOptions,
+    ) -> Result<(Self, Link), Error> {
         let mut file = Self {
             path,
             read_only: options.read_only,
@@ -151,19 +169,29 @@ impl DbFile {
     /// Fails unless the path still leads to the file that was opened, and to the log beside it.
     /// Without this, writes could be acknowledged that go to a deleted file.
     pub(super) fn check_in_place(&self) -> Result<(), Error> {
+        self.look_in_place().map_err(Absence::into_error)
+    }
+
+    /// The same, and says whether it may come back.
+    pub(super) fn look_in_place(&self) -> Result<(), Absence> {
         let gone = |detail: &str| Error::File {
             path: self.path.clone(),
             detail: detail.to_owned(),
         };
         match fs::metadata(&self.path) {
-            Ok(metadata) if identity(&metadata) == self.claim.identity() => self.check_beside(),
-            Ok(_) => Err(gone(
+            Ok(metadata) if identity(&metadata) == self.claim.identity() => {
+                self.check_beside().map_err(Absence::ForGood)
+            }
+            Ok(_) => Err(Absence::ForGood(gone(
                 "another file was put in its place while it was open; open it again",
+            ))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Absence::ForNow(
+                gone("it was deleted or moved while it was open; nothing can be read or written"),
             )),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(gone(
-                "it was deleted or moved while it was open; nothing can be read or written",
-            )),
-            Err(error) => Err(gone(&format!("it can't be looked at: {error}"))),
+            Err(error) => {
+                let why = format!("it can't be looked at: {error}");
+                Err(Absence::ForNow(gone(&why)))
+            }
         }
     }
 
@@ -281,6 +309,23 @@ impl DbFile {
                 }
                 done => return done,
             }
+        }
+    }
+}
+
+/// Why a file is not there that was opened.
+#[derive(Debug)]
+pub(super) enum Absence {
+    /// It can come back, as when somebody moves it back.
+    ForNow(Error),
+    /// It has to be opened again.
+    ForGood(Error),
+}
+
+impl Absence {
+    fn into_error(self) -> Error {
+        match self {
+            Self::ForNow(error) | Self::ForGood(error) => error,
         }
     }
 }

@@ -141,7 +141,8 @@ pub(super) fn part(connection: &Connection, of: &PartOf) -> Result<Option<Part>,
     } else {
         " FROM entry AS e WHERE e.bucket = ?1 AND e.revision > ?2"
     };
-    if of.newest && pays_to_probe(&part.bucket) {
+    let probes = of.newest && pays_to_probe(&part.bucket);
+    if probes {
         sql += " AND NOT EXISTS (SELECT 1 FROM entry AS later INDEXED BY entry_by_key
                  WHERE later.bucket = e.bucket AND later.key = e.key
                    AND later.revision > e.revision)";
@@ -154,9 +155,16 @@ pub(super) fn part(connection: &Connection, of: &PartOf) -> Result<Option<Part>,
     } else {
         statement.query(params![id, after])?
     };
+    // Where each key has one entry, or only the newest are told, nothing older was told before.
+    let older_are_told = !probes && part.bucket.info.entries != part.bucket.info.keys;
     let mut budget = Budget::new(&of.filter, of.values);
     while let Some(row) = rows.next()? {
         part.upto = Revision(count(row.get(0)?));
+        if older_are_told && budget.is_expired(row)? {
+            let gone = end_of_told(&snapshot, id, row, budget.now)?;
+            part.entries
+                .extend(gone.filter(|entry| of.filter.matches(entry.key.as_str())));
+        }
         if budget.take(row, &mut part.entries)?.is_break() {
             part.is_last = false;
             return Ok(Some(part));
@@ -166,6 +174,42 @@ pub(super) fn part(connection: &Connection, of: &PartOf) -> Result<Option<Part>,
     drop(rows);
     drop(statement);
     Ok(Some(part))
+}
+
+/// What is to be told in place of an expired entry, so that what came before it does not come to
+/// light: that the key expired. `None` where nothing came before it, or something after it.
+fn end_of_told(
+    connection: &Connection,
+    bucket: i64,
+    row: &Row<'_>,
+    now: i64,
+) -> rusqlite::Result<Option<Entry>> {
+    let revision: i64 = row.get(0)?;
+    let hides: bool = connection
+        .prepare_cached(
+            "SELECT NOT EXISTS (SELECT 1 FROM entry AS later INDEXED BY entry_by_key
+                 WHERE later.bucket = ?1 AND later.key = ?2 AND later.revision > ?3)
+             AND EXISTS (SELECT 1 FROM entry AS older INDEXED BY entry_by_key
+                 WHERE older.bucket = ?1 AND older.key = ?2 AND older.revision < ?3
+                   AND (older.expires IS NULL OR older.expires > ?4))",
+        )?
+        .query_row(
+            params![bucket, row.get_ref(1)?.as_str()?, revision, now],
+            |row| row.get(0),
+        )?;
+    if !hides {
+        return Ok(None);
+    }
+    let entry = decode(row, false)?;
+    Ok(Some(Entry {
+        created: entry.expires.unwrap_or(entry.created),
+        operation: Operation::Expire,
+        size: 0,
+        value: None,
+        ttl: None,
+        expires: None,
+        ..entry
+    }))
 }
 
 /// Whether to look for a later entry of the same key before telling one.
@@ -198,6 +242,11 @@ impl<'a> Budget<'a> {
         }
     }
 
+    fn is_expired(&self, row: &Row<'_>) -> rusqlite::Result<bool> {
+        let expires: Option<i64> = row.get(6)?;
+        Ok(expires.is_some_and(|at| at <= self.now))
+    }
+
     /// Takes a row if it belongs to the watch, and breaks when the part is full.
     fn take(
         &mut self,
@@ -205,9 +254,9 @@ impl<'a> Budget<'a> {
         entries: &mut Vec<Entry>,
     ) -> rusqlite::Result<ControlFlow<()>> {
         self.rows += 1;
-        let expires: Option<i64> = row.get(6)?;
-        let is_there = expires.is_none_or(|at| at > self.now);
-        if is_there && (self.filter.is_all() || self.filter.matches(row.get_ref(1)?.as_str()?)) {
+        if !self.is_expired(row)?
+            && (self.filter.is_all() || self.filter.matches(row.get_ref(1)?.as_str()?))
+        {
             let entry = decode(row, self.values)?;
             if self.values {
                 self.bytes += entry.size;
@@ -268,5 +317,112 @@ pub(super) fn operation_of(number: i64) -> rusqlite::Result<Operation> {
         2 => Ok(Operation::Purge),
         3 => Ok(Operation::Expire),
         _ => Err(rusqlite::Error::IntegralValueOutOfRange(3, number)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::OpenOptions;
+    use super::super::buckets;
+    use super::super::file::DbFile;
+    use super::super::write::{restore, write_all};
+    use super::*;
+    use crate::kv::backend::{BucketConfig, Write};
+
+    const MANY: u64 = PROBE_ALWAYS + 1000;
+
+    /// A bucket with many keys, where `k` has a value under one that has expired.
+    fn place(folder: &std::path::Path) -> (DbFile, Connection, BucketName) {
+        let (file, link) = DbFile::open(&folder.join("f"), &OpenOptions::create()).unwrap();
+        let mut connection = link.connection;
+        let bucket = BucketName::new("b").unwrap();
+        let config = BucketConfig {
+            history: 3,
+            marker_ttl: Some(std::time::Duration::from_secs(60)),
+            ..BucketConfig::new(bucket.clone())
+        };
+        buckets::create(&mut connection, &config).unwrap();
+        let old = Entry {
+            key: Key::from_stored("k"),
+            revision: Revision(1),
+            created: time::OffsetDateTime::UNIX_EPOCH,
+            operation: Operation::Put,
+            size: 0,
+            value: Some(Bytes::new()),
+            ttl: None,
+            expires: None,
+        };
+        let others = (2..=MANY).map(|n| Entry {
+            key: Key::from_stored(format!("other.{n}")),
+            revision: Revision(n),
+            ..old.clone()
+        });
+        let entries: Vec<Entry> = std::iter::once(old.clone()).chain(others).collect();
+        restore(&mut connection, &bucket, &entries).unwrap();
+        let new =
+            Write::put(Key::from_stored("k"), "new").with_ttl(std::time::Duration::from_secs(1));
+        for end in write_all(&mut connection, [(&bucket, &new)]) {
+            end.ok().unwrap();
+        }
+        connection
+            .execute("UPDATE entry SET expires = 1 WHERE ttl IS NOT NULL", [])
+            .unwrap();
+        (file, connection, bucket)
+    }
+
+    #[test]
+    fn an_expired_value_does_not_bring_the_one_before_it_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_file, connection, bucket) = place(folder.path());
+        for (newest, filter) in [(true, ">"), (false, ">"), (true, "k"), (false, "k")] {
+            let mut of = PartOf {
+                bucket: bucket.clone(),
+                filter: Filter::new(filter).unwrap(),
+                after: Revision::ABSENT,
+                newest,
+                values: true,
+            };
+            let mut last = None;
+            loop {
+                let part = part(&connection, &of).unwrap().unwrap();
+                let of_key = part
+                    .entries
+                    .iter()
+                    .filter(|entry| entry.key.as_str() == "k");
+                last = of_key.last().cloned().or(last);
+                of.after = part.upto;
+                if part.is_last {
+                    break;
+                }
+            }
+            assert!(
+                last.is_none_or(|entry| entry.is_marker()),
+                "{newest} {filter}"
+            );
+        }
+    }
+
+    #[test]
+    fn other_settings_neither_revive_nor_end_what_they_do_not_concern() {
+        let folder = tempfile::tempdir().unwrap();
+        let (_file, mut connection, bucket) = place(folder.path());
+        let config = |ttl| BucketConfig {
+            history: 3,
+            ttl,
+            marker_ttl: Some(std::time::Duration::from_secs(60)),
+            ..BucketConfig::new(bucket.clone())
+        };
+        connection
+            .execute("UPDATE entry SET ttl = 5 WHERE key = 'other.2'", [])
+            .unwrap();
+        let week = std::time::Duration::from_secs(7 * 86400);
+        buckets::change(&mut connection, &config(Some(week))).unwrap();
+        let found = newest(&connection, &bucket, &Key::from_stored("k")).unwrap();
+        assert_eq!(found, None, "it had expired");
+        let found = newest(&connection, &bucket, &Key::from_stored("other.2")).unwrap();
+        assert!(
+            found.is_some_and(|entry| entry.expires.is_none()),
+            "restored"
+        );
     }
 }

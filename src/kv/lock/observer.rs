@@ -3,9 +3,9 @@
 //! An observer only looks. It judges sessions by its own clock, as everybody does who may act, but
 //! a verdict of its own is for people: acting on a lock reads it again.
 //!
-//! Of each bucket it watches the lock records and the session records by their prefixes, so that
-//! other keys never cross the wire. Locks of `shizuku` services stand at any key: they are found by
-//! the length of their values, which only then are read.
+//! Of each bucket it watches the lock records and the session records by their prefixes, with one
+//! watch for both, so that other keys never cross the wire. Locks of `shizuku` services stand at any
+//! key: they are found by the length of their values, which only then are read.
 //!
 //! [`Picture`] is the pure part: told of events, asked with the time. [`Observer`] feeds one.
 
@@ -40,12 +40,12 @@ pub use self::report::{Search, Searched};
 pub use self::view::{
     ClockOf, Content, Freshness, Judged, LastBeat, Lock, LockMode, Now, Party, Report, Standing,
 };
-use self::watching::{Told, told_by, watch_options};
+use self::watching::{Told, Watched, told_by, watch_options};
 use super::clock::Clock;
 use super::diagnosis::Thresholds;
 use super::session::{Process, Session};
 use crate::kv::backend::{Backend, BucketBackend, Consistency, originals};
-use crate::kv::{BucketName, Entry, Error, Key, Watch};
+use crate::kv::{BucketName, Entry, Error, Key, Watch, WatchEvent};
 
 /// How often an answer is asked for anew while somebody holds or waits.
 const PACE: Duration = Duration::from_secs(1);
@@ -156,7 +156,7 @@ pub struct Observer {
 enum Done {
     Begun {
         bucket: BucketName,
-        feed: Feed,
+        of: Watched,
         watch: Result<Watch, Error>,
         retry: Duration,
     },
@@ -195,10 +195,16 @@ impl Observer {
             return;
         }
         self.picture.add(bucket, foreign);
-        self.begin(bucket, Feed::Locks, Duration::ZERO);
-        self.begin(bucket, Feed::Sessions, Duration::ZERO);
+        self.begin(bucket, Watched::Records, Duration::ZERO);
         if foreign {
-            self.begin(bucket, Feed::Others, Duration::ZERO);
+            self.begin(bucket, Watched::Others, Duration::ZERO);
+        }
+    }
+
+    /// From now on looks for locks of `shizuku` services too, in a bucket that is observed without.
+    pub fn add_foreign(&mut self, bucket: &BucketName) {
+        if self.picture.add_foreign(bucket) {
+            self.begin(bucket, Watched::Others, Duration::ZERO);
         }
     }
 
@@ -336,7 +342,14 @@ impl Observer {
         };
         let now = self.options.clock.now();
         for event in events {
-            self.picture.event(&told.bucket, told.feed, event, now);
+            if let WatchEvent::Entry(entry) = &event {
+                let feed = told.of.feed_of(&entry.key);
+                self.picture.event(&told.bucket, feed, event, now);
+            } else {
+                for feed in told.of.feeds() {
+                    self.picture.event(&told.bucket, *feed, event.clone(), now);
+                }
+            }
         }
     }
 
@@ -344,26 +357,28 @@ impl Observer {
         match done {
             Done::Begun {
                 bucket,
-                feed,
+                of,
                 watch: Ok(watch),
                 ..
             } => {
                 if self.picture.buckets().any(|known| *known == bucket) {
-                    let (watch, handle) = stream::abortable(told_by(watch, bucket.clone(), feed));
+                    let (watch, handle) = stream::abortable(told_by(watch, bucket.clone(), of));
                     self.watches.push(watch.boxed());
                     self.running.push((bucket, handle));
                 }
             }
             Done::Begun {
                 bucket,
-                feed,
+                of,
                 watch: Err(error),
                 retry,
             } => {
-                self.picture.failed(&bucket, feed, error.to_string());
+                for feed in of.feeds() {
+                    self.picture.failed(&bucket, *feed, error.to_string());
+                }
                 if self.picture.buckets().any(|known| *known == bucket) {
                     let next = (retry * 2).clamp(RETRY.0, RETRY.1);
-                    self.begin(&bucket, feed, next);
+                    self.begin(&bucket, of, next);
                 }
             }
             Done::Read { bucket, key, entry } => {
@@ -422,10 +437,10 @@ impl Observer {
     }
 
     /// Begins a watch, after a while.
-    fn begin(&mut self, bucket: &BucketName, feed: Feed, after: Duration) {
+    fn begin(&mut self, bucket: &BucketName, of: Watched, after: Duration) {
         let backend = Arc::clone(&self.backend);
         let bucket = bucket.clone();
-        let options = watch_options(feed, self.options.history);
+        let options = watch_options(of, self.options.history);
         self.work.push(
             async move {
                 if !after.is_zero() {
@@ -438,7 +453,7 @@ impl Observer {
                 Done::Begun {
                     watch: begun.await,
                     bucket: bucket.clone(),
-                    feed,
+                    of,
                     retry: after,
                 }
             }

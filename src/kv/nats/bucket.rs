@@ -14,6 +14,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::message::{Decoder, Place, Stored};
 use super::request::{CallError, Lost, Session, refused};
+use super::write::{may_be_no_text, unnameable};
 use super::{capabilities, report, settings, watch};
 use crate::kv::backend::{
     BucketBackend, BucketInfo, BucketReport, Capabilities, Consistency, Write,
@@ -195,6 +196,11 @@ impl NatsBucket {
         let answer = match self.session.inquire(subject, body.into()).await {
             Ok(answer) => answer,
             Err(Lost::NobodyListens | Lost::Denied(_)) => return Err(None),
+            // Perhaps for what the answer held: the leader's comes in another form.
+            Err(Lost::Disconnected) => {
+                self.session.reconnected().await;
+                return Err(None);
+            }
             Err(lost) => return Err(Some(self.session.unanswered(&what, lost))),
         };
         match answer.status {
@@ -214,8 +220,17 @@ impl NatsBucket {
         explain(&self.session, &self.name, what, error)
     }
 
+    /// The entry of a key that somebody asked for, which may be one that can't be.
+    async fn entry_asked_for(&self, key: &Key) -> Result<Option<Entry>, Error> {
+        let entry = self.newest_entry(key).await?;
+        if entry.is_none() && may_be_no_text(key) {
+            return Err(unnameable(key));
+        }
+        Ok(entry)
+    }
+
     /// The entry of a key that decides writes.
-    async fn newest_entry(&self, key: &Key) -> Result<Option<Entry>, Error> {
+    pub(super) async fn newest_entry(&self, key: &Key) -> Result<Option<Entry>, Error> {
         let subject = self.subject(key);
         let last_by_subj = &subject;
         self.ask_leader(key, Which::Last { last_by_subj }).await
@@ -240,7 +255,7 @@ impl BucketBackend for NatsBucket {
     }
 
     async fn get(&self, key: &Key, consistency: Consistency) -> Result<Option<Entry>, Error> {
-        if consistency == Consistency::Any && self.known().direct {
+        if consistency == Consistency::Any && self.known().direct && !may_be_no_text(key) {
             match self.ask_any(key).await {
                 Ok(entry) => return Ok(entry),
                 Err(Some(error)) => return Err(error),
@@ -248,7 +263,7 @@ impl BucketBackend for NatsBucket {
                 Err(None) => {}
             }
         }
-        self.newest_entry(key).await
+        self.entry_asked_for(key).await
     }
 
     async fn get_revision(&self, key: &Key, revision: Revision) -> Result<Option<Entry>, Error> {
@@ -262,7 +277,7 @@ impl BucketBackend for NatsBucket {
     /// history over a long line, but may sit on a replica that lags behind, and show entries that
     /// the bucket has no more.
     async fn history(&self, key: &Key) -> Result<Vec<Entry>, Error> {
-        let Some(newest) = self.newest_entry(key).await? else {
+        let Some(newest) = self.entry_asked_for(key).await? else {
             return Ok(Vec::new());
         };
         if self.known().history == Some(1) {

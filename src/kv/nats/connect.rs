@@ -19,6 +19,9 @@ use crate::kv::Error;
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 /// The longest pause between two attempts to reconnect.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(2);
+/// How many connections are lost as soon as they are made before the pauses get longer. A server that
+/// is restarted again and again is not to be waited for.
+const FREE_LIVES: usize = 4;
 /// How many messages a subscription holds for us. More than a consumer sends ahead of its flow
 /// control, 32 MiB, in messages of the size that keys usually have.
 const SUBSCRIPTION_CAPACITY: usize = 1 << 19;
@@ -64,6 +67,7 @@ async fn client_options(
     let attempts = u32::try_from(servers.addresses.len().max(1)).unwrap_or(u32::MAX);
     let events = Arc::clone(link);
     let tries = Arc::clone(link);
+    let lives = Arc::clone(link);
     let mut client = ConnectOptions::new()
         .name(&options.connection_name)
         .connection_timeout(options.timeout / attempts)
@@ -71,7 +75,9 @@ async fn client_options(
         .ping_interval(PING_INTERVAL)
         .subscription_capacity(SUBSCRIPTION_CAPACITY)
         .max_reconnects(None)
-        .reconnect_delay_callback(reconnect_pause)
+        .reconnect_delay_callback(move |attempt| {
+            reconnect_pause(attempt.max(lives.short_lives() as usize / FREE_LIVES + 1))
+        })
         .event_callback(move |event| {
             events.on_event(event);
             std::future::ready(())
@@ -154,10 +160,7 @@ fn reconnect_pause(attempt: usize) -> Duration {
 
 /// Between half of the pause and all of it.
 pub(super) fn jittered(pause: Duration) -> Duration {
-    use std::hash::{BuildHasher, RandomState};
-    // The standard library seeds its hash maps at random; that is random enough for a pause.
-    let random = RandomState::new().hash_one(0_u8) % 1024;
-    pause / 2 + (pause / 2) * u32::try_from(random).unwrap_or(0) / 1024
+    pause.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
 /// Server addresses, taken apart.
@@ -180,10 +183,7 @@ fn parse_servers(servers: &[Secret]) -> Result<Servers, Error> {
     let mut auth = None;
     for server in servers {
         // What is wrong is told without the address: it may hold a password.
-        let bad = |reason: String| Error::Unreachable {
-            place: "the server address".to_owned(),
-            reason,
-        };
+        let bad = |reason: String| Error::BadAddress { reason };
         let address: ServerAddr = server
             .expose()
             .trim()

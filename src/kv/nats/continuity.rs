@@ -3,8 +3,8 @@
 //! A watcher is told of what is written. It is not told when a stream is purged, made anew or
 //! rolled back. All that can be seen of those are the counts that a stream keeps, and they *prove*
 //! that nothing is missing only where every message that was written since is still there. Where a
-//! key was overwritten meanwhile, they look as if another had been purged and a third made: telling
-//! those apart takes the names of all keys, which cost more to keep than a snapshot does to repeat.
+//! key was overwritten meanwhile, they look as if another had been purged and a third made: what
+//! tells those apart is how many different keys were told (`census`).
 
 use std::collections::BTreeMap;
 
@@ -25,6 +25,8 @@ pub(super) struct Mark {
     pub(super) last_stored: OffsetDateTime,
     /// How many messages are kept.
     messages: u64,
+    /// Of how many subjects.
+    pub(super) subjects: u64,
     /// How many are kept per subject, at most.
     history: u64,
     /// Whether messages can go of themselves.
@@ -52,6 +54,7 @@ impl Mark {
             last: info.state.last_sequence,
             last_stored: info.state.last_timestamp,
             messages: info.state.messages,
+            subjects: info.state.subjects_count,
             history: u64::try_from(config.max_messages_per_subject).unwrap_or(u64::MAX),
             expiring: !config.max_age.is_zero() || config.allow_message_ttl,
         }
@@ -84,6 +87,22 @@ impl Mark {
     }
 }
 
+/// How many different keys had been told at some moment, and how many of those can have gone of
+/// themselves before now.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Known {
+    pub(super) keys: u64,
+    pub(super) expired: u64,
+}
+
+impl Known {
+    /// Whether some of them are not there any more, in a stream as it was seen later.
+    pub(super) fn has_lost(self, now: &Mark) -> bool {
+        let explained = if now.expiring { self.expired } else { 0 };
+        self.keys > now.subjects.saturating_add(explained)
+    }
+}
+
 /// When the messages that were told will go of themselves, as far as that is known.
 ///
 /// Without it a purge could hide among them: nothing is written when a message expires, and the
@@ -93,6 +112,8 @@ impl Mark {
 pub(super) struct Expiries {
     /// How many end in each second. Those that were replaced before are still counted.
     ends: BTreeMap<i64, u64>,
+    /// How many of them were due in all before those.
+    past: u64,
     /// How far the server's clock is known to be ahead of ours.
     ahead: Duration,
 }
@@ -114,12 +135,20 @@ impl Expiries {
     /// Forgets all messages, for a snapshot that tells them again.
     pub(super) fn clear(&mut self) {
         self.ends.clear();
+        self.past = 0;
+    }
+
+    /// How many can have gone in all, since the snapshot began.
+    pub(super) fn ever(&mut self, now: OffsetDateTime) -> u64 {
+        self.until(now) + self.past
     }
 
     /// How many can have gone lately, of those that were told.
     pub(super) fn until(&mut self, now: OffsetDateTime) -> u64 {
         let now = now + self.ahead;
-        self.ends = self.ends.split_off(&(now - LATE).unix_timestamp());
+        let ends = self.ends.split_off(&(now - LATE).unix_timestamp());
+        self.past += self.ends.values().sum::<u64>();
+        self.ends = ends;
         let due = self.ends.range(..=(now + EARLY).unix_timestamp());
         due.map(|(_, count)| count).sum()
     }
@@ -135,6 +164,7 @@ mod tests {
             last,
             last_stored: OffsetDateTime::UNIX_EPOCH + Duration::seconds(last.cast_signed()),
             messages,
+            subjects: messages,
             history: 1,
             expiring: false,
         }
@@ -178,6 +208,21 @@ mod tests {
     }
 
     #[test]
+    fn fewer_subjects_than_keys_were_told_are_a_loss() {
+        let told = |keys, expired| Known { keys, expired };
+        let now = mark(10, 5);
+        assert!(!told(5, 0).has_lost(&now));
+        assert!(told(6, 0).has_lost(&now));
+        assert!(told(6, 1).has_lost(&now), "nothing expires there");
+        let expiring = Mark {
+            expiring: true,
+            ..now
+        };
+        assert!(!told(6, 1).has_lost(&expiring));
+        assert!(told(7, 1).has_lost(&expiring));
+    }
+
+    #[test]
     fn only_what_is_due_can_have_expired() {
         let at = |second| OffsetDateTime::UNIX_EPOCH + Duration::seconds(second);
         let mut expiries = Expiries::default();
@@ -190,6 +235,12 @@ mod tests {
         assert_eq!(expiries.until(at(120)), 3);
         assert_eq!(expiries.until(at(125)), 1, "none can be so late");
         assert_eq!(expiries.until(at(500)), 0);
+        assert_eq!(expiries.ever(at(500)), 3);
+        assert_eq!(expiries.ever(at(1000)), 4);
+        assert_eq!(expiries.ever(at(2000)), 4);
+        expiries.clear();
+        assert_eq!(expiries.ever(at(2000)), 0);
+        expiries.note(at(50), Some(at(1000)), at(50));
         // A message from our future: their clock is ahead, and what is due there comes sooner.
         expiries.note(at(960), None, at(560));
         assert_eq!(expiries.until(at(600)), 1);

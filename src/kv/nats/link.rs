@@ -4,16 +4,20 @@
 //! is in `connect`.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_nats::{Event, Server, ServerError};
 use tokio::sync::{broadcast, watch};
+use tokio::time::Instant;
 
 use super::notices;
 use crate::kv::backend::Connection;
 
 /// How many refusals a slow request can be behind before it misses one.
 const DENIALS_KEPT: usize = 64;
+/// A connection that is lost sooner than this came to nothing. Making it again at once, and again,
+/// would be a burden to the server.
+const SHORT_LIFE: Duration = Duration::from_secs(5);
 
 /// The state of one client's connection.
 #[derive(Debug)]
@@ -39,8 +43,10 @@ pub(super) struct LinkState {
     pub(super) up: bool,
     /// Whether it is over for good.
     pub(super) closed: bool,
-    /// Whether it ever worked.
-    established: bool,
+    /// Since when, if it ever worked.
+    established: Option<Instant>,
+    /// How many connections in a row were lost as soon as they were made.
+    short_lives: u32,
 }
 
 /// Something that the server refused, because of permissions.
@@ -59,7 +65,8 @@ impl Link {
                 losses: 0,
                 up: true,
                 closed: false,
-                established: false,
+                established: None,
+                short_lives: 0,
             }),
             connection: watch::Sender::new(Connection::Connected),
             denials: broadcast::Sender::new(DENIALS_KEPT),
@@ -78,6 +85,11 @@ impl Link {
     /// The state, for people.
     pub(super) fn connection(&self) -> watch::Receiver<Connection> {
         self.connection.subscribe()
+    }
+
+    /// How many connections in a row were lost as soon as they were made.
+    pub(super) fn short_lives(&self) -> u32 {
+        self.state.borrow().short_lives
     }
 
     /// What is refused from now on.
@@ -112,7 +124,7 @@ impl Link {
                 self.leaving.store(false, Ordering::Relaxed);
                 self.connection.send_replace(Connection::Connected);
                 self.state.send_modify(|state| {
-                    state.established = true;
+                    state.established = Some(Instant::now());
                     state.up = true;
                 });
             }
@@ -145,7 +157,7 @@ impl Link {
     /// Takes in that the client is about to try the servers once more. It learns the reason of the
     /// last failure from here alone.
     pub(super) fn on_attempt(&self, servers: &[Server]) {
-        if !self.state.borrow().established {
+        if self.state.borrow().established.is_none() {
             return;
         }
         self.lost();
@@ -183,6 +195,10 @@ impl Link {
         self.state.send_modify(|state| {
             state.up = false;
             state.losses += 1;
+            let was_short = state
+                .established
+                .is_some_and(|since| since.elapsed() < SHORT_LIFE);
+            state.short_lives = if was_short { state.short_lives + 1 } else { 0 };
         });
     }
 

@@ -88,7 +88,7 @@ pub(super) struct Stored {
     pub(super) payload: Bytes,
     pub(super) place: Place,
     /// Whether the client could take the message as such. If not, it drops the connection on which
-    /// it comes.
+    /// it comes. In doubt it is said to be unreadable: it is at hand, so nothing is lost by that.
     pub(super) is_readable: bool,
 }
 
@@ -100,6 +100,8 @@ impl TryFrom<RawMessage> for Stored {
         let parsed = headers.transpose()?.map(|bytes| parse_headers(&bytes));
         let (headers, is_readable) = parsed.unwrap_or_else(|| (HeaderMap::new(), true));
         Ok(Self {
+            // The server puts this in place of every byte that is no text.
+            is_readable: is_readable && !raw.subject.contains(char::REPLACEMENT_CHARACTER),
             subject: raw.subject,
             headers,
             payload: STANDARD.decode(raw.payload)?.into(),
@@ -107,7 +109,6 @@ impl TryFrom<RawMessage> for Stored {
                 revision: raw.sequence,
                 created: raw.time,
             },
-            is_readable,
         })
     }
 }

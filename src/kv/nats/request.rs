@@ -225,6 +225,13 @@ impl Session {
         }
     }
 
+    /// Waits until the connection is there again, as long as for an answer at most.
+    pub(super) async fn reconnected(&self) {
+        let mut state = self.link.state();
+        let is_settled = state.wait_for(|state| state.up || state.closed);
+        let _ = tokio::time::timeout(self.timeout, is_settled).await;
+    }
+
     /// The place can't be reached, for this reason.
     pub(super) fn unreachable(&self, reason: impl Into<String>) -> Error {
         Error::Unreachable {

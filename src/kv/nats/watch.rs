@@ -14,14 +14,16 @@ use std::time::Duration;
 
 use async_nats::jetstream::stream::Info;
 use futures_util::FutureExt;
+use futures_util::future::{Fuse, FusedFuture as _};
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::bucket::NatsBucket;
+use super::census::Census;
 use super::connect::jittered;
 use super::consumer::{Consumer, Delivered, Fault, Heard};
-use super::continuity::{Expiries, Mark, Progress};
+use super::continuity::{Expiries, Known, Mark, Progress};
 use super::link::LinkState;
 use super::message::{Decoder, Place, Stored};
 use crate::kv::{
@@ -52,11 +54,13 @@ pub(super) async fn start(bucket: NatsBucket, options: WatchOptions) -> Result<W
         complete: false,
         attached_before: false,
         lost_at: None,
+        blocks: Blocks::default(),
         expiries: Expiries::default(),
+        census: Census::default(),
         leaves_markers: false,
         interrupted_by: None,
     };
-    let stretch = pump.attach().await?;
+    let stretch = pump.begin().await?;
     let task = tokio::spawn(pump.run(stretch));
     Ok(watch.fed_by(task))
 }
@@ -76,8 +80,12 @@ struct Pump {
     attached_before: bool,
     /// What had been handed on last when the connection was lost last.
     lost_at: Option<u64>,
+    /// How often it was lost for what no consumer can deliver.
+    blocks: Blocks,
     /// When the messages that were handed on expire.
     expiries: Expiries,
+    /// The keys that were handed on, where those should be all.
+    census: Census,
     /// Whether the server writes a marker for a value that expires.
     leaves_markers: bool,
     /// What the watcher was told last, while it waits for the watch to go on.
@@ -88,6 +96,46 @@ struct Pump {
 struct Told {
     revision: u64,
     stored: OffsetDateTime,
+}
+
+/// How often lately a live watch was lost for a message that no consumer can deliver.
+///
+/// Each costs the connection, and with it every other watch. Where somebody goes on writing such
+/// messages, this one rests between them, for the others to be undisturbed.
+#[derive(Debug, Default)]
+struct Blocks {
+    count: u32,
+    last: Option<Instant>,
+}
+
+impl Blocks {
+    /// So many in a row cost nothing.
+    const FREE: u32 = 3;
+    const FIRST_REST: Duration = Duration::from_millis(500);
+    const LONGEST_REST: Duration = Duration::from_secs(15);
+    /// After so long without one it is over.
+    const OVER: Duration = Duration::from_secs(60);
+
+    fn note(&mut self) {
+        let is_over = self.last.is_none_or(|last| last.elapsed() > Self::OVER);
+        self.count = if is_over { 1 } else { self.count + 1 };
+        self.last = Some(Instant::now());
+    }
+
+    fn pause(&self) -> Duration {
+        let Some(doublings) = self.count.checked_sub(Self::FREE + 1) else {
+            return Duration::ZERO;
+        };
+        let rest = Self::FIRST_REST * 2_u32.pow(doublings.min(5));
+        rest.min(Self::LONGEST_REST)
+    }
+}
+
+/// What a look at the stream gave, and what had been told when it began.
+struct Looked {
+    told: Option<Told>,
+    known: Known,
+    info: Result<Info, Error>,
 }
 
 impl Told {
@@ -120,6 +168,25 @@ struct Stretch {
 }
 
 impl Pump {
+    /// Attaches for the first time; again, for as long as one waits for an answer, where the
+    /// connection was lost meanwhile. It may be one that others lost.
+    async fn begin(&mut self) -> Result<Stretch, Error> {
+        let session = Arc::clone(&self.bucket.session);
+        let until = Instant::now() + session.timeout;
+        loop {
+            let losses = session.link.state().borrow().losses;
+            let error = match self.attach().await {
+                Ok(stretch) => return Ok(stretch),
+                Err(error) => error,
+            };
+            let was_lost = session.link.state().borrow().losses != losses;
+            if !was_lost || Instant::now() >= until {
+                return Err(error);
+            }
+            session.reconnected().await;
+        }
+    }
+
     async fn run(mut self, mut stretch: Stretch) {
         loop {
             let cause = self.follow(&mut stretch).await;
@@ -153,7 +220,7 @@ impl Pump {
                 return None;
             }
             // Many watches, and many programs, come back at once.
-            tokio::time::sleep(jittered(pause)).await;
+            tokio::time::sleep(jittered(pause.max(self.blocks.pause()))).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
             match self.attach().await {
                 Ok(stretch) => {
@@ -161,7 +228,13 @@ impl Pump {
                     self.sender.send(WatchEvent::Resumed { gap: stretch.gap });
                     let entries = stretch.fetched.iter();
                     let entries = entries.filter_map(|message| self.decoder.stored_entry(message));
-                    self.sender.send_all(entries.map(WatchEvent::Entry));
+                    let entries: Vec<Entry> =
+                        entries.filter(|entry| self.is_wanted(entry)).collect();
+                    for entry in &entries {
+                        self.census.note(entry.key.as_str());
+                    }
+                    self.sender
+                        .send_all(entries.into_iter().map(WatchEvent::Entry));
                     return Some(stretch);
                 }
                 Err(error) => self.interrupt(cause_of(&error)),
@@ -178,8 +251,9 @@ impl Pump {
         let mut messages = Vec::new();
         let mut state = self.state.clone();
         let losses = stretch.losses;
-        let check = check(Arc::clone(&self.bucket), self.told);
-        tokio::pin!(check);
+        let pause = tokio::time::sleep(jittered(CHECK_EVERY));
+        let look = Fuse::terminated();
+        tokio::pin!(pause, look);
         loop {
             tokio::select! {
                 biased;
@@ -207,11 +281,12 @@ impl Pump {
                 () = self.sender.room(), if stretch.consumer.is_asked() => {
                     stretch.consumer.keep_up();
                 }
-                (told_before, looked) = &mut check => {
-                    if let Some(cause) = self.on_check(told_before, looked) {
+                () = &mut pause, if look.is_terminated() => look.set(self.look().fuse()),
+                looked = &mut look => {
+                    if let Some(cause) = self.on_look(looked) {
                         return cause;
                     }
-                    check.set(self::check(Arc::clone(&self.bucket), self.told));
+                    pause.as_mut().reset(Instant::now() + jittered(CHECK_EVERY));
                 }
             }
         }
@@ -247,6 +322,10 @@ impl Pump {
                 .filter(silent)
                 .and_then(|entry| entry.expires);
             self.expiries.note(place.created, end, now);
+            let entry = entry.filter(|entry| self.is_wanted(entry));
+            if let Some(entry) = &entry {
+                self.census.note(entry.key.as_str());
+            }
             events.extend(entry.map(WatchEvent::Entry));
             if !complete && pending == 0 && place.revision >= stretch.promised {
                 complete = true;
@@ -273,13 +352,36 @@ impl Pump {
         since.elapsed() >= BUSY_GRACE
     }
 
+    /// Whether an entry is one of those to be told. Where there are several patterns, more may come
+    /// than they name.
+    fn is_wanted(&self, entry: &Entry) -> bool {
+        let filter = &self.options.filter;
+        filter.patterns().nth(1).is_none() || filter.matches(entry.key.as_str())
+    }
+
+    /// Whether every key of the bucket is told.
+    fn tells_all(&self) -> bool {
+        self.options.filter.is_all()
+            && matches!(self.options.from, WatchFrom::Newest | WatchFrom::History)
+    }
+
+    /// Looks at the stream. Also gives back what has been told before: all of that must be there.
+    fn look(&mut self) -> impl Future<Output = Looked> + use<> {
+        let bucket = Arc::clone(&self.bucket);
+        let told = self.told;
+        let known = Known {
+            keys: self.census.count(),
+            expired: self.expiries.ever(OffsetDateTime::now_utc()),
+        };
+        async move {
+            let info = bucket.stream_info().await;
+            Looked { told, known, info }
+        }
+    }
+
     /// Compares the stream with what it was, and remembers what it is.
-    fn on_check(
-        &mut self,
-        told_before: Option<Told>,
-        looked: Result<Info, Error>,
-    ) -> Option<Interruption> {
-        let info = match looked {
+    fn on_look(&mut self, looked: Looked) -> Option<Interruption> {
+        let info = match looked.info {
             Ok(info) => info,
             Err(Error::NoSuchBucket { .. }) => return Some(Interruption::BucketGone),
             // If the server is in trouble, the connection or the consumer tells.
@@ -288,15 +390,18 @@ impl Pump {
         self.decoder = self.bucket.decoder(self.options.values);
         let now = Mark::of(&info);
         let is_up_to_date = self.told.is_none_or(|told| told.revision >= now.last);
-        let tells_all = self.options.filter.is_all()
-            && matches!(self.options.from, WatchFrom::Newest | WatchFrom::History);
-        let knows_all = tells_all && info.config.max_messages_per_subject == 1;
+        let knows_all = self.tells_all() && info.config.max_messages_per_subject == 1;
         let expired = if knows_all && is_up_to_date {
             self.expiries.until(OffsetDateTime::now_utc())
         } else {
             u64::MAX
         };
-        let behind = told_before.is_some_and(|told| told.revision > now.last);
+        if looked.known.has_lost(&now) {
+            // The counts of then and now may well explain each other. It has to begin again.
+            self.mark = None;
+            return Some(Interruption::BucketReplaced);
+        }
+        let behind = looked.told.is_some_and(|told| told.revision > now.last);
         let progress = self
             .mark
             .as_ref()
@@ -318,17 +423,34 @@ async fn lost(state: &mut watch::Receiver<LinkState>, losses: u64) {
     let _ = state.wait_for(is_other).await;
 }
 
-/// Looks at the stream after a while. Also gives back what had been told before.
-async fn check(bucket: Arc<NatsBucket>, told: Option<Told>) -> (Option<Told>, Result<Info, Error>) {
-    tokio::time::sleep(jittered(CHECK_EVERY)).await;
-    (told, bucket.stream_info().await)
-}
-
 fn cause_of(error: &Error) -> Interruption {
     match error {
         Error::NoSuchBucket { .. } => Interruption::BucketGone,
         Error::Unreachable { .. } | Error::Closed => Interruption::Disconnected,
         Error::NoAnswer { .. } => Interruption::Stalled,
         other => Interruption::Refused(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_watch_that_is_lost_again_and_again_rests_in_between() {
+        let mut blocks = Blocks::default();
+        assert_eq!(blocks.pause(), Duration::ZERO);
+        let mut pauses = Vec::new();
+        for _ in 0..12 {
+            blocks.note();
+            pauses.push(blocks.pause());
+        }
+        assert!(pauses[..3].iter().all(Duration::is_zero));
+        assert!(pauses.is_sorted());
+        assert_eq!(pauses[3], Blocks::FIRST_REST);
+        assert_eq!(pauses[11], Blocks::LONGEST_REST);
+        tokio::time::advance(Blocks::OVER * 2).await;
+        blocks.note();
+        assert_eq!(blocks.pause(), Duration::ZERO);
     }
 }

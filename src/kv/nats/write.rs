@@ -22,11 +22,15 @@ impl NatsBucket {
     pub(super) async fn publish(&self, write: Write) -> Result<Revision, WriteError> {
         let session = &self.session;
         check_literal(&write.key)?;
+        self.check_is_text(&write.key).await?;
         if let Change::Put(value) = &write.change {
             write.key.check_writable()?;
-            let limit = session.client.max_payload();
-            if value.len() > limit {
-                return Err(too_large(value.len(), limit as u64).into());
+            let limit = limit_of(
+                session.client.max_payload() as u64,
+                headers(&write).as_ref(),
+            );
+            if value.len() as u64 > limit {
+                return Err(too_large(value.len(), limit).into());
             }
         }
         if write.ttl.is_some() && !self.capabilities().entry_ttl {
@@ -60,6 +64,15 @@ impl NatsBucket {
         }
     }
 
+    /// Refuses a key whose name has bytes in it that are no text: what is written under that name
+    /// goes to another subject.
+    async fn check_is_text(&self, key: &Key) -> Result<(), WriteError> {
+        if !may_be_no_text(key) || self.newest_entry(key).await?.is_some() {
+            return Ok(());
+        }
+        Err(WriteError::Failed(unnameable(key)))
+    }
+
     /// What it means that no acknowledgement came.
     async fn unacknowledged(&self, write: &Write, lost: Lost, size: usize) -> WriteError {
         let session = &self.session;
@@ -80,7 +93,8 @@ impl NatsBucket {
                 fault: "it can't be sent to a NATS server",
             })),
             Lost::TooLarge => {
-                WriteError::Failed(too_large(size, session.client.max_payload() as u64))
+                let most = session.client.max_payload() as u64;
+                WriteError::Failed(too_large(size, limit_of(most, headers(write).as_ref())))
             }
             Lost::TimedOut => unknown(format!(
                 "no acknowledgement within {} ms",
@@ -119,11 +133,13 @@ impl NatsBucket {
                 current: current_of(&message),
             },
             (ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM, _) => {
-                let limit = match self.stream_info().await {
-                    Ok(info) => u64::try_from(info.config.max_message_size).unwrap_or(0),
-                    Err(_) => 0,
-                };
-                WriteError::Failed(too_large(size, limit))
+                let info = self.stream_info().await.ok();
+                let most = info.and_then(|info| u64::try_from(info.config.max_message_size).ok());
+                WriteError::Failed(match most {
+                    Some(most) => too_large(size, limit_of(most, headers(write).as_ref())),
+                    // Not everybody may ask for it.
+                    None => refused(&self.session, &what, error),
+                })
             }
             (ErrorCode::MESSAGE_TTL_DISABLED | ErrorCode::MESSAGE_TTL_INVALID, _) => {
                 WriteError::Failed(Error::Unsupported {
@@ -163,11 +179,37 @@ fn check_literal(key: &Key) -> Result<(), InvalidKey> {
     Ok(())
 }
 
+/// Whether the name may stand for one with bytes in it that are no text. It is told with this
+/// character in place of each of them.
+pub(super) fn may_be_no_text(key: &Key) -> bool {
+    key.as_str().contains(char::REPLACEMENT_CHARACTER)
+}
+
+/// The error for a key that can't be asked for by its name.
+pub(super) fn unnameable(key: &Key) -> Error {
+    Error::InvalidKey(InvalidKey {
+        key: key.to_string(),
+        fault: "it has bytes that are no text, and can't be asked for",
+    })
+}
+
 fn too_large(size: usize, limit: u64) -> Error {
     Error::TooLarge {
         size: size as u64,
         limit,
     }
+}
+
+/// How long a value can be in a message of at most so many bytes: its headers count too.
+fn limit_of(most: u64, headers: Option<&HeaderMap>) -> u64 {
+    // `NATS/1.0`, then a line for each, then an empty one; all end in two bytes.
+    let lines = headers.into_iter().flat_map(HeaderMap::iter);
+    let length: usize = lines
+        .flat_map(|(name, values)| values.iter().map(move |value| (name, value)))
+        .map(|(name, value)| AsRef::<[u8]>::as_ref(name).len() + value.as_str().len() + 4)
+        .sum();
+    let length = headers.map_or(0, |_| length + 12);
+    most.saturating_sub(length as u64)
 }
 
 /// The revision in `wrong last sequence: 7`, which not every server tells.
@@ -221,6 +263,17 @@ mod tests {
         for key in ["a", "a.b", "a*", "a b", "a.>b"] {
             assert!(check_literal(&Key::from_stored(key)).is_ok(), "{key}");
         }
+    }
+
+    #[test]
+    fn headers_take_their_part_of_a_message() {
+        let write = Write::put(Key::from_stored("a"), "v");
+        assert_eq!(limit_of(100, headers(&write).as_ref()), 100);
+        let write = write.expecting(Revision(8));
+        let line = "NATS/1.0\r\nNats-Expected-Last-Subject-Sequence: 8\r\n\r\n";
+        let limit = limit_of(100, headers(&write).as_ref());
+        assert_eq!(limit, 100 - line.len() as u64);
+        assert_eq!(limit_of(10, headers(&write).as_ref()), 0);
     }
 
     #[test]

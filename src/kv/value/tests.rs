@@ -284,6 +284,37 @@ async fn an_outage_without_a_gap_is_not_seen() {
 }
 
 #[tokio::test]
+async fn after_a_gap_a_deletion_is_not_told_again() {
+    let (memory, store, faults) = faulty_store().await;
+    let direct = Store::open(&memory, "values").await.unwrap();
+    let write = async |key: &str, rate| {
+        let value = Limits { rate };
+        value.under(key).write_to_anyway(&direct).await.unwrap();
+    };
+    write("a", 1).await;
+    let watch = Limits::watch(&store, ">").await.unwrap();
+    assert_eq!(change(&watch).await, put("a", 1));
+    Limits::delete_anyway(&direct, "a").await.unwrap();
+    let deleted = ("a".to_owned(), Ok(None), Operation::Delete);
+    assert_eq!(change(&watch).await, deleted);
+
+    faults.cut();
+    faults.restore_with_gap();
+    write("new", 2).await;
+    assert_eq!(change(&watch).await, put("new", 2));
+
+    // Nor that a key has vanished which was known to be deleted.
+    faults.cut();
+    memory.delete_bucket(&config().name).await.unwrap();
+    memory.create_bucket(&config()).await.unwrap();
+    faults.restore_with_gap();
+    let gone = ("new".to_owned(), Ok(None), Operation::Purge);
+    assert_eq!(change(&watch).await, gone);
+    write("later", 3).await;
+    assert_eq!(change(&watch).await, put("later", 3));
+}
+
+#[tokio::test]
 async fn after_a_gap_what_changed_is_told_and_what_is_gone() {
     let (memory, store, faults) = faulty_store().await;
     let direct = Store::open(&memory, "values").await.unwrap();

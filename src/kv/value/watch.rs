@@ -47,7 +47,7 @@ pub struct ValueWatch<T> {
 
 #[derive(Default)]
 struct State {
-    /// The newest entry that was told of each key that has a value, and in which snapshot.
+    /// The newest entry that was told of each key, and in which snapshot.
     told: HashMap<Key, Told>,
     /// How many gaps there were: the number of the snapshot.
     gaps: u64,
@@ -62,6 +62,8 @@ struct Told {
     revision: Revision,
     created: OffsetDateTime,
     snapshot: u64,
+    /// Whether it said that the key has no value.
+    is_marker: bool,
 }
 
 impl<T: ByteDeserialize> ValueWatch<T> {
@@ -123,7 +125,8 @@ impl State {
                 if std::mem::take(&mut self.after_gap) {
                     let now = self.gaps;
                     let gone = self.told.extract_if(|_, told| told.snapshot != now);
-                    self.gone.extend(gone);
+                    // That a key is gone was told already where it left a marker.
+                    self.gone.extend(gone.filter(|(_, told)| !told.is_marker));
                 }
                 None
             }
@@ -143,12 +146,9 @@ impl State {
             revision: entry.revision,
             created: entry.created,
             snapshot: self.gaps,
+            is_marker: entry.is_marker(),
         };
-        let before = if entry.is_marker() {
-            self.told.remove(&entry.key)
-        } else {
-            self.told.insert(entry.key.clone(), now)
-        };
+        let before = self.told.insert(entry.key.clone(), now);
         before.is_none_or(|b| (b.revision, b.created) != (now.revision, now.created))
     }
 }

@@ -43,6 +43,15 @@ const LEAST: u16 = 5;
 /// A lock, by where it is kept.
 pub type LockId = (BucketName, Key);
 
+/// Which locks are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sought {
+    /// Those of our own services.
+    Ours,
+    /// Those of `shizuku` services too, which is dearer: from when the screen was first in sight.
+    All,
+}
+
 /// The screen.
 #[derive(Debug)]
 pub struct Locks {
@@ -64,6 +73,7 @@ pub struct Locks {
     shown: Option<Arc<Lock>>,
     /// Whether the user chose it. Until then it is the first, as long as not all is there.
     is_chosen: bool,
+    sought: Sought,
     row: usize,
     table: Viewport,
     focus: Focus,
@@ -106,6 +116,7 @@ impl Default for Locks {
             selected: None,
             shown: None,
             is_chosen: false,
+            sought: Sought::Ours,
             row: 0,
             table: Viewport::default(),
             focus: Focus::Table,
@@ -118,7 +129,8 @@ impl Default for Locks {
 }
 
 impl Locks {
-    /// The most buckets whose locks are observed: each costs three consumers at the server.
+    /// The most buckets whose locks are observed: each costs a consumer at the server, and a second
+    /// one once somebody looks.
     const MOST_BUCKETS: usize = 64;
 
     /// Observes the locks of these buckets from now on.
@@ -130,6 +142,9 @@ impl Locks {
         if wanted != self.observed {
             self.observed.clone_from(&wanted);
             ctx.effect(Effect::Locks(wanted));
+            if self.sought == Sought::All {
+                ctx.effect(Effect::ForeignLocks);
+            }
         }
     }
 
@@ -144,6 +159,9 @@ impl Locks {
 
     /// The screen comes in sight.
     pub fn look(&mut self, ctx: &mut Context<'_>) {
+        if std::mem::replace(&mut self.sought, Sought::All) == Sought::Ours {
+            ctx.effect(Effect::ForeignLocks);
+        }
         self.arrange();
         self.follow_selection(ctx);
     }

@@ -202,14 +202,18 @@ fn picture(c: char) -> Option<&'static str> {
 /// Whether a character must not be sent to the terminal as it is: it controls, can't be seen,
 /// looks like a plain space, has no agreed look, or is a sign that escapes are made of.
 fn is_hidden(c: char) -> bool {
+    // The signs that escapes are made of.
+    acts_unseen(c) || matches!(c, '\u{2400}'..='\u{2421}' | '⟨')
+}
+
+/// Whether a character steers a terminal, or reorders, hides or alters what stands beside it.
+pub fn acts_unseen(c: char) -> bool {
     if c.is_control() || (c.is_whitespace() && c != ' ') {
         return true;
     }
     matches!(c,
-        // The signs that escapes are made of.
-        '\u{2400}'..='\u{2421}' | '⟨'
         // Default ignorable: joiners, bidi controls, variation selectors, tags, fillers.
-        | '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}'
+        '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}'
         | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
         | '\u{2060}'..='\u{206F}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}'
         | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}' | '\u{1BCA0}'..='\u{1BCA3}'

@@ -35,6 +35,8 @@ const MOST_KEYS: u64 = 10_000;
 pub(super) enum Ask {
     /// Observe these buckets, and no others.
     Buckets(Vec<BucketName>),
+    /// Look for locks of `shizuku` services from now on.
+    Foreign,
     /// Read the past of a lock.
     Timeline(RequestId, BucketName, Key),
     /// Write all locks to this file, as those of the place that is called so.
@@ -73,6 +75,7 @@ pub(super) async fn run(
         slot.send_replace(Some(Arc::new(of_then(copy))));
     }
     let mut readers = JoinSet::new();
+    let mut foreign = false;
     // Since when there is something to tell, and when it may be told.
     let (mut is_news, mut due) = (false, Instant::now());
     loop {
@@ -80,7 +83,15 @@ pub(super) async fn run(
             ask = asked.recv() => match ask {
                 None => return,
                 Some(Ask::Buckets(buckets)) => {
-                    follow(&*backend, &mut observer, &buckets).await;
+                    follow(&*backend, &mut observer, &buckets, foreign).await;
+                    is_news = copy.is_none();
+                }
+                Some(Ask::Foreign) => {
+                    foreign = true;
+                    let known: Vec<_> = observer.picture().buckets().cloned().collect();
+                    for bucket in small_ones(&*backend, &known).await {
+                        observer.add_foreign(bucket);
+                    }
                     is_news = copy.is_none();
                 }
                 Some(Ask::Snapshot(id, path, place)) => {
@@ -140,7 +151,12 @@ fn report(observer: &mut Observer) -> LockReport {
     }
 }
 
-async fn follow(backend: &dyn Backend, observer: &mut Observer, buckets: &[BucketName]) {
+async fn follow(
+    backend: &dyn Backend,
+    observer: &mut Observer,
+    buckets: &[BucketName],
+    foreign: bool,
+) {
     let gone: Vec<BucketName> = observer
         .picture()
         .buckets()
@@ -156,14 +172,23 @@ async fn follow(backend: &dyn Backend, observer: &mut Observer, buckets: &[Bucke
         .filter(|bucket| !known.contains(bucket))
         .cloned()
         .collect();
-    let are_small = join_all(new.iter().map(|bucket| is_small(backend, bucket))).await;
-    for (bucket, is_small) in new.iter().zip(are_small) {
-        if is_small {
-            observer.add(bucket);
-        } else {
-            observer.add_without_foreign(bucket);
+    for bucket in &new {
+        observer.add_without_foreign(bucket);
+    }
+    if foreign {
+        for bucket in small_ones(backend, &new).await {
+            observer.add_foreign(bucket);
         }
     }
+}
+
+async fn small_ones<'a>(
+    backend: &dyn Backend,
+    buckets: &'a [BucketName],
+) -> impl Iterator<Item = &'a BucketName> {
+    let are_small = join_all(buckets.iter().map(|bucket| is_small(backend, bucket))).await;
+    let buckets = buckets.iter().zip(are_small);
+    buckets.filter_map(|(bucket, is_small)| is_small.then_some(bucket))
 }
 
 async fn is_small(backend: &dyn Backend, bucket: &BucketName) -> bool {

@@ -4,9 +4,10 @@
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::entries::{Head, New, forget, insert, trim};
+use crate::kv::backend::BucketConfig;
 use crate::kv::local::fault::Fault;
 use crate::kv::local::read::{bucket, operation_of};
-use crate::kv::local::schema::{BucketRow, count, instant, nanoseconds, stored};
+use crate::kv::local::schema::{BucketRow, count, instant, nanoseconds, now, stored};
 use crate::kv::{BucketName, Entry, Error, Operation, Revision};
 
 /// The highest revision that SQLite can keep.
@@ -50,9 +51,13 @@ pub(in crate::kv::local) fn forget_key(
 }
 
 /// Makes the entries of a bucket fit its settings, after they were changed.
+///
+/// What had no end though the settings `before` gave it one was restored, and keeps having none.
+/// What has expired stays so, even if nobody came to drop it.
 pub(in crate::kv::local) fn refit(
     transaction: &Connection,
     bucket: &mut BucketRow,
+    before: &BucketConfig,
 ) -> rusqlite::Result<()> {
     transaction.execute(
         "DELETE FROM entry WHERE bucket = ?1 AND revision IN (
@@ -65,8 +70,14 @@ pub(in crate::kv::local) fn refit(
     transaction.execute(
         "UPDATE entry
          SET expires = min(coalesce(created + ttl, created + ?2), coalesce(created + ?2, created + ttl))
-         WHERE bucket = ?1",
-        params![bucket.id, bucket.info.config.ttl.map(nanoseconds)],
+         WHERE bucket = ?1
+           AND (CASE WHEN expires IS NULL THEN ttl IS NULL AND ?3 IS NULL ELSE expires > ?4 END)",
+        params![
+            bucket.id,
+            bucket.info.config.ttl.map(nanoseconds),
+            before.ttl.map(nanoseconds),
+            now(),
+        ],
     )?;
     let (keys, entries, bytes) = transaction.query_row(
         "SELECT count(DISTINCT key), count(*), coalesce(sum(size + octet_length(key)), 0)

@@ -76,6 +76,16 @@ impl BucketPicture {
         }
     }
 
+    /// Locks of `shizuku` services are looked for from now on. Whether they were not before.
+    pub(super) fn add_foreign(&mut self) -> bool {
+        if self.feeds.contains_key(&Feed::Others) {
+            return false;
+        }
+        self.feeds.insert(Feed::Others, Phase::default());
+        self.marks.all();
+        true
+    }
+
     pub(super) fn event(&mut self, feed: Feed, event: WatchEvent, now: Duration) {
         match event {
             WatchEvent::Entry(entry) => {

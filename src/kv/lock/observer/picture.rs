@@ -45,6 +45,12 @@ impl Picture {
             .or_insert_with(|| BucketPicture::new(foreign));
     }
 
+    /// A bucket is going to be watched for locks of `shizuku` services too. Whether that is news.
+    pub fn add_foreign(&mut self, bucket: &BucketName) -> bool {
+        let picture = self.buckets.get_mut(bucket);
+        picture.is_some_and(BucketPicture::add_foreign)
+    }
+
     /// A bucket is not watched any more.
     pub fn remove(&mut self, bucket: &BucketName) {
         self.buckets.remove(bucket);

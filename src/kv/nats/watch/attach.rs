@@ -15,6 +15,11 @@ use crate::kv::{Error, Interruption, WatchFrom};
 /// Payloads are left out, where nobody asked for values, if they are larger than this on average:
 /// for smaller ones the header that tells the size costs more than the value.
 const LARGE_VALUE: u64 = 4096;
+/// How many messages that can be delivered are fetched, after one that can't, to find the next of
+/// that kind: they seldom come alone, and each that is delivered costs a connection.
+const LOOK_AHEAD: usize = 64;
+/// How many messages are fetched at once.
+const MOST_FETCHED: usize = 4096;
 
 impl Pump {
     /// Looks at the stream and makes a consumer that goes on where the last one ended, or begins
@@ -32,6 +37,9 @@ impl Pump {
         let mark = info.as_ref().map(Mark::of);
         self.leaves_markers = info.as_ref().is_some_and(leaves_markers);
         let fetched = self.unreadable().await;
+        if self.complete && !fetched.is_empty() {
+            self.blocks.note();
+        }
         let goes_on = self.can_go_on(mark.as_ref(), !fetched.is_empty()).await;
         let fetched = if goes_on { fetched } else { Vec::new() };
         let gap = self.attached_before && !goes_on;
@@ -57,15 +65,18 @@ impl Pump {
         };
         let wanted = Wanted {
             stream: self.bucket.stream(),
-            filter: self.filter(from, info.as_ref()),
+            filters: self.filters(from, info.as_ref()),
             from,
             headers_only: !self.options.values && info.as_ref().is_some_and(has_large_values),
         };
         let promised = match &info {
             Some(info) if info.config.num_replicas > 1 => {
-                let filter = format!("{}{}", self.decoder.prefix, self.options.filter);
-                let newest = self.bucket.newest(&filter).await;
-                newest.unwrap_or(info.state.last_sequence)
+                let mut newest = 0;
+                for subject in self.subjects() {
+                    let last = self.bucket.newest(&subject).await;
+                    newest = newest.max(last.unwrap_or(info.state.last_sequence));
+                }
+                newest
             }
             _ => 0,
         };
@@ -79,6 +90,10 @@ impl Pump {
             self.complete = false;
             let told = self.told.take();
             self.expiries.clear();
+            if self.tells_all() {
+                let subjects = mark.as_ref().map_or(0, |mark| mark.subjects);
+                self.census.begin(subjects);
+            }
             if keeps_place {
                 self.told = told;
             } else if self.options.from == WatchFrom::Now {
@@ -113,23 +128,46 @@ impl Pump {
         })
     }
 
-    /// After the connection was lost: what comes next, as far as no consumer can deliver it. The
-    /// client gives up a connection on which a message comes whose headers it can't read. Whoever
-    /// asked for that message again, as it comes, would lose every connection.
+    /// After the connection was lost: what comes next, as far as no consumer can deliver it, and
+    /// what lies between. The client gives up a connection on which a message comes whose subject
+    /// or headers it can't read. Whoever asked for that message again, as it comes, would lose
+    /// every connection.
     async fn unreadable(&self) -> Vec<Stored> {
         let mut found: Vec<Stored> = Vec::new();
         if self.interrupted_by != Some(Interruption::Disconnected) {
             return found;
         }
-        let filter = format!("{}{}", self.decoder.prefix, self.options.filter);
-        loop {
+        let subjects = self.delivered();
+        let mut readable = 0;
+        while readable < LOOK_AHEAD && found.len() < MOST_FETCHED {
             let told = self.told.map_or(0, |told| told.revision);
             let last = found.last().map_or(told, |message| message.place.revision);
-            match self.bucket.next_after(last, &filter).await {
-                Ok(Some(message)) if !message.is_readable => found.push(message),
-                _ => return found,
+            match self.next_of(&subjects, last).await {
+                Some(message) if !message.is_readable => {
+                    readable = 0;
+                    found.push(message);
+                }
+                Some(message) if !found.is_empty() => {
+                    readable += 1;
+                    found.push(message);
+                }
+                _ => break,
             }
         }
+        found
+    }
+
+    /// The first message of these subjects after that sequence, if it can be had.
+    async fn next_of(&self, subjects: &[String], sequence: u64) -> Option<Stored> {
+        let mut next: Option<Stored> = None;
+        for subject in subjects {
+            let found = self.bucket.next_after(sequence, subject).await.ok()?;
+            next = match (next, found) {
+                (Some(a), Some(b)) if b.place.revision < a.place.revision => Some(b),
+                (a, b) => a.or(b),
+            };
+        }
+        next
     }
 
     /// Whether to go on after what was told last, rather than to begin again.
@@ -157,17 +195,36 @@ impl Pump {
 
     /// The subjects to watch: none named, where that means all that the stream has, but for the
     /// last of each subject, where the server wants them named.
-    fn filter(&self, from: DeliverPolicy, info: Option<&Info>) -> String {
-        let filter = format!("{}{}", self.decoder.prefix, self.options.filter);
+    fn filters(&self, from: DeliverPolicy, info: Option<&Info>) -> Vec<String> {
+        let filters = self.delivered();
         match info {
             Some(info)
-                if info.config.subjects == [filter.as_str()]
-                    && from != DeliverPolicy::LastPerSubject =>
+                if info.config.subjects == filters && from != DeliverPolicy::LastPerSubject =>
             {
-                String::new()
+                Vec::new()
             }
-            _ => filter,
+            _ => filters,
         }
+    }
+
+    /// The subjects that are delivered. An older server knows no more than one pattern: what is
+    /// not wanted is left out when it is handed on.
+    fn delivered(&self) -> Vec<String> {
+        let client = &self.bucket.session.client;
+        match self.subjects() {
+            several if several.len() > 1 && !client.is_server_compatible(2, 10, 0) => {
+                vec![format!("{}>", self.decoder.prefix)]
+            }
+            subjects => subjects,
+        }
+    }
+
+    /// The subjects of the keys that are wanted.
+    fn subjects(&self) -> Vec<String> {
+        let patterns = self.options.filter.patterns();
+        patterns
+            .map(|pattern| format!("{}{pattern}", self.decoder.prefix))
+            .collect()
     }
 
     /// Whether it is certain that the stream still has everything that was told, and everything

@@ -1,0 +1,152 @@
+//! Counting the different keys that were told, without keeping their names. Pure.
+//!
+//! A stream tells how many subjects it has. That fewer are there than were told is the one sign of a
+//! key that was purged by hand while others were written.
+//!
+//! Four bytes a key, so that a million of them cost a watch little: of the 64 bits of a key's hash
+//! one half says where to look and the other what to look for.
+
+use std::hash::{BuildHasher as _, RandomState};
+
+/// How full a table gets, in eighths, before the next one is begun.
+const FULL: usize = 7;
+/// For how many keys there is room in the smallest table.
+const SMALLEST: usize = 512;
+
+/// Which keys were told, to be counted. Two keys of which all 64 bits fall together count as one: the
+/// count is never too high.
+#[derive(Debug, Default)]
+pub(super) struct Census {
+    hasher: RandomState,
+    /// Each for more keys than the one before; all but the last are full.
+    tables: Vec<Table>,
+    count: u64,
+}
+
+#[derive(Debug)]
+struct Table {
+    /// 0 stands for nobody.
+    slots: Box<[u32]>,
+    used: usize,
+}
+
+impl Census {
+    /// Begins anew, with room for as many keys as there seem to be.
+    pub(super) fn begin(&mut self, expected: u64) {
+        let expected = usize::try_from(expected).unwrap_or(0);
+        self.tables = vec![Table::for_keys(expected + expected / 64)];
+        self.count = 0;
+    }
+
+    /// Takes in a key that was told.
+    pub(super) fn note(&mut self, key: &str) {
+        let hash = self.hasher.hash_one(key);
+        let Some((last, full)) = self.tables.split_last_mut() else {
+            return;
+        };
+        if full.iter().any(|table| table.find(hash).is_none()) {
+            return;
+        }
+        let Some(free) = last.find(hash) else {
+            return;
+        };
+        if last.is_full() {
+            let mut next = Table::for_keys(last.slots.len() * 2);
+            next.put(next.find(hash), hash);
+            self.tables.push(next);
+        } else {
+            last.put(Some(free), hash);
+        }
+        self.count += 1;
+    }
+
+    /// How many different keys were told, since it was begun.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+}
+
+impl Table {
+    fn for_keys(keys: usize) -> Self {
+        let slots = keys.max(SMALLEST) / FULL * 8 + 8;
+        Self {
+            slots: vec![0; slots].into_boxed_slice(),
+            used: 0,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.used >= self.slots.len() / 8 * FULL
+    }
+
+    /// The place for a key that is not there yet; `None` if it is.
+    fn find(&self, hash: u64) -> Option<usize> {
+        let wanted = mark_of(hash);
+        let begin = self.begin_of(hash);
+        let (before, from) = self.slots.split_at(begin);
+        let places = (begin..).zip(from).chain((0..).zip(before));
+        for (place, slot) in places {
+            match *slot {
+                0 => return Some(place),
+                slot if slot == wanted => return None,
+                _ => {}
+            }
+        }
+        None
+    }
+
+    fn put(&mut self, place: Option<usize>, hash: u64) {
+        if let Some(slot) = place.and_then(|place| self.slots.get_mut(place)) {
+            *slot = mark_of(hash);
+            self.used += 1;
+        }
+    }
+
+    /// Where to begin to look: the upper half of the hash, as a fraction of the whole table.
+    fn begin_of(&self, hash: u64) -> usize {
+        let place = (u128::from(hash) * self.slots.len() as u128) >> 64;
+        usize::try_from(place).unwrap_or(0)
+    }
+}
+
+/// What to look for: the lower half of the hash, but never what stands for nobody.
+fn mark_of(hash: u64) -> u32 {
+    let [a, b, c, d, ..] = hash.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d]).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(expected: u64, keys: u64) -> Census {
+        let mut census = Census::default();
+        census.begin(expected);
+        for round in 0..2 {
+            for key in 0..keys {
+                census.note(&format!("services.{key}.endpoint"));
+            }
+            assert_eq!(census.count(), keys, "round {round}");
+        }
+        census
+    }
+
+    #[test]
+    fn each_key_counts_once_however_many_were_expected() {
+        for expected in [0, 1000, 100_000, u64::MAX / 1_000_000_000_000] {
+            counted(expected, 20_000);
+        }
+        let mut census = counted(10, 10);
+        census.begin(10);
+        assert_eq!(census.count(), 0);
+        census.note("a");
+        assert_eq!(census.count(), 1);
+    }
+
+    #[test]
+    fn a_million_keys_cost_less_than_five_megabytes() {
+        let census = counted(200_000, 200_000);
+        let slots: usize = census.tables.iter().map(|table| table.slots.len()).sum();
+        assert!(slots * 4 * 5 < 5 << 20, "{slots} slots");
+    }
+}
