@@ -8,7 +8,7 @@ use kvscope::kv::backend::{Backend, BucketConfig};
 use kvscope::kv::faulty::{Faults, Faulty};
 use kvscope::kv::lock::lease::Lease;
 use kvscope::kv::lock::record::{Record, Refusal};
-use kvscope::kv::lock::{Clock, LockError, Locks, Settings, WriteGuard, key_of};
+use kvscope::kv::lock::{Clock, LockError, Locks, Loss, Settings, WriteGuard, key_of};
 use kvscope::kv::memory::Memory;
 use kvscope::kv::{BucketName, Error, Filter, Store};
 use tokio::time::Instant;
@@ -170,7 +170,7 @@ async fn with_the_bucket_deleted_everything_ends() {
     };
     assert!(is_told(&error), "{error}");
     let error = waits.await.unwrap().unwrap_err();
-    assert!(is_told(&error), "{error}");
+    assert!(matches!(error, LockError::Lost(Loss::Vanished)), "{error}");
     let begun = Instant::now();
     ground.locks.close().await;
     assert!(begun.elapsed() <= lease().length() * 2);

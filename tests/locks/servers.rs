@@ -157,7 +157,7 @@ async fn a_bucket_that_is_gone_for_good() {
     within("a release tells that it failed", Box::pin(release)).await;
     let waits = async { waits.await.unwrap().is_err() };
     within("a wait tells that it failed", Box::pin(waits)).await;
-    soon("the other guard is no use any more", kept.invalid()).await;
+    soon("the other guard is lost", kept.lost()).await;
     drop(kept);
     for locks in [locks, others] {
         let close = async move {

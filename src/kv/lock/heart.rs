@@ -117,7 +117,16 @@ impl Heart {
             let Some(next) = self.session.beaten() else {
                 break;
             };
-            match self.beat(next).await {
+            let beaten = match self.beat(next).await {
+                // Where a bucket is missing for as long as that, there is none to come back to.
+                Beaten::Failed(Some(Error::NoSuchBucket { .. }))
+                    if self.clock.now() >= life.borrow().valid_until =>
+                {
+                    Beaten::Lost(Loss::Vanished)
+                }
+                beaten => beaten,
+            };
+            match beaten {
                 Beaten::Landed(sent) => {
                     let valid_until = self.lease.valid_until(sent);
                     life.send_modify(|life| {
