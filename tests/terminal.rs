@@ -4,12 +4,7 @@
 //! Everything here waits for conditions, on the screen or in the store, and never for time.
 
 #![cfg(all(unix, feature = "console", feature = "testing"))]
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test may panic"
-)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 #[path = "terminal/editing.rs"]
 mod editing;

@@ -77,7 +77,7 @@ fn what_an_editor_left_that_did_not_end_well_is_kept() {
     terminal.is_live();
     terminal.press("E");
     terminal.shows("did not end well: exit status: 3");
-    terminal.shows("what it left is in");
+    terminal.shows("what it left is");
     let folder = std::fs::read_dir(state.join("kvscope/edits"))
         .unwrap()
         .next();

@@ -195,7 +195,8 @@ impl Terminal {
     #[track_caller]
     pub(crate) fn ends(&mut self) -> ExitStatus {
         let status = self.program.ends();
-        status.unwrap_or_else(|| panic!("it does not end:\n{}", self.screen()))
+        assert!(status.is_some(), "it does not end:\n{}", self.screen());
+        status.unwrap()
     }
 
     /// Takes the terminal away from the program, as when its window is closed: the kernel hangs up
