@@ -286,6 +286,10 @@ fn carry(mut client: TcpStream, mut server: TcpStream) {
     while let Ok(length @ 1..) = client.read(&mut bytes) {
         let sent = &bytes[..length];
         let is_write = sent.windows(8).any(|window| window == b"PUB $KV.");
+        if is_write {
+            // Before the server has it, or its answer could come through.
+            let _ = client.shutdown(Shutdown::Both);
+        }
         if server.write_all(sent).is_err() || is_write {
             break;
         }
