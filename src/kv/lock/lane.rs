@@ -181,8 +181,10 @@ impl Lane {
             self.take_events();
             self.on_life();
             self.tell();
-            if self.is_orphan && self.fails_for_long() {
-                // Nobody can be told any more, and others find out that the session has ended.
+            let is_nowhere = matches!(self.loss, Some(Loss::Vanished)) && self.fails_for_long();
+            if self.is_orphan && is_nowhere {
+                // Only then: a session that ends before its claims are gone leaves them to others,
+                // who don't know its lease any more.
                 break;
             }
             if self.entrusts().await {

@@ -94,8 +94,8 @@ impl Locks {
     }
 
     /// Ends the session: waits until every guard of it is dropped and its lock let go, and takes
-    /// its record away. Where the store does not take that for as long as a lease, it is given up:
-    /// the locks are left to be found out by others, like those of a process that ends without this.
+    /// its record away. Where the bucket is gone, there is nothing to wait for. A process that ends
+    /// without it leaves what it held to be found out by others, within a lease.
     ///
     /// The locks can be used again afterwards. Cancel-safe: the end goes on in the background.
     pub async fn close(&self) {
