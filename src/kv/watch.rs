@@ -193,18 +193,32 @@ impl Watch {
     ///
     /// Cancel-safe: events are taken only when they are returned.
     pub async fn next_batch_of(&self, most: usize) -> Option<Vec<WatchEvent>> {
+        let mut batch = VecDeque::new();
+        self.next_batch_into(&mut batch, most).await?;
+        Some(batch.into())
+    }
+
+    /// The same, put behind what `batch` holds. Many batches with one and the same buffer cost far
+    /// less memory than each with its own. `None` after the last one.
+    ///
+    /// Cancel-safe: events are taken only when it returns.
+    pub async fn next_batch_into(
+        &self,
+        batch: &mut VecDeque<WatchEvent>,
+        most: usize,
+    ) -> Option<()> {
         std::future::poll_fn(|context| {
             let mut state = self.queue.lock();
             if state.events.is_empty() {
                 return state.wait_or_end(context).map(|()| None);
             }
-            let batch = state.take(most.max(1));
+            state.take_into(batch, most.max(1));
             let has_room = state.has_room();
             drop(state);
             if has_room {
                 self.queue.room.notify_one();
             }
-            Poll::Ready(Some(batch))
+            Poll::Ready(Some(()))
         })
         .await
     }
@@ -257,6 +271,10 @@ impl WatchSender {
     /// Tells several events at once.
     pub fn send_all(&self, events: impl IntoIterator<Item = WatchEvent>) {
         let mut state = self.queue.lock();
+        let events = events.into_iter();
+        // At the most: what is left out of them leaves a little room.
+        let (least, most) = events.size_hint();
+        state.make_room(most.unwrap_or(least));
         for event in events {
             state.push(event);
         }
@@ -325,6 +343,15 @@ struct State {
 }
 
 impl State {
+    /// Room for more events, a quarter at a time: a snapshot that comes faster than it is taken
+    /// would double it, beside what it had, at the very moment at which memory is short.
+    fn make_room(&mut self, more: usize) {
+        let length = self.events.len();
+        if self.events.capacity() - length < more {
+            self.events.reserve_exact(more.max(length / 4));
+        }
+    }
+
     fn push(&mut self, event: WatchEvent) {
         match event {
             WatchEvent::Entry(entry) => {
@@ -382,21 +409,22 @@ impl State {
         Some(event)
     }
 
-    fn take(&mut self, most: usize) -> Vec<WatchEvent> {
-        if most < self.events.len() {
-            let batch: Vec<_> = self.events.drain(..most).collect();
-            self.taken += batch.len() as u64;
-            let bytes: u64 = batch.iter().map(event_length).sum();
+    fn take_into(&mut self, batch: &mut VecDeque<WatchEvent>, most: usize) {
+        let count = most.min(self.events.len());
+        let before = batch.len();
+        batch.extend(self.events.drain(..count));
+        self.taken += count as u64;
+        if self.events.is_empty() {
+            self.bytes = 0;
+            self.newest.clear();
+            self.coalesced_from = None;
+            // Likely about as many come next, so the room stays; what a snapshot needed goes after it.
+            let kept = if self.live { SOFT_LIMIT } else { SOFT_LIMIT * 4 };
+            self.events.shrink_to(kept);
+        } else {
+            let bytes: u64 = batch.range(before..).map(event_length).sum();
             self.bytes = self.bytes.saturating_sub(bytes);
-            return batch;
         }
-        self.taken += self.events.len() as u64;
-        self.bytes = 0;
-        self.newest.clear();
-        self.coalesced_from = None;
-        // Likely about as many come next: making room for them step by step costs more.
-        let next = VecDeque::with_capacity(self.events.len().min(SOFT_LIMIT));
-        std::mem::replace(&mut self.events, next).into()
     }
 
     fn has_room(&self) -> bool {

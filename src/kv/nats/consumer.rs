@@ -16,9 +16,9 @@ use time::OffsetDateTime;
 use tokio::task::unconstrained;
 use tokio::time::Instant;
 
-use super::message::Place;
+use super::message::{Decoder, Place};
 use super::request::{CallError, Session};
-use crate::kv::Error;
+use crate::kv::{Entry, Error};
 
 /// How often the server says that there is nothing to say.
 const HEARTBEAT: Duration = Duration::from_secs(2);
@@ -79,10 +79,11 @@ impl Drop for Counted {
     }
 }
 
-/// A message, and where it stands.
+/// What a message tells, and where it stands. The message itself, twice as large, is not kept.
 #[derive(Debug)]
 pub(super) struct Delivered {
-    pub(super) message: Message,
+    /// `None` if its subject is not one of the bucket's.
+    pub(super) entry: Option<Entry>,
     pub(super) place: Place,
     /// How many messages the server still had to send when it sent this one.
     pub(super) pending: u64,
@@ -206,7 +207,11 @@ impl Consumer {
     /// handled at once.
     ///
     /// Cancel-safe.
-    pub(super) async fn hear(&mut self, messages: &mut Vec<Delivered>) -> Result<Heard, Fault> {
+    pub(super) async fn hear(
+        &mut self,
+        decoder: &Decoder,
+        messages: &mut Vec<Delivered>,
+    ) -> Result<Heard, Fault> {
         let first = tokio::time::timeout_at(self.deadline, self.subscriber.next())
             .await
             .map_err(|_| Fault::Silent)?;
@@ -216,7 +221,7 @@ impl Consumer {
         while let Some(message) = next {
             if message.status.is_some() {
                 heard = self.on_status(&message)?;
-            } else if let Some(delivered) = self.on_message(message)? {
+            } else if let Some(delivered) = self.on_message(&message, decoder)? {
                 messages.push(delivered);
                 heard = Heard::More;
             }
@@ -256,7 +261,11 @@ impl Consumer {
     }
 
     /// Messages are heard in the order and without the gaps of the consumer's own count.
-    fn on_message(&mut self, message: Message) -> Result<Option<Delivered>, Fault> {
+    fn on_message(
+        &mut self,
+        message: &Message,
+        decoder: &Decoder,
+    ) -> Result<Option<Delivered>, Fault> {
         let Some(reply) = message.reply.as_deref().and_then(parse_reply) else {
             // Somebody else wrote to our inbox.
             return Ok(None);
@@ -265,8 +274,9 @@ impl Consumer {
             return Err(Fault::Skipped);
         }
         self.delivered = reply.consumer_sequence;
+        let headers = message.headers.as_ref();
         Ok(Some(Delivered {
-            message,
+            entry: decoder.entry(&message.subject, headers, &message.payload, reply.place),
             place: reply.place,
             pending: reply.pending,
         }))
@@ -342,26 +352,28 @@ struct Reply {
 
 /// Reads `$JS.ACK.STREAM.CONSUMER.DELIVERED.SSEQ.CSEQ.TIME.PENDING`, or the longer form
 /// `$JS.ACK.DOMAIN.ACCOUNT.STREAM.….PENDING.RANDOM`.
+///
+/// By hand, since it is done for every message: where the dots are, and then the four numbers.
 fn parse_reply(reply: &str) -> Option<Reply> {
     let rest = reply.strip_prefix("$JS.ACK.")?;
-    let mut tokens = [""; 9];
+    let mut dots = [rest.len(); 9];
     let mut count = 0;
-    for token in rest.split('.') {
-        if let Some(place) = tokens.get_mut(count) {
-            *place = token;
+    for (at, byte) in rest.bytes().enumerate() {
+        if byte == b'.' {
+            if let Some(dot) = dots.get_mut(count) {
+                *dot = at;
+            }
+            count += 1;
         }
-        count += 1;
     }
-    let numbers = match count {
-        7 => &tokens[3..7],
-        9.. => &tokens[5..9],
+    let before = match count + 1 {
+        7 => 2,
+        9.. => 4,
         _ => return None,
     };
-    let mut numbers = numbers.iter().map(|number| number.parse::<u64>());
-    let revision = numbers.next()?.ok()?;
-    let consumer_sequence = numbers.next()?.ok()?;
-    let nanos = numbers.next()?.ok()?;
-    let pending = numbers.next()?.ok()?;
+    let number = |n: usize| rest[dots[before + n] + 1..dots[before + n + 1]].parse::<u64>();
+    let (revision, consumer_sequence) = (number(0).ok()?, number(1).ok()?);
+    let (nanos, pending) = (number(2).ok()?, number(3).ok()?);
     Some(Reply {
         place: Place {
             revision,

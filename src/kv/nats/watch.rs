@@ -230,9 +230,8 @@ impl Pump {
                     let entries = entries.filter_map(|message| self.decoder.stored_entry(message));
                     let entries: Vec<Entry> =
                         entries.filter(|entry| self.is_wanted(entry)).collect();
-                    for entry in &entries {
-                        self.census.note(entry.key.as_str());
-                    }
+                    self.census
+                        .note(entries.iter().map(|entry| entry.key.as_str()));
                     self.sender
                         .send_all(entries.into_iter().map(WatchEvent::Entry));
                     return Some(stretch);
@@ -260,7 +259,7 @@ impl Pump {
                 () = lost(&mut state, losses) => {
                     return Interruption::Disconnected;
                 }
-                heard = stretch.consumer.hear(&mut messages) => {
+                heard = stretch.consumer.hear(&self.decoder, &mut messages) => {
                     match heard {
                         Ok(heard) => self.hand_on(stretch, &mut messages, heard),
                         Err(Fault::Silent | Fault::Skipped) => return Interruption::Stalled,
@@ -277,6 +276,9 @@ impl Pump {
                     if self.complete || self.sender.has_room() {
                         stretch.consumer.keep_up();
                     }
+                    // A bucket that loads keeps this task busy for a tenth of a second and more.
+                    // Where every thread of the runtime has such a one, nobody looks at its clock.
+                    tokio::task::yield_now().await;
                 }
                 () = self.sender.room(), if stretch.consumer.is_asked() => {
                     stretch.consumer.keep_up();
@@ -295,51 +297,53 @@ impl Pump {
     /// Hands on what had come before the connection was lost.
     fn take_rest(&mut self, stretch: &mut Stretch) {
         let mut messages = Vec::new();
-        while let Some(Ok(heard)) = stretch.consumer.hear(&mut messages).now_or_never() {
+        while let Some(Ok(heard)) = stretch
+            .consumer
+            .hear(&self.decoder, &mut messages)
+            .now_or_never()
+        {
             self.hand_on(stretch, &mut messages, heard);
         }
     }
 
     fn hand_on(&mut self, stretch: &mut Stretch, messages: &mut Vec<Delivered>, heard: Heard) {
-        let mut events = Vec::with_capacity(messages.len() + 1);
-        let mut complete = self.complete;
         let now = OffsetDateTime::now_utc();
-        for delivered in messages.drain(..) {
-            let Delivered {
-                message,
-                place,
-                pending,
-            } = delivered;
+        // Behind how many of the messages the snapshot is over.
+        let mut over = None;
+        for (before, delivered) in messages.iter_mut().enumerate() {
+            let place = delivered.place;
             self.told = Some(Told::of(place));
-            let headers = message.headers.as_ref();
-            let entry = self
-                .decoder
-                .entry(&message.subject, headers, &message.payload, place);
             // A value that expires where there are markers is replaced by one.
             let silent = |entry: &&Entry| entry.is_marker() || !self.leaves_markers;
-            let end = entry
+            let end = delivered
+                .entry
                 .as_ref()
                 .filter(silent)
                 .and_then(|entry| entry.expires);
             self.expiries.note(place.created, end, now);
-            let entry = entry.filter(|entry| self.is_wanted(entry));
-            if let Some(entry) = &entry {
-                self.census.note(entry.key.as_str());
+            if over.is_none() && delivered.pending == 0 && place.revision >= stretch.promised {
+                over = Some(before + 1);
             }
-            events.extend(entry.map(WatchEvent::Entry));
-            if !complete && pending == 0 && place.revision >= stretch.promised {
-                complete = true;
-                events.push(WatchEvent::Ready);
+            if !delivered.entry.as_ref().is_some_and(|e| self.is_wanted(e)) {
+                delivered.entry = None;
             }
         }
+        let told = messages.iter().filter_map(|told| told.entry.as_ref());
+        self.census.note(told.map(|entry| entry.key.as_str()));
         let idle = matches!(heard, Heard::Idle(up_to) if up_to >= stretch.promised);
-        if !complete && (idle || self.is_past(stretch)) {
-            complete = true;
-            events.push(WatchEvent::Ready);
+        if !self.complete && over.is_none() && (idle || self.is_past(stretch)) {
+            over = Some(messages.len());
         }
-        self.complete = complete;
-        if !events.is_empty() {
-            self.sender.send_all(events);
+        let over = over.filter(|_| !self.complete);
+        self.complete |= over.is_some();
+        let events = |told: Delivered| told.entry.map(WatchEvent::Entry);
+        if let Some(count) = over {
+            let snapshot = messages.drain(..count).filter_map(events);
+            self.sender
+                .send_all(snapshot.chain(std::iter::once(WatchEvent::Ready)));
+        }
+        if !messages.is_empty() {
+            self.sender.send_all(messages.drain(..).filter_map(events));
         }
     }
 
