@@ -85,7 +85,10 @@ impl Bench<'_> {
         if wants("file") {
             self.local_file();
         }
-        if ["loads", "loading", "filter", "updates"].into_iter().any(wants) {
+        if ["loads", "loading", "filter", "updates"]
+            .into_iter()
+            .any(wants)
+        {
             let server = self.filled(1);
             if wants("loads") {
                 self.loads(&server, "history 1");

@@ -110,8 +110,8 @@ async fn run_command(
     output: &mut Output,
 ) -> Result<ExitCode, CliError> {
     let done = match command {
-        None => console::open(connection, None, None).await,
-        Some(Command::Open(open)) => console::open(connection, Some(open.bucket), open.key).await,
+        None => console::open(connection, None, None),
+        Some(Command::Open(open)) => console::open(connection, Some(open.bucket), open.key),
         Some(Command::Demo(args)) => demo::run(connection, args).await,
         Some(Command::Bucket(command)) => bucket::run(connection, *command, output).await,
         Some(Command::Ls(args)) => keys::list(connection, args, output).await,

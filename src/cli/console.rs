@@ -24,12 +24,12 @@ use super::error::CliError;
 /// Opens the console at the place that the command line names, perhaps at a bucket and a key.
 ///
 /// It does not connect first: a place that can't be reached is something that the console shows.
-pub(super) async fn open(
+pub(super) fn open(
     connection: &Connection,
     bucket: Option<String>,
     key: Option<String>,
 ) -> Result<(), CliError> {
-    run(connection, connection.place()?, bucket, key, false).await
+    run(connection, connection.place()?, bucket, key, false)
 }
 
 /// Fails where there is no terminal for the console.
@@ -43,7 +43,7 @@ pub(super) fn check_terminal() -> Result<(), CliError> {
 }
 
 /// Runs the console at a place until it is left.
-pub(super) async fn run(
+pub(super) fn run(
     connection: &Connection,
     place: Place,
     bucket: Option<String>,
@@ -77,7 +77,7 @@ pub(super) async fn run(
         connection: connection.clone(),
         given: place,
     };
-    let ended = ui::run(Arc::new(places), settings, masks).await;
+    let ended = ui::run(Arc::new(places), settings, masks);
     ended.map_err(CliError::Terminal)
 }
 

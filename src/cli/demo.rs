@@ -37,7 +37,7 @@ pub(super) async fn run(connection: &Connection, args: DemoArgs) -> Result<(), C
     let tour = args.file.is_none();
     let demo = start(args.file).await?;
     let place = Place::local(&demo.path);
-    let ended = console::run(connection, place, Some(data::CONFIG.to_owned()), None, tour).await;
+    let ended = console::run(connection, place, Some(data::CONFIG.to_owned()), None, tour);
     demo.stop().await;
     ended
 }

@@ -419,7 +419,11 @@ impl State {
             self.newest.clear();
             self.coalesced_from = None;
             // Likely about as many come next, so the room stays; what a snapshot needed goes after it.
-            let kept = if self.live { SOFT_LIMIT } else { SOFT_LIMIT * 4 };
+            let kept = if self.live {
+                SOFT_LIMIT
+            } else {
+                SOFT_LIMIT * 4
+            };
             self.events.shrink_to(kept);
         } else {
             let bytes: u64 = batch.range(before..).map(event_length).sum();

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crossterm::event::{Event, EventStream};
 use futures_util::StreamExt as _;
+use tokio::runtime::{Builder, Handle};
 use tokio::time::Instant;
 
 use super::app::{App, Settings};
@@ -30,9 +31,39 @@ const ANSWER: Duration = Duration::from_millis(4);
 /// Runs the console until the user leaves it, or the terminal or a signal ends it. `masks` says
 /// which parts of values are secret.
 ///
+/// The loop has this thread to itself, with a clock of its own, and all that it asks for is done by
+/// threads that stand back behind it where there are not enough processors for all. A large bucket
+/// that loads keeps those busy, a tenth of a second at a time, and keys are answered meanwhile.
+///
 /// # Errors
 /// When standard output is no terminal, or is gone.
-pub async fn run(
+///
+/// # Panics
+/// Inside a runtime of a single thread, which would stand still.
+pub fn run(connector: Arc<dyn Connector>, settings: Settings, masks: Masks) -> io::Result<()> {
+    let engine = Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("engine")
+        .on_thread_start(stand_back)
+        .build()?;
+    let there = engine.handle().clone();
+    let result = tokio::task::block_in_place(|| {
+        let own = Builder::new_current_thread().enable_all().build()?;
+        own.block_on(run_here(there, connector, settings, masks))
+    });
+    // What hangs (a file on a disk that does not answer) keeps nobody from leaving.
+    engine.shutdown_background();
+    result
+}
+
+/// Takes a lower priority for this thread. Without it the console works all the same.
+fn stand_back() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(5);
+}
+
+async fn run_here(
+    engine: Handle,
     connector: Arc<dyn Connector>,
     settings: Settings,
     masks: Masks,
@@ -46,6 +77,7 @@ pub async fn run(
     let mut console = Console {
         app,
         worker,
+        engine,
         terminal,
         last_frame: None,
         is_asked: false,
@@ -92,6 +124,8 @@ fn now() -> Millis {
 struct Console {
     app: App,
     worker: Worker,
+    /// Where the worker's tasks run.
+    engine: Handle,
     terminal: Terminal,
     last_frame: Option<Instant>,
     /// Whether a key was pressed since the last frame.
@@ -133,7 +167,10 @@ impl Console {
                 Some(delivery) = deliveries.replies.recv() => {
                     let message = match delivery {
                         Delivery::Message(message) => message,
-                        Delivery::Session(id, session) => self.worker.adopt(id, session),
+                        Delivery::Session(id, session) => {
+                            let _there = self.engine.enter();
+                            self.worker.adopt(id, session)
+                        }
                     };
                     self.take(message)?;
                 }
@@ -156,13 +193,14 @@ impl Console {
 
     fn take(&mut self, message: Message) -> io::Result<()> {
         #[cfg(feature = "testing")]
-        panic_where_asked(&message);
+        panic_where_asked(&message, &self.engine);
         self.is_asked |= matches!(message, Message::Input(Event::Key(_)));
         let effects = self.app.update(message, now());
         self.perform(effects)
     }
 
     fn perform(&mut self, effects: Vec<Effect>) -> io::Result<()> {
+        let _there = self.engine.enter();
         for effect in effects {
             match effect {
                 Effect::Quit => self.is_over = true,
@@ -233,7 +271,7 @@ impl Console {
 /// Panics on F12, and in a task on F11, where `KVSCOPE_TEST_PANIC` is set: a test of the terminal
 /// needs a fault.
 #[cfg(feature = "testing")]
-fn panic_where_asked(message: &Message) {
+fn panic_where_asked(message: &Message, engine: &Handle) {
     use crossterm::event::KeyCode;
 
     let Message::Input(Event::Key(key)) = message else {
@@ -245,7 +283,7 @@ fn panic_where_asked(message: &Message) {
     }
     if code == KeyCode::F(11) {
         let task = async move { assert_ne!(code, KeyCode::F(11), "a panic was asked for") };
-        drop(tokio::spawn(task));
+        drop(engine.spawn(task));
     }
     assert_ne!(code, KeyCode::F(12), "a panic was asked for");
 }

@@ -141,7 +141,9 @@ mod tests {
         let mut census = Census::default();
         census.begin(expected);
         for round in 0..2 {
-            let names: Vec<_> = (0..keys).map(|key| format!("services.{key}.endpoint")).collect();
+            let names: Vec<_> = (0..keys)
+                .map(|key| format!("services.{key}.endpoint"))
+                .collect();
             for some in names.chunks(1000) {
                 census.note(some.iter().map(String::as_str));
             }

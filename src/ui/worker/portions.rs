@@ -5,7 +5,7 @@
 //! sooner, since neighbours in the index are neighbours in memory. What the portions are for is
 //! not known here.
 
-use std::vec;
+use std::collections::VecDeque;
 
 use tokio::time::{Duration, Instant, timeout_at};
 
@@ -25,7 +25,7 @@ const HELD: Duration = Duration::from_millis(30);
 pub(super) struct Portions {
     watch: Watch,
     /// What was taken from the watch and not handed on yet.
-    waiting: vec::IntoIter<WatchEvent>,
+    waiting: VecDeque<WatchEvent>,
     /// Whether a snapshot is being told.
     snapshot: bool,
     /// How many events of the snapshot were told.
@@ -36,7 +36,7 @@ impl Portions {
     pub(super) fn new(watch: Watch) -> Self {
         Self {
             watch,
-            waiting: Vec::new().into_iter(),
+            waiting: VecDeque::new(),
             snapshot: true,
             told: 0,
         }
@@ -44,42 +44,48 @@ impl Portions {
 
     /// The next portion; `None` after the last one.
     pub(super) async fn next(&mut self) -> Option<Vec<WatchEvent>> {
-        if self.waiting.len() == 0 {
-            self.waiting = self.stretch().await?.into_iter();
+        if self.waiting.is_empty() {
+            self.wait_for_stretch().await?;
         }
-        Some(self.waiting.by_ref().take(PORTION).collect())
+        let count = self.waiting.len().min(PORTION);
+        Some(self.waiting.drain(..count).collect())
     }
 
-    /// What waits in the watch; of a snapshot a longer stretch, its entries in the order of keys.
-    async fn stretch(&mut self) -> Option<Vec<WatchEvent>> {
+    /// Takes what waits in the watch; of a snapshot a longer stretch, its entries in the order of
+    /// keys.
+    async fn wait_for_stretch(&mut self) -> Option<()> {
         let wanted = (self.told / SHARE).min(STRETCH);
         let most = if self.snapshot {
             // What waits longer than that waits where it holds up the store.
             wanted.max(PORTION)
         } else {
+            // A great many live ones need their room only once.
+            self.waiting.shrink_to(STRETCH);
             usize::MAX
         };
-        let mut events = self.watch.next_batch_of(most).await?;
-        let mut entries_only = events.iter().all(is_entry);
+        let events = &mut self.waiting;
+        events.reserve_exact(wanted);
+        self.watch.next_batch_into(events, most).await?;
         if self.snapshot {
             let until = Instant::now() + HELD;
-            events.reserve(wanted.saturating_sub(events.len()));
+            let mut entries_only = events.iter().all(is_entry);
             while entries_only && events.len() < wanted {
+                let before = events.len();
                 // The end of the watch comes again with the next call.
-                let more = self.watch.next_batch_of(wanted - events.len());
-                let Ok(Some(more)) = timeout_at(until, more).await else {
+                let more = self.watch.next_batch_into(events, wanted - before);
+                let Ok(Some(())) = timeout_at(until, more).await else {
                     break;
                 };
-                entries_only = more.iter().all(is_entry);
-                events.extend(more);
+                entries_only = events.range(before..).all(is_entry);
             }
             self.told += events.len();
             // What is no entry divides what was before it from what came after.
+            let events = events.make_contiguous();
             for run in events.chunk_by_mut(|a, b| is_entry(a) && is_entry(b)) {
                 sort(run);
             }
         }
-        for event in &events {
+        for event in &self.waiting {
             match event {
                 WatchEvent::Ready => self.snapshot = false,
                 WatchEvent::Resumed { gap: true } => (self.snapshot, self.told) = (true, 0),
@@ -88,7 +94,7 @@ impl Portions {
                 | WatchEvent::Resumed { gap: false } => {}
             }
         }
-        Some(events)
+        Some(())
     }
 }
 
