@@ -201,7 +201,7 @@ struct FollowerRecord<'a> {
     current: bool,
     offline: bool,
     lag: u64,
-    last_heard_ms: u64,
+    last_heard_ms: Option<u64>,
 }
 
 /// How a bucket stands with one that its entries come from.
@@ -224,7 +224,7 @@ fn copies(copies: &Copies) -> CopiesRecord<'_> {
                 current: follower.is_current,
                 offline: follower.is_offline,
                 lag: follower.lag,
-                last_heard_ms: millis(follower.last_heard),
+                last_heard_ms: follower.last_heard.map(millis),
             })
             .collect(),
     }

@@ -299,8 +299,9 @@ pub struct Follower {
     pub is_current: bool,
     /// Whether it is gone, as far as the others know.
     pub is_offline: bool,
-    /// When the leader last heard of it, counted back from now.
-    pub last_heard: std::time::Duration,
+    /// When the leader last heard of it, counted back from now. `None` where it never did since it
+    /// leads: the leader before it, if that crashed.
+    pub last_heard: Option<std::time::Duration>,
     /// How many operations it is behind.
     pub lag: u64,
 }

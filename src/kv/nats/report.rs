@@ -64,6 +64,8 @@ struct StreamState {
 struct StreamCluster {
     #[serde(default)]
     replicas: Vec<Peer>,
+    /// Since when the present leader leads; servers before 2.12 don't tell it.
+    leader_since: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -75,16 +77,37 @@ struct Peer {
     offline: bool,
     #[serde(default)]
     lag: u64,
-    /// How long ago it was heard, in nanoseconds.
+    /// How long ago the leader heard it, in nanoseconds; 0 if never since it leads.
     #[serde(default)]
     active: u64,
 }
 
+impl StreamCluster {
+    /// The copies besides the leader's. `now` is the leader's clock.
+    fn replicas(self, now: Option<OffsetDateTime>) -> Vec<Replica> {
+        let led = now
+            .zip(moment(self.leader_since))
+            .map(|(now, since)| now - since);
+        let told = self.replicas.into_iter().map(|peer| Replica {
+            offline: peer.is_away(led),
+            name: peer.name,
+            current: peer.current,
+            lag: peer.lag,
+        });
+        told.collect()
+    }
+}
+
 impl Peer {
-    /// Whether it is away. A server that said goodbye is known to be offline; one that crashed is
-    /// only not heard any more.
-    fn is_away(&self) -> bool {
-        self.offline || (!self.current && Duration::from_nanos(self.active) > SILENT)
+    /// Whether it is away, where the leader has led for so long, as far as that is known. A server
+    /// that said goodbye is known to be offline; one that crashed is only not heard any more, and
+    /// one that crashed as the leader was never heard by the next.
+    fn is_away(&self, led: Option<time::Duration>) -> bool {
+        let silent = match self.active {
+            0 => led.is_none_or(|led| led > SILENT),
+            active => Duration::from_nanos(active) > SILENT,
+        };
+        self.offline || (!self.current && silent)
     }
 }
 
@@ -153,8 +176,9 @@ pub(super) async fn bucket(bucket: &NatsBucket) -> Result<BucketReport, Error> {
         .ask(&what, &verb)
         .await
         .map_err(|error| explain(session, bucket.name(), &what, error))?;
+    let clock = moment(report.ts);
     let mut told = BucketReport {
-        clock: moment(report.ts),
+        clock,
         mirror_of: report
             .config
             .mirror
@@ -167,15 +191,7 @@ pub(super) async fn bucket(bucket: &NatsBucket) -> Result<BucketReport, Error> {
         acknowledges_early: report.config.persist_mode.as_deref() == Some("async"),
         replicas: report
             .cluster
-            .map_or_else(Vec::new, |cluster| cluster.replicas)
-            .into_iter()
-            .map(|peer| Replica {
-                offline: peer.is_away(),
-                name: peer.name,
-                current: peer.current,
-                lag: peer.lag,
-            })
-            .collect(),
+            .map_or_else(Vec::new, |cluster| cluster.replicas(clock)),
         consumers: report.state.consumer_count,
         ..BucketReport::default()
     };
@@ -214,4 +230,35 @@ async fn idle_consumers(bucket: &NatsBucket, told: &mut BucketReport) -> Result<
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_not_heard_for_long_is_away() {
+        let seconds = |count: u64| count * 1_000_000_000;
+        let peer = |current, active| Peer {
+            name: "n".to_owned(),
+            current,
+            offline: false,
+            lag: 3,
+            active,
+        };
+        let led = |count| Some(time::Duration::seconds(count));
+        assert!(!peer(true, seconds(60)).is_away(led(60)));
+        assert!(!peer(false, seconds(1)).is_away(led(60)));
+        assert!(peer(false, seconds(11)).is_away(led(60)));
+        // Never heard: by one that leads since a moment ago, for long, or since nobody knows when.
+        assert!(!peer(false, 0).is_away(led(2)));
+        assert!(peer(false, 0).is_away(led(11)));
+        assert!(peer(false, 0).is_away(None));
+        assert!(!peer(true, 0).is_away(None));
+        let said_goodbye = Peer {
+            offline: true,
+            ..peer(false, seconds(1))
+        };
+        assert!(said_goodbye.is_away(led(1)));
+    }
 }

@@ -255,7 +255,7 @@ fn copies(cluster: &ClusterInfo) -> Option<Copies> {
             name: peer.name.clone(),
             is_current: peer.current,
             is_offline: peer.offline,
-            last_heard: peer.active,
+            last_heard: (peer.current || !peer.active.is_zero()).then_some(peer.active),
             lag: peer.lag.unwrap_or(0),
         })
         .collect();

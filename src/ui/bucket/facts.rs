@@ -70,6 +70,9 @@ fn follower(node: &Follower) -> String {
         (false, true) => format!("{} behind", figures::count(node.lag)),
         (false, false) => format!("{BEHIND}, {} behind", figures::count(node.lag)),
     };
-    let heard = figures::age(node.last_heard);
-    format!("{}: {state}, heard of {heard} ago", node.name)
+    let heard = match node.last_heard {
+        Some(age) => format!("heard of {} ago", figures::age(age)),
+        None => "not heard of by the present leader".to_owned(),
+    };
+    format!("{}: {state}, {heard}", node.name)
 }
