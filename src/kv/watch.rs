@@ -274,7 +274,7 @@ impl WatchSender {
         let events = events.into_iter();
         // At the most: what is left out of them leaves a little room.
         let (least, most) = events.size_hint();
-        state.make_room(most.unwrap_or(least));
+        state.make_room(most.unwrap_or(least).min(SOFT_LIMIT));
         for event in events {
             state.push(event);
         }
@@ -412,7 +412,11 @@ impl State {
     fn take_into(&mut self, batch: &mut VecDeque<WatchEvent>, most: usize) {
         let count = most.min(self.events.len());
         let before = batch.len();
-        batch.extend(self.events.drain(..count));
+        if before == 0 && count == self.events.len() && batch.capacity() == 0 {
+            std::mem::swap(batch, &mut self.events);
+        } else {
+            batch.extend(self.events.drain(..count));
+        }
         self.taken += count as u64;
         if self.events.is_empty() {
             self.bytes = 0;

@@ -28,15 +28,20 @@ const FRAME: Duration = Duration::from_micros(16_666);
 /// as keys is not drawn letter by letter.
 const ANSWER: Duration = Duration::from_millis(4);
 
+/// How far the engine's threads stand back, as `nice` counts.
+#[cfg(target_os = "linux")]
+const BEHIND: i32 = 5;
+
 /// Runs the console until the user leaves it, or the terminal or a signal ends it. `masks` says
 /// which parts of values are secret.
 ///
 /// The loop has this thread to itself, with a clock of its own, and all that it asks for is done by
-/// threads that stand back behind it where there are not enough processors for all. A large bucket
-/// that loads keeps those busy, a tenth of a second at a time, and keys are answered meanwhile.
+/// threads that, on Linux, stand back behind it where there are not enough processors for all. A
+/// large bucket that loads keeps those busy, a tenth of a second at a time, and keys are answered
+/// meanwhile.
 ///
 /// # Errors
-/// When standard output is no terminal, or is gone.
+/// When standard output is no terminal, or is gone; when there can be no more threads.
 ///
 /// # Panics
 /// Inside a runtime of a single thread, which would stand still.
@@ -44,7 +49,7 @@ pub fn run(connector: Arc<dyn Connector>, settings: Settings, masks: Masks) -> i
     let engine = Builder::new_multi_thread()
         .enable_all()
         .thread_name("engine")
-        .on_thread_start(stand_back)
+        .on_thread_start(stand_back())
         .build()?;
     let there = engine.handle().clone();
     let result = tokio::task::block_in_place(|| {
@@ -56,10 +61,19 @@ pub fn run(connector: Arc<dyn Connector>, settings: Settings, masks: Masks) -> i
     result
 }
 
-/// Takes a lower priority for this thread. Without it the console works all the same.
-fn stand_back() {
+/// What gives a thread a lower priority than this one has. Without it the console works all the same.
+/// Elsewhere than on Linux the priority is that of the whole program.
+fn stand_back() -> impl Fn() + Send + Sync + 'static {
     #[cfg(target_os = "linux")]
-    let _ = rustix::process::nice(5);
+    {
+        // Not relative to the thread's own, which is that of whoever began it.
+        let behind = rustix::process::getpriority_process(None).map(|own| own + BEHIND);
+        move || {
+            let _ = behind.and_then(|it| rustix::process::setpriority_process(None, it));
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    || {}
 }
 
 async fn run_here(

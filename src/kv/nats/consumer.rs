@@ -203,8 +203,8 @@ impl Consumer {
         Ok(consumer)
     }
 
-    /// Waits until something is heard, and appends the messages that are there, as many as are
-    /// handled at once.
+    /// Waits until something is heard, and appends what the messages that are there tell, as many as
+    /// are handled at once.
     ///
     /// Cancel-safe.
     pub(super) async fn hear(
