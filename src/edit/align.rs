@@ -45,12 +45,46 @@ pub(super) fn hunks<T: Hash + Eq>(
     let mut diff = Diff::compute(Algorithm::Histogram, &input);
     diff.postprocess_no_heuristic(&input);
     let wide = |range: Range<u32>| range.start as usize..range.end as usize;
-    diff.hunks()
+    let hunks: Vec<Hunk> = diff
+        .hunks()
         .map(|hunk| Hunk {
             old: wide(hunk.before),
             new: wide(hunk.after),
         })
-        .collect()
+        .collect();
+    // Among equal neighbours a changed element can as well be read as one that came and another that
+    // went, and a merge would then move what the other side wrote between the two.
+    let changed: usize = hunks
+        .iter()
+        .map(|hunk| hunk.old.len() + hunk.new.len())
+        .sum();
+    in_place(&input.before, &input.after)
+        .filter(|in_place| {
+            in_place
+                .iter()
+                .map(|hunk| 2 * hunk.old.len())
+                .sum::<usize>()
+                <= changed
+        })
+        .unwrap_or(hunks)
+}
+
+/// The changes of two sequences of one length, place by place.
+fn in_place<T: PartialEq>(old: &[T], new: &[T]) -> Option<Vec<Hunk>> {
+    if old.len() != new.len() {
+        return None;
+    }
+    let mut hunks: Vec<Hunk> = Vec::new();
+    for at in (0..old.len()).filter(|&at| old[at] != new[at]) {
+        match hunks.last_mut() {
+            Some(last) if last.old.end == at => (last.old.end, last.new.end) = (at + 1, at + 1),
+            _ => hunks.push(Hunk {
+                old: at..at + 1,
+                new: at..at + 1,
+            }),
+        }
+    }
+    Some(hunks)
 }
 
 /// For each element of the newer sequence its partner in the older one: the same element, or where

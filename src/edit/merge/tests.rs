@@ -306,3 +306,26 @@ proptest! {
         prop_assert_eq!(text(&merged), with(&[(at, "MINE"), (at_other, "THEIRS")]));
     }
 }
+
+/// Which of several equal neighbours was changed is known by its place.
+#[test]
+fn an_element_among_equal_ones_stays_where_it_was_changed() {
+    // Each bit is a place: where the base holds a 1, and who changes what.
+    for (base, mine, theirs) in (0..1 << 12).map(|bits| (bits & 15, bits >> 4 & 15, bits >> 8)) {
+        if mine & theirs != 0 {
+            continue;
+        }
+        let list = |mine: u32, theirs: u32| {
+            let value = |place: u32| match 1 << place {
+                bit if mine & bit != 0 => 70 + place,
+                bit if theirs & bit != 0 => 90 + place,
+                bit => u32::from(base & bit != 0),
+            };
+            serde_json::json!((0..4).map(value).collect::<Vec<_>>()).to_string()
+        };
+        let merged = merge(&list(0, 0), &list(mine, 0), &list(0, theirs));
+        let case = format!("{base:04b} {mine:04b} {theirs:04b}");
+        assert_eq!(merged.unresolved(), 0, "{case}");
+        assert_eq!(text(&merged), list(mine, theirs), "{case}");
+    }
+}
