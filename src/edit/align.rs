@@ -54,19 +54,15 @@ pub(super) fn hunks<T: Hash + Eq>(
         .collect();
     // Among equal neighbours a changed element can as well be read as one that came and another that
     // went, and a merge would then move what the other side wrote between the two.
-    let changed: usize = hunks
-        .iter()
-        .map(|hunk| hunk.old.len() + hunk.new.len())
-        .sum();
     in_place(&input.before, &input.after)
-        .filter(|in_place| {
-            in_place
-                .iter()
-                .map(|hunk| 2 * hunk.old.len())
-                .sum::<usize>()
-                <= changed
-        })
+        .filter(|in_place| cost(in_place) <= cost(&hunks))
         .unwrap_or(hunks)
+}
+
+/// How many elements go and come.
+fn cost(hunks: &[Hunk]) -> usize {
+    let costs = hunks.iter().map(|hunk| hunk.old.len() + hunk.new.len());
+    costs.sum()
 }
 
 /// The changes of two sequences of one length, place by place.

@@ -412,7 +412,7 @@ impl State {
     fn take_into(&mut self, batch: &mut VecDeque<WatchEvent>, most: usize) {
         let count = most.min(self.events.len());
         let before = batch.len();
-        if before == 0 && count == self.events.len() && batch.capacity() == 0 {
+        if batch.capacity() == 0 && count == self.events.len() {
             std::mem::swap(batch, &mut self.events);
         } else {
             batch.extend(self.events.drain(..count));

@@ -55,16 +55,16 @@ impl Portions {
     /// keys.
     async fn wait_for_stretch(&mut self) -> Option<()> {
         let wanted = (self.told / SHARE).min(STRETCH);
+        let events = &mut self.waiting;
         let most = if self.snapshot {
+            events.reserve_exact(wanted);
             // What waits longer than that waits where it holds up the store.
             wanted.max(PORTION)
         } else {
-            // A great many live ones need their room only once.
-            self.waiting.shrink_to(STRETCH);
+            // What a snapshot needed, or a great many live ones, is needed once.
+            events.shrink_to(PORTION);
             usize::MAX
         };
-        let events = &mut self.waiting;
-        events.reserve_exact(wanted);
         self.watch.next_batch_into(events, most).await?;
         if self.snapshot {
             let until = Instant::now() + HELD;
