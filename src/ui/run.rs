@@ -36,8 +36,8 @@ const BEHIND: i32 = 5;
 /// which parts of values are secret.
 ///
 /// The loop has this thread to itself, with a clock of its own, and all that it asks for is done by
-/// threads that, on Linux, stand back behind it where there are not enough processors for all. A
-/// large bucket that loads keeps those busy, a tenth of a second at a time, and keys are answered
+/// another, and by threads for what blocks, that on Linux stand back behind it where there are not
+/// enough processors for all. A large bucket that loads keeps those busy, and keys are answered
 /// meanwhile.
 ///
 /// # Errors
@@ -47,6 +47,9 @@ const BEHIND: i32 = 5;
 /// Inside a runtime of a single thread, which would stand still.
 pub fn run(connector: Arc<dyn Connector>, settings: Settings, masks: Masks) -> io::Result<()> {
     let engine = Builder::new_multi_thread()
+        // Whoever reads a connection and whoever takes its messages take turns on it. Side by side,
+        // the one who reads gets ahead, and what it has read waits, as large as the bucket itself.
+        .worker_threads(1)
         .enable_all()
         .thread_name("engine")
         .on_thread_start(stand_back())

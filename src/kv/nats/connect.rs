@@ -25,6 +25,9 @@ const FREE_LIVES: usize = 4;
 /// How many messages a subscription holds for us. More than a consumer sends ahead of its flow
 /// control, 32 MiB, in messages of the size that keys usually have.
 const SUBSCRIPTION_CAPACITY: usize = 1 << 19;
+/// How many bytes are read at once. The client reads up to 128 times before it lets others have
+/// their turn, and each message is more than twice as large as what was read of it.
+const READ_BUFFER: u16 = 16 << 10;
 
 /// A client that is connected, and where to.
 pub(super) struct Connected {
@@ -74,6 +77,7 @@ async fn client_options(
         .request_timeout(Some(options.timeout))
         .ping_interval(PING_INTERVAL)
         .subscription_capacity(SUBSCRIPTION_CAPACITY)
+        .read_buffer_capacity(READ_BUFFER)
         .max_reconnects(None)
         .reconnect_delay_callback(move |attempt| {
             reconnect_pause(attempt.max(lives.short_lives() as usize / FREE_LIVES + 1))

@@ -33,6 +33,11 @@ use crate::kv::{
 
 /// How often the stream is looked at for what no message tells of.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
+/// After how many batches others have their turn. A bucket that loads would keep this task busy for a
+/// tenth of a second and more, and where every thread of the runtime has such a one, nobody looks at
+/// its clock. It is more than the client reads before it lets us have ours, or its messages would
+/// pile up.
+const TURN: u32 = 16;
 /// The pauses between attempts to resume, from the first to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
@@ -248,6 +253,7 @@ impl Pump {
             self.sender.send(WatchEvent::Ready);
         }
         let mut messages = Vec::new();
+        let mut batches: u32 = 0;
         let mut state = self.state.clone();
         let losses = stretch.losses;
         let pause = tokio::time::sleep(jittered(CHECK_EVERY));
@@ -276,9 +282,10 @@ impl Pump {
                     if self.complete || self.sender.has_room() {
                         stretch.consumer.keep_up();
                     }
-                    // A bucket that loads keeps this task busy for a tenth of a second and more.
-                    // Where every thread of the runtime has such a one, nobody looks at its clock.
-                    tokio::task::yield_now().await;
+                    batches = batches.wrapping_add(1);
+                    if batches.is_multiple_of(TURN) {
+                        tokio::task::yield_now().await;
+                    }
                 }
                 () = self.sender.room(), if stretch.consumer.is_asked() => {
                     stretch.consumer.keep_up();
