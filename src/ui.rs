@@ -22,6 +22,7 @@ pub mod edits;
 pub mod feeds;
 pub mod filter;
 pub mod index;
+mod input;
 pub mod keymap;
 pub mod message;
 pub mod outside;

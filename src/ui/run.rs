@@ -8,13 +8,13 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crossterm::event::{Event, EventStream};
-use futures_util::StreamExt as _;
+use crossterm::event::Event;
 use tokio::runtime::{Builder, Handle};
 use tokio::time::Instant;
 
 use super::app::{App, Settings};
 use super::edits::Told;
+use super::input::Input;
 use super::message::{Effect, Message, Millis, Reply, RequestId};
 use super::outside::Handout;
 use super::shown;
@@ -154,14 +154,14 @@ struct Console {
 
 impl Console {
     async fn run(&mut self, deliveries: &mut Deliveries) -> io::Result<()> {
-        let mut input = EventStream::new();
+        let mut input = Input::new()?;
         let mut signals = Signals::new()?;
         while !self.is_over {
             if let Some((id, handout)) = self.outside.take() {
                 // Nobody else reads the terminal meanwhile.
                 drop(input);
                 let (answer, is_ended) = self.hand_over(handout, &mut signals).await;
-                input = EventStream::new();
+                input = Input::new()?;
                 let told = Box::new(Told::Outside(answer));
                 self.take(Message::Reply(id, Reply::Edit(told)))?;
                 if is_ended {
@@ -176,9 +176,9 @@ impl Console {
             tokio::select! {
                 biased;
                 event = input.next() => match event {
-                    Some(Ok(event)) => self.take(Message::Input(event))?,
+                    Ok(event) => self.take(Message::Input(event))?,
                     // The terminal is gone, and with it whoever looked at it.
-                    Some(Err(_)) | None => self.take(Message::Terminate)?,
+                    Err(_) => self.take(Message::Terminate)?,
                 },
                 message = signals.next() => self.take(message)?,
                 Some(delivery) = deliveries.replies.recv() => {
