@@ -20,3 +20,5 @@ mod pty;
 mod server;
 #[path = "support/nats.rs"]
 mod support;
+#[path = "terminal/typing.rs"]
+mod typing;

@@ -1,289 +1,48 @@
 //! What the user types, from the terminal.
 //!
-//! On Linux the loop reads it itself. The library's own stream of events reads on a thread of its
-//! own, and where the processors are busy that thread waits for its turn: up to a tenth of a second
+//! On Linux the loop reads it itself. The library's stream of events reads on a thread of its own,
+//! and where the processors are busy that thread waits for its turn: close to a tenth of a second
 //! went by between a key and the loop while a large bucket was loading.
 
 #[cfg(target_os = "linux")]
-pub(super) use here::Input;
-#[cfg(not(target_os = "linux"))]
-pub(super) use there::Input;
+mod own;
 
-#[cfg(target_os = "linux")]
-mod here {
-    use std::collections::VecDeque;
-    use std::fs::File;
-    use std::io::{self, IsTerminal as _};
-    use std::os::unix::fs::OpenOptionsExt as _;
+use std::io;
 
-    use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
-    use rustix::fs::OFlags;
-    use tokio::net::unix::pipe;
-    use tokio::signal::unix::{Signal, SignalKind, signal};
+use crossterm::event::{Event, EventStream};
+use futures_util::StreamExt as _;
 
-    /// How many bytes are read at once.
-    const READ: usize = 4096;
-    const ESCAPE: u8 = 0x1b;
-
-    /// The terminal's input, and its size.
-    pub(in crate::ui) struct Input {
-        /// Of the runtime's own types the one that reads whatever it is given.
-        terminal: pipe::Receiver,
-        resized: Signal,
-        decoder: Decoder,
-    }
-
-    impl Input {
-        pub(in crate::ui) fn new() -> io::Result<Self> {
-            Ok(Self {
-                terminal: pipe::Receiver::from_file_unchecked(terminal()?)?,
-                resized: signal(SignalKind::window_change())?,
-                decoder: Decoder::default(),
-            })
-        }
-
-        /// The next event.
-        ///
-        /// Cancel-safe.
-        ///
-        /// # Errors
-        /// When the terminal is gone.
-        pub(in crate::ui) async fn next(&mut self) -> io::Result<Event> {
-            loop {
-                if let Some(event) = self.decoder.events.pop_front() {
-                    return Ok(event);
-                }
-                if self.read()? {
-                    continue;
-                }
-                tokio::select! {
-                    readable = self.terminal.readable() => readable?,
-                    _ = self.resized.recv() => {
-                        let (columns, rows) = crossterm::terminal::size()?;
-                        return Ok(Event::Resize(columns, rows));
-                    }
-                }
-            }
-        }
-
-        /// Reads what is there. Says whether there was something.
-        fn read(&mut self) -> io::Result<bool> {
-            let mut bytes = [0; READ];
-            // The terminal is asked itself first, as the runtime looks at it only when there is
-            // nothing else to do. Asked after that it learns that there is nothing more.
-            let mut count = rustix::io::read(&self.terminal, &mut bytes).map_err(io::Error::from);
-            if is_empty(&count) {
-                count = self.terminal.try_read(&mut bytes);
-            }
-            match count {
-                Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(count) => {
-                    self.decoder.take(&bytes[..count], count == READ);
-                    Ok(true)
-                }
-                count if is_empty(&count) => Ok(false),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
-                Err(error) => Err(error),
-            }
-        }
-    }
-
-    fn is_empty(read: &io::Result<usize>) -> bool {
-        matches!(read, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-    }
-
-    /// Opens the terminal once more: that reading does not wait shall not hold for others who have
-    /// it open.
-    fn terminal() -> io::Result<File> {
-        let open = |path| {
-            let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-            let mut options = File::options();
-            options.read(true).custom_flags(flags.bits().cast_signed());
-            options.open(path)
-        };
-        if io::stdin().is_terminal()
-            && let Ok(terminal) = open("/proc/self/fd/0")
-        {
-            return Ok(terminal);
-        }
-        // Standard input is something else, or a terminal of another user.
-        open("/dev/tty")
-    }
-
-    /// Makes events of bytes.
-    #[derive(Debug, Default)]
-    struct Decoder {
-        /// The beginning of an event.
-        partial: Vec<u8>,
-        events: VecDeque<Event>,
-    }
-
-    impl Decoder {
-        /// Takes in what was read; `more` says that there is likely more to read at once.
-        fn take(&mut self, bytes: &[u8], more: bool) {
-            for (at, &byte) in bytes.iter().enumerate() {
-                if byte == ESCAPE && self.partial == [ESCAPE] {
-                    self.events.push_back(escape());
-                    self.partial.clear();
-                }
-                self.partial.push(byte);
-                let more = more || at + 1 < bytes.len();
-                if self.partial == [ESCAPE] && more {
-                    continue;
-                }
-                match terminput::Event::parse_from(&self.partial) {
-                    Ok(None) => continue,
-                    Ok(Some(event)) => {
-                        self.events.extend(terminput_crossterm::to_crossterm(event));
-                    }
-                    // No event that anybody knows.
-                    Err(_) => {}
-                }
-                self.partial.clear();
-            }
-        }
-    }
-
-    fn escape() -> Event {
-        Event::Key(KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE))
-    }
-
-    #[cfg(test)]
-    mod tests {
-        use super::*;
-
-        fn decoded(reads: &[&[u8]]) -> Vec<Event> {
-            let mut decoder = Decoder::default();
-            for bytes in reads {
-                decoder.take(bytes, false);
-            }
-            decoder.events.into()
-        }
-
-        fn key(code: KeyCode, modifiers: KeyModifiers) -> Event {
-            Event::Key(KeyEvent::new(code, modifiers))
-        }
-
-        fn plain(code: KeyCode) -> Event {
-            key(code, KeyModifiers::NONE)
-        }
-
-        #[test]
-        fn keys_as_terminals_send_them() {
-            use KeyModifiers as With;
-            for (bytes, expected) in [
-                (&b"a"[..], plain(KeyCode::Char('a'))),
-                (b"A", key(KeyCode::Char('A'), With::SHIFT)),
-                ("ß".as_bytes(), plain(KeyCode::Char('ß'))),
-                ("漢".as_bytes(), plain(KeyCode::Char('漢'))),
-                (b"\r", plain(KeyCode::Enter)),
-                (b"\n", key(KeyCode::Char('j'), With::CONTROL)),
-                (b"\t", plain(KeyCode::Tab)),
-                (b"\x1b[Z", key(KeyCode::BackTab, With::SHIFT)),
-                (b"\x7f", plain(KeyCode::Backspace)),
-                (b"\x03", key(KeyCode::Char('c'), With::CONTROL)),
-                (b"\0", key(KeyCode::Char(' '), With::CONTROL)),
-                (b"\x1b", escape()),
-                (b"\x1bx", key(KeyCode::Char('x'), With::ALT)),
-                (b"\x1b[A", plain(KeyCode::Up)),
-                (b"\x1bOB", plain(KeyCode::Down)),
-                (b"\x1b[1;5C", key(KeyCode::Right, With::CONTROL)),
-                (b"\x1b[1;2D", key(KeyCode::Left, With::SHIFT)),
-                (b"\x1b[5~", plain(KeyCode::PageUp)),
-                (b"\x1b[6~", plain(KeyCode::PageDown)),
-                (b"\x1b[3~", plain(KeyCode::Delete)),
-                (b"\x1b[H", plain(KeyCode::Home)),
-                (b"\x1b[4~", plain(KeyCode::End)),
-                (b"\x1bOP", plain(KeyCode::F(1))),
-                (b"\x1b[24~", plain(KeyCode::F(12))),
-            ] {
-                assert_eq!(decoded(&[bytes]), [expected], "{bytes:?}");
-            }
-        }
-
-        #[test]
-        fn escape_stands_for_itself_however_often_and_before_whatever_it_comes() {
-            assert_eq!(decoded(&[b"\x1b\x1b\x1b"]), vec![escape(); 3]);
-            assert_eq!(decoded(&[b"\x1b", b"\x1b"]), vec![escape(); 2]);
-            assert_eq!(
-                decoded(&[b"\x1b\x1b[A"]),
-                [escape(), plain(KeyCode::Up)],
-                "what comes in one piece is one key"
-            );
-            assert_eq!(
-                decoded(&[b"\x1b", b"x"]),
-                [escape(), plain(KeyCode::Char('x'))]
-            );
-        }
-
-        #[test]
-        fn what_comes_in_pieces_is_put_together() {
-            let up = [plain(KeyCode::Up)];
-            assert_eq!(decoded(&[b"\x1b[", b"A"]), up);
-            let han = "漢".as_bytes();
-            assert_eq!(
-                decoded(&[&han[..1], &han[1..2], &han[2..]]),
-                [plain(KeyCode::Char('漢'))]
-            );
-            let mut decoder = Decoder::default();
-            decoder.take(b"\x1b", true);
-            assert_eq!(decoder.events, [], "the buffer was full, more is to come");
-            decoder.take(b"[A", false);
-            assert_eq!(Vec::from(decoder.events), up);
-        }
-
-        #[test]
-        fn pasted_text_is_one_event_whatever_it_holds() {
-            let text = "x\n\x1b[A漢".repeat(2000);
-            let bytes = format!("\x1b[200~{text}\x1b[201~q");
-            let pieces: Vec<&[u8]> = bytes.as_bytes().chunks(1000).collect();
-            assert_eq!(
-                decoded(&pieces),
-                [Event::Paste(text), plain(KeyCode::Char('q'))]
-            );
-        }
-
-        #[test]
-        fn what_nobody_knows_is_left_out_and_what_follows_is_not() {
-            let q = [plain(KeyCode::Char('q'))];
-            for bytes in [
-                &b"\xff\xfeq"[..],
-                b"\x1b[999~q",
-                b"\x1b[?1;2cq",
-                b"\x1b[12;40Rq",
-                b"\x1b[xq",
-            ] {
-                let events = decoded(&[bytes]);
-                assert!(events.ends_with(&q), "{bytes:?}: {events:?}");
-            }
-        }
-    }
+/// The terminal's input, and its size.
+pub(super) enum Input {
+    #[cfg(target_os = "linux")]
+    Own(own::Terminal),
+    /// Where the terminal can't be opened once more: after `su` it is another user's.
+    Library(EventStream),
 }
 
-#[cfg(not(target_os = "linux"))]
-mod there {
-    use std::io;
-
-    use crossterm::event::{Event, EventStream};
-    use futures_util::StreamExt as _;
-
-    /// The terminal's input, and its size.
-    pub(in crate::ui) struct Input(EventStream);
-
-    impl Input {
-        pub(in crate::ui) fn new() -> io::Result<Self> {
-            Ok(Self(EventStream::new()))
+impl Input {
+    pub(super) fn new() -> Self {
+        #[cfg(target_os = "linux")]
+        if let Ok(terminal) = own::Terminal::open() {
+            return Self::Own(terminal);
         }
+        Self::Library(EventStream::new())
+    }
 
-        /// The next event.
-        ///
-        /// Cancel-safe.
-        ///
-        /// # Errors
-        /// When the terminal is gone.
-        pub(in crate::ui) async fn next(&mut self) -> io::Result<Event> {
-            let end = || Err(io::ErrorKind::UnexpectedEof.into());
-            self.0.next().await.unwrap_or_else(end)
+    /// The next event.
+    ///
+    /// Cancel-safe.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub(super) async fn next(&mut self) -> io::Result<Event> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Own(terminal) => terminal.next().await,
+            Self::Library(events) => {
+                let end = || Err(io::ErrorKind::UnexpectedEof.into());
+                events.next().await.unwrap_or_else(end)
+            }
         }
     }
 }

@@ -154,14 +154,14 @@ struct Console {
 
 impl Console {
     async fn run(&mut self, deliveries: &mut Deliveries) -> io::Result<()> {
-        let mut input = Input::new()?;
+        let mut input = Input::new();
         let mut signals = Signals::new()?;
         while !self.is_over {
             if let Some((id, handout)) = self.outside.take() {
                 // Nobody else reads the terminal meanwhile.
                 drop(input);
                 let (answer, is_ended) = self.hand_over(handout, &mut signals).await;
-                input = Input::new()?;
+                input = Input::new();
                 let told = Box::new(Told::Outside(answer));
                 self.take(Message::Reply(id, Reply::Edit(told)))?;
                 if is_ended {
