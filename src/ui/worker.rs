@@ -80,8 +80,9 @@ pub struct Worker {
 impl Worker {
     /// How long to wait at the end for unsaved text to be on disk.
     const KEEPING: Duration = Duration::from_secs(5);
-    /// How many batches of watches wait to be looked at.
-    const BATCHES: usize = 2;
+    /// How many batches of watches wait to be looked at: as much as the loop takes in while the
+    /// thread that brings them is reading from the connection.
+    const BATCHES: usize = 16;
 
     /// A worker, and where its messages come out.
     pub fn new(connector: Arc<dyn Connector>, masks: Masks) -> (Self, Deliveries) {
