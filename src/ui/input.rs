@@ -16,7 +16,7 @@ use futures_util::StreamExt as _;
 pub(super) enum Input {
     #[cfg(target_os = "linux")]
     Own(own::Terminal),
-    /// Where the terminal can't be opened once more: after `su` it is another user's.
+    /// Where the terminal can't be opened once more: after `su`, say, it is another user's.
     Library(EventStream),
 }
 
@@ -27,6 +27,16 @@ impl Input {
             return Self::Own(terminal);
         }
         Self::Library(EventStream::new())
+    }
+
+    /// Leaves the terminal to another program until the next event is asked for.
+    pub(super) fn let_go(&mut self) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Own(_) => {}
+            // Its thread goes on reading until it is dropped.
+            Self::Library(events) => *events = EventStream::new(),
+        }
     }
 
     /// The next event.

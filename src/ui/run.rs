@@ -158,10 +158,8 @@ impl Console {
         let mut signals = Signals::new()?;
         while !self.is_over {
             if let Some((id, handout)) = self.outside.take() {
-                // Nobody else reads the terminal meanwhile.
-                drop(input);
+                input.let_go();
                 let (answer, is_ended) = self.hand_over(handout, &mut signals).await;
-                input = Input::new();
                 let told = Box::new(Told::Outside(answer));
                 self.take(Message::Reply(id, Reply::Edit(told)))?;
                 if is_ended {

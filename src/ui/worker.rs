@@ -80,9 +80,9 @@ pub struct Worker {
 impl Worker {
     /// How long to wait at the end for unsaved text to be on disk.
     const KEEPING: Duration = Duration::from_secs(5);
-    /// How many batches of watches wait to be looked at: as much as the loop takes in while the
-    /// thread that brings them is reading from the connection.
-    const BATCHES: usize = 16;
+    /// How many batches of watches wait to be looked at. With more the loop would not pause between
+    /// them, and whatever shares its processor would wait.
+    const BATCHES: usize = 4;
 
     /// A worker, and where its messages come out.
     pub fn new(connector: Arc<dyn Connector>, masks: Masks) -> (Self, Deliveries) {

@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use tokio::net::unix::pipe;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -55,6 +56,11 @@ impl Terminal {
                 return Ok(event);
             }
             if self.read()? {
+                // Whoever types without a pause keeps neither signals nor deadlines waiting.
+                tokio::task::consume_budget().await;
+                continue;
+            }
+            if self.decoder.pause() {
                 continue;
             }
             tokio::select! {
@@ -77,15 +83,23 @@ impl Terminal {
             count = self.input.try_read(&mut bytes);
         }
         match count {
-            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(0) if self.is_hung_up()? => Err(io::ErrorKind::UnexpectedEof.into()),
+            // Another program left the terminal in a state where this means nothing.
+            Ok(0) => Ok(false),
             Ok(count) => {
-                self.decoder.take(&bytes[..count], count == READ);
+                self.decoder.take(&bytes[..count]);
                 Ok(true)
             }
             count if is_empty(&count) => Ok(false),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
             Err(error) => Err(error),
         }
+    }
+
+    fn is_hung_up(&self) -> io::Result<bool> {
+        let mut terminal = [PollFd::new(&self.input, PollFlags::IN)];
+        poll(&mut terminal, Some(&Timespec::default()))?;
+        Ok(terminal[0].revents().contains(PollFlags::HUP))
     }
 }
 
@@ -102,29 +116,48 @@ struct Decoder {
 }
 
 impl Decoder {
-    /// Takes in what was read; `more` says that there is likely more to read at once.
-    fn take(&mut self, bytes: &[u8], more: bool) {
-        for (at, &byte) in bytes.iter().enumerate() {
+    /// Takes in what was read.
+    fn take(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
             if byte == ESCAPE && self.partial == [ESCAPE] {
                 self.events.push_back(escape());
                 self.partial.clear();
             }
             self.partial.push(byte);
-            let more = more || at + 1 < bytes.len();
-            if self.partial == [ESCAPE] && more {
+            if self.partial == [ESCAPE] {
+                // The key itself, or the beginning of another: see `pause`.
                 continue;
             }
             match terminput::Event::parse_from(&self.partial) {
                 Ok(None) => continue,
-                Ok(Some(event)) => {
+                Ok(Some(event)) if is_known(&event) => {
                     self.events.extend(terminput_crossterm::to_crossterm(event));
                 }
-                // No event that anybody knows.
-                Err(_) => {}
+                // No event that anybody here knows.
+                Ok(Some(_)) | Err(_) => {}
             }
             self.partial.clear();
         }
     }
+
+    /// Takes in that there is nothing more to read at the moment: an escape that nothing followed is
+    /// the key. Says whether it was.
+    fn pause(&mut self) -> bool {
+        let is_key = self.partial == [ESCAPE];
+        if is_key {
+            self.events.push_back(escape());
+            self.partial.clear();
+        }
+        is_key
+    }
+}
+
+/// Whether all that was pressed would be told: crossterm's modifiers have two less.
+fn is_known(event: &terminput::Event) -> bool {
+    use terminput::KeyModifiers;
+
+    let unknown = KeyModifiers::HYPER | KeyModifiers::META;
+    !matches!(event, terminput::Event::Key(key) if key.modifiers.intersects(unknown))
 }
 
 fn escape() -> Event {
@@ -138,8 +171,9 @@ mod tests {
     fn decoded(reads: &[&[u8]]) -> Vec<Event> {
         let mut decoder = Decoder::default();
         for bytes in reads {
-            decoder.take(bytes, false);
+            decoder.take(bytes);
         }
+        decoder.pause();
         decoder.events.into()
     }
 
@@ -187,16 +221,18 @@ mod tests {
     #[test]
     fn escape_stands_for_itself_however_often_and_before_whatever_it_comes() {
         assert_eq!(decoded(&[b"\x1b\x1b\x1b"]), vec![escape(); 3]);
-        assert_eq!(decoded(&[b"\x1b", b"\x1b"]), vec![escape(); 2]);
         assert_eq!(
             decoded(&[b"\x1b\x1b[A"]),
             [escape(), plain(KeyCode::Up)],
             "what comes in one piece is one key"
         );
-        assert_eq!(
-            decoded(&[b"\x1b", b"x"]),
-            [escape(), plain(KeyCode::Char('x'))]
-        );
+        let mut decoder = Decoder::default();
+        decoder.take(b"\x1b");
+        assert!(decoder.pause());
+        assert!(!decoder.pause());
+        decoder.take(b"x");
+        let expected = [escape(), plain(KeyCode::Char('x'))];
+        assert_eq!(Vec::from(decoder.events), expected);
     }
 
     #[test]
@@ -208,11 +244,11 @@ mod tests {
             decoded(&[&han[..1], &han[1..2], &han[2..]]),
             [plain(KeyCode::Char('漢'))]
         );
-        let mut decoder = Decoder::default();
-        decoder.take(b"\x1b", true);
-        assert_eq!(decoder.events, [], "the buffer was full, more is to come");
-        decoder.take(b"[A", false);
-        assert_eq!(Vec::from(decoder.events), up);
+        assert_eq!(
+            decoded(&[b"\x1b", b"[A"]),
+            up,
+            "in one go, but at a buffer's end"
+        );
     }
 
     #[test]
@@ -233,7 +269,7 @@ mod tests {
             &b"\xff\xfeq"[..],
             b"\x1b[999~q",
             b"\x1b[?1;2cq",
-            b"\x1b[12;40Rq",
+            b"\x1b[1;17Aq",
             b"\x1b[xq",
         ] {
             let events = decoded(&[bytes]);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Duration, Instant, sleep_until};
 
 use super::{Delivery, deliver, snapshot};
@@ -18,13 +18,13 @@ use crate::kv::backend::Backend;
 use crate::kv::lock::snapshot::{BUCKET, Snapshot};
 use crate::kv::lock::timeline::past;
 use crate::kv::lock::{ObserveOptions, Observer, observe};
-use crate::kv::{BucketName, Key};
+use crate::kv::{BucketName, Error, Key};
 use crate::ui::message::{LockReport, Message, Reply, RequestId};
 use crate::ui::shown;
 
 /// The least time from one report to the next.
 const LEAST: Duration = Duration::from_millis(50);
-/// How many times as long as a report took there is none: a third of a processor at the most.
+/// How many times as long as a report took there is none: a third of the engine's thread at the most.
 const REST: u32 = 2;
 /// The most keys of a bucket in which locks of `shizuku` services are looked for: they can stand at
 /// any key, and listing a million of them again is too much to do unasked.
@@ -95,11 +95,20 @@ pub(super) async fn run(
                     is_news = copy.is_none();
                 }
                 Some(Ask::Snapshot(id, path, place)) => {
-                    let (report, taken) = (observer.report(), observer.now().wall);
-                    let taken = Snapshot { taken, place, report };
+                    let (picture, now) = (observer.picture().clone(), observer.now());
                     let (backend, replies) = (Arc::clone(&backend), replies.clone());
                     readers.spawn(async move {
-                        let answer = snapshot::write(&*backend, &taken, &path).await;
+                        // Where there are many locks it takes longer than others can wait.
+                        let judging = spawn_blocking(move || picture.whole_report(now));
+                        let answer = match judging.await {
+                            Ok(report) => {
+                                let taken = now.wall;
+                                let taken = Snapshot { taken, place, report };
+                                snapshot::write(&*backend, &taken, &path).await
+                            }
+                            // It ends with this program only.
+                            Err(_) => Err(Error::Closed),
+                        };
                         deliver(&replies, Message::Reply(id, Reply::Snapshot(answer)));
                     });
                 }

@@ -11,8 +11,8 @@ use tokio::time::{Duration, Instant, timeout_at};
 
 use crate::kv::{Watch, WatchEvent};
 
-/// The most events in a portion: a millisecond or two of work for the console.
-const PORTION: usize = 2048;
+/// The most events in a portion: a millisecond of work for the console.
+const PORTION: usize = 1024;
 /// The longest stretch of a snapshot that is put in order, in events.
 const STRETCH: usize = 1 << 15;
 /// How much shorter a stretch is than what was told before: the first keys come at once.
