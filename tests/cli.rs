@@ -280,6 +280,7 @@ fn keys_that_are_no_text_are_listed_and_exported() {
     let mut operations = b"CONNECT {\"verbose\":false,\"headers\":true}\r\n".to_vec();
     operations.extend(b"PUB $KV.evil.bad\xff\xfe 1\r\nx\r\nPUB $KV.evil._lock.\xff 1\r\nx\r\n");
     operations.extend(b"HPUB $KV.evil.strange 22 23\r\nNATS/1.0\r\nno colon\r\n\r\nx\r\n");
+    operations.extend("HPUB $KV.evil.wide\u{3000}x 18 19\r\nNATS/1.0\r\nX: y\r\n\r\nx\r\n".bytes());
     operations.extend(b"PING\r\n");
     wire.write_all(&operations).expect("they are sent");
     let mut answers = Vec::new();
@@ -289,11 +290,18 @@ fn keys_that_are_no_text_are_listed_and_exported() {
         answers.extend(byte);
     }
     let keys = place.run(&["ls", "evil", "--names"]).ends(0).text();
-    let names = ["_lock.\u{fffd}", "bad\u{fffd}\u{fffd}", "good", "strange"];
+    let names = [
+        "_lock.\u{fffd}",
+        "bad\u{fffd}\u{fffd}",
+        "good",
+        "strange",
+        "wide\u{3000}x",
+    ];
     assert_eq!(keys.lines().collect::<Vec<_>>(), names);
+    place.run(&["bucket", "info", "evil"]).ends(0);
     let lines = place.run(&["export", "evil"]).ends(0).text();
     assert!(
-        lines.contains("\"good\"") && lines.contains("\"end\":4"),
+        lines.contains("\"good\"") && lines.contains("\"end\":5"),
         "{lines}"
     );
     place.run(&["lock", "ls"]).ends(0);

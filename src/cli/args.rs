@@ -119,7 +119,7 @@ pub enum Command {
     Edit(EditArgs),
     /// Give a key back the value that it had at an earlier revision
     Revert(RevertArgs),
-    /// Delete a key; its history stays
+    /// Delete a key; what the bucket keeps of its history stays
     #[command(visible_alias = "rm")]
     Del(RemoveArgs),
     /// Delete a key and its history

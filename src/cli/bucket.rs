@@ -171,9 +171,13 @@ async fn remove(
 ) -> Result<(), CliError> {
     let name = BucketName::new(bucket).map_err(Error::from)?;
     let backend = connection.backend().await?;
-    let keys = backend.bucket(&name).await?.info().await?.keys;
+    let keys = match backend.bucket(&name).await?.info().await?.keys {
+        0 => "no keys".to_owned(),
+        1 => "its 1 key".to_owned(),
+        keys => format!("its {keys} keys"),
+    };
     confirm_by_name(
-        &format!("This deletes the bucket {name} with its {keys} keys, for good."),
+        &format!("This deletes the bucket {name} with {keys}, for good."),
         name.as_str(),
         force,
     )?;

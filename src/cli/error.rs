@@ -174,6 +174,11 @@ pub enum CliError {
         /// The file with the text.
         path: PathBuf,
     },
+    /// It wants a person's agreement, and there is no terminal to ask at.
+    #[error(
+        "there is no terminal to ask at: agree beforehand with --force (of `lock break` with --yes)"
+    )]
+    NobodyToAsk,
     /// The person at the terminal said no.
     #[error("left as it is")]
     Declined,

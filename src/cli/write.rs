@@ -126,7 +126,8 @@ async fn remove(
     told(&store, &write, revision, output)
 }
 
-/// Asks the person at the terminal; where there is none, the command line is the answer.
+/// Asks the person at the terminal; where the command reads no terminal, the command line is the
+/// answer.
 pub(super) fn confirm(question: &str, force: bool) -> Result<(), CliError> {
     match ask(&format!("{question} [y/N]"), force)?.as_deref() {
         None | Some("y" | "Y" | "yes") => Ok(()),
@@ -134,18 +135,23 @@ pub(super) fn confirm(question: &str, force: bool) -> Result<(), CliError> {
     }
 }
 
-/// The same for what can't be taken back: only this very word will do.
+/// The same for what can't be taken back: only this very word, or being told so, will do.
 pub(super) fn confirm_by_name(question: &str, word: &str, force: bool) -> Result<(), CliError> {
     match ask(&format!("{question} Type {word} to do it:"), force)? {
         Some(answer) if answer != word => Err(CliError::Declined),
+        None if !force => Err(CliError::NobodyToAsk),
         _ => Ok(()),
     }
 }
 
 /// The answer of the person at the terminal. `None` where nobody is to be asked.
 fn ask(question: &str, force: bool) -> Result<Option<String>, CliError> {
-    if force || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    if force || !io::stdin().is_terminal() {
         return Ok(None);
+    }
+    // Somebody is there who would not see the question.
+    if !io::stderr().is_terminal() {
+        return Err(CliError::NobodyToAsk);
     }
     let mut stderr = io::stderr();
     write!(stderr, "{} ", visible(question))?;

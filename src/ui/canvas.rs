@@ -12,7 +12,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear};
 
 use super::message::Millis;
-use super::text::figures;
+use super::text::{self, ELLIPSIS, figures};
 use super::theme::{Role, Theme};
 
 /// Where to draw, and by which rules.
@@ -150,9 +150,28 @@ impl Canvas<'_, '_> {
         }
     }
 
-    /// Draws a line of text.
+    /// Draws a line of text. Where it doesn't fit, an ellipsis in the last column says that there is
+    /// more: a number that ends at an edge could be the beginning of a larger one.
     pub fn line(&mut self, line: Line<'_>, area: Rect) {
+        let room = usize::from(area.width);
+        let is_cut = line.width() > room && text::width(line.to_string().trim_end()) > room;
         self.frame.render_widget(line, area);
+        if !is_cut || area.is_empty() {
+            return;
+        }
+        let style = self.style(Role::Muted);
+        let (last, y) = (area.right() - 1, area.y);
+        let buffer = self.frame.buffer_mut();
+        // A wide character would reach into the last column.
+        if room > 1
+            && let Some(before) = buffer.cell_mut((last - 1, y))
+            && text::width(before.symbol()) > 1
+        {
+            before.set_symbol(" ");
+        }
+        if let Some(cell) = buffer.cell_mut((last, y)) {
+            cell.set_symbol(ELLIPSIS).set_style(style);
+        }
     }
 
     /// Lays a style over an area. A selection gets a sign in the frame beside it too: a filled one

@@ -128,7 +128,10 @@ fn buckets_come_and_go(place: &Place) {
     place
         .run(&["bucket", "add", "b-made", "--history", "3"])
         .ends(1);
-    place.run(&["bucket", "rm", "b-made"]).ends(0);
+    let unasked = place.run(&["bucket", "rm", "b-made"]).ends(1);
+    assert!(unasked.stderr.contains("--force"), "{}", unasked.stderr);
+    place.run(&["bucket", "info", "b-made"]).ends(0);
+    place.run(&["bucket", "rm", "b-made", "--force"]).ends(0);
     place.run(&["bucket", "info", "b-made"]).ends(3);
     place.run(&["bucket", "rm", "b-made"]).ends(3);
 }
@@ -422,7 +425,7 @@ fn read_only(place: &Place) {
         &["del", "guarded", "k"],
         &["purge", "guarded", "k"],
         &["bucket", "add", "other"],
-        &["bucket", "rm", "guarded"],
+        &["bucket", "rm", "guarded", "--force"],
     ] {
         let run = place.run(&[words, &["--read-only"]].concat()).ends(6);
         assert!(run.stderr.contains("read-only"), "{}", run.stderr);

@@ -337,7 +337,7 @@ pub(crate) fn not_let_go(place: &Place) {
     for told in ["could not be let go", "version 9", "record is mended"] {
         assert!(run.stderr.contains(told), "{told}: {}", run.stderr);
     }
-    let run = spoils("removed", "bucket rm removed").ends(3);
+    let run = spoils("removed", "bucket rm removed --force").ends(3);
     for told in ["could not be let go", "no bucket", "gone with its bucket"] {
         assert!(run.stderr.contains(told), "{told}: {}", run.stderr);
     }

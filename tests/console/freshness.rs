@@ -118,6 +118,12 @@ async fn a_bucket_made_anew_replaces_the_picture() {
         "{}",
         console.screen()
     );
+    for (width, height) in [(80, 24), (40, 10)] {
+        console.resize(width, height);
+        let screen = console.screen();
+        assert!(screen.contains("▲ the bucket is gone"), "{screen}");
+    }
+    console.resize(120, 30);
     assert!(
         console.row_in(" Keys ", "old.a").is_some(),
         "what was there stays readable"

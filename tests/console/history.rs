@@ -41,6 +41,22 @@ async fn every_revision_tells_what_it_changed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_before_the_oldest_is_not_made_up() {
+    let (mut console, _) = history().await;
+    console.press("G d");
+    console.settle().await;
+    let screen = console.screen();
+    assert!(
+        screen.contains("what was before revision 1 is not kept"),
+        "{screen}"
+    );
+    assert!(
+        screen.contains("the oldest that is kept") && !screen.contains("nothing →"),
+        "{screen}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn differences_are_by_path_and_side_by_side() {
     let (mut console, _) = history().await;
     console.press("d");

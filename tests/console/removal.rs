@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kvscope::kv::backend::{Backend as _, BucketConfig};
 use kvscope::kv::faulty::{Faults, Faulty, WriteFault};
 use kvscope::kv::memory::Memory;
-use kvscope::kv::{Filter, Revision, Store};
+use kvscope::kv::{BucketName, Filter, Revision, Store};
 
 use super::harness::Console;
 use super::{bucket, in_keys, opened, shown_keys};
@@ -96,6 +97,23 @@ async fn a_key_that_somebody_made_meanwhile_is_a_conflict() {
     let entry = config.get("b").await.unwrap().unwrap();
     assert_eq!(entry.value.as_deref(), Some(&b"mine"[..]));
     assert_eq!(entry.ttl, Some(Duration::from_secs(3600)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_no_history_is_kept_no_way_back_is_promised() {
+    let memory = Arc::new(Memory::new());
+    let config = BucketConfig::new(BucketName::new("config").unwrap());
+    assert_eq!(config.history, 1, "what a bucket has by default");
+    memory.create_bucket(&config).await.unwrap();
+    let config = Store::open(&*memory, "config").await.unwrap();
+    config.put("a", "1").await.unwrap();
+    let mut console = in_keys(Console::on(memory, 120, 30)).await;
+    console.press("D");
+    let screen = console.screen();
+    assert!(
+        screen.contains("nothing brings a value back") && !screen.contains("history stays"),
+        "{screen}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

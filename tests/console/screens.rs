@@ -24,7 +24,7 @@ async fn activity_tells_what_changes_in_all_buckets_and_leads_there() {
     console.settle().await;
     console.press("3");
     assert!(
-        console.screen().contains("Nothing has changed since"),
+        console.screen().contains("No change to show yet"),
         "what was there is no news"
     );
     config.put("app.limits", "12345").await.unwrap();
@@ -62,7 +62,7 @@ async fn activity_tells_what_changes_in_all_buckets_and_leads_there() {
     console.shows("old ─ rev 3").await;
     assert!(console.screen().contains("deleted"), "{}", console.screen());
     console.press("3 c");
-    assert!(console.screen().contains("Nothing has changed since"));
+    assert!(console.screen().contains("No change to show yet"));
     console.press("esc");
     assert!(console.screen().contains("Keys"));
 }

@@ -283,7 +283,7 @@ async fn keys_and_a_first_screen_of_ones_own() {
     });
     console.is_live().await;
     console.settle().await;
-    assert!(console.screen().contains("Nothing has changed since"));
+    assert!(console.screen().contains("No change to show yet"));
     console.press("f5");
     assert!(console.row_in(" Keys ", "app").is_some());
     assert!(

@@ -44,6 +44,22 @@ async fn json_is_shown_as_it_is_stored_and_folds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_number_that_ends_at_the_edge_is_not_taken_for_another() {
+    let mut console = shown("limits", r#"{"max_requests_per_second":1234567890}"#).await;
+    for (width, is_cut) in [(120, false), (40, true)] {
+        console.resize(width, 10);
+        console.settle().await;
+        let screen = console.screen();
+        let row = screen.lines().find(|row| row.contains("max_requests"));
+        let row = row.expect("the value");
+        assert_eq!(row.contains(": 1234567…┃"), is_cut, "{screen}");
+        assert_eq!(row.contains(": 1234567890"), !is_cut, "{screen}");
+    }
+    let size = console.screen();
+    assert!(size.contains("put 0 s ago"), "{size}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_forms_of_a_value_follow_each_other() {
     let mut console = shown("limits", r#"{"a":1}"#).await;
     assert!(

@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt as _;
 use crate::picture::Picture;
 use crate::setup::{bucket, connect, name};
 use crate::support::proxy::Proxy;
-use crate::support::{NatsServer, eventually};
+use crate::support::{NatsServer, eventually, soon};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_older_server_says_what_it_can_not_do() {
@@ -126,6 +126,37 @@ async fn headers_that_can_not_be_read_stop_neither_reads_nor_watches() {
             picture.keys.contains_key("live") && picture.keys.contains_key("last")
         })
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn blanks_that_are_not_of_ascii_stop_no_watch() {
+    let server = NatsServer::start();
+    let backend = connect(server.url()).await;
+    let store = bucket(&backend, "b").await;
+    store.put("before", "1").await.unwrap();
+    let headers = b"NATS/1.0\r\nX: y\r\n\r\n";
+    publish_raw(&server, "$KV.b.wide\u{3000}x", headers, b"1").await;
+    publish_raw(&server, "$KV.b.firm\u{a0}x", headers, b"1").await;
+    store.put("after", "2").await.unwrap();
+    // Where values are large on average, a watch without them is told sizes in headers.
+    let large = bucket(&backend, "large").await;
+    for n in 0..5 {
+        large.put(format!("k{n}"), vec![b'v'; 6000]).await.unwrap();
+    }
+    publish_unnameable(&server, &["$KV.large.firm\u{a0}x".as_bytes()]).await;
+
+    let watch = store.watch(WatchOptions::new(Filter::all())).await.unwrap();
+    let mut picture = Picture::default();
+    picture
+        .until("all of them", &watch, |picture| {
+            let keys = ["before", "wide\u{3000}x", "firm\u{a0}x", "after"];
+            picture.ready >= 1 && keys.iter().all(|key| picture.keys.contains_key(*key))
+        })
+        .await;
+    let entries = soon("a list", large.entries(Filter::all())).await.unwrap();
+    let mut keys: Vec<_> = entries.iter().map(|entry| entry.key.as_str()).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["firm\u{a0}x", "k0", "k1", "k2", "k3", "k4"]);
 }
 
 /// How many connections the server has had.

@@ -100,8 +100,7 @@ impl TryFrom<RawMessage> for Stored {
         let parsed = headers.transpose()?.map(|bytes| parse_headers(&bytes));
         let (headers, is_readable) = parsed.unwrap_or_else(|| (HeaderMap::new(), true));
         Ok(Self {
-            // The server puts this in place of every byte that is no text.
-            is_readable: is_readable && !raw.subject.contains(char::REPLACEMENT_CHARACTER),
+            is_readable: is_readable && !raw.subject.contains(is_unreadable),
             subject: raw.subject,
             headers,
             payload: STANDARD.decode(raw.payload)?.into(),
@@ -111,6 +110,13 @@ impl TryFrom<RawMessage> for Stored {
             },
         })
     }
+}
+
+/// Whether a subject with this in it can end the client's connection. The server puts the first in
+/// place of every byte that is no text. At the others the client divides the line before a message
+/// with headers, which a server divides at blanks of ASCII alone.
+fn is_unreadable(character: char) -> bool {
+    character == char::REPLACEMENT_CHARACTER || character.is_whitespace()
 }
 
 /// The headers that can be read, and whether those are all. Nobody checks them when they are

@@ -10,9 +10,9 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
-use super::{App, Freshness, Screen};
+use super::{App, Screen};
 use crate::ui::canvas::{Canvas, Hit, Notes};
-use crate::ui::command::{COMMANDS, Scope};
+use crate::ui::command::{COMMANDS, Command, Scope, Spec};
 use crate::ui::message::Millis;
 use crate::ui::overlays::Overlay;
 use crate::ui::theme::Role;
@@ -24,6 +24,8 @@ pub(super) const HELP_SCOPES: [Scope; 2] = [Scope::Rows, Scope::Global];
 /// The least that something useful fits into.
 const LEAST: (u16, u16) = (40, 10);
 
+/// The columns from which on the header has room for most reasons; else they stand in the last line.
+const ROOM_FOR_REASON: u16 = 140;
 /// The columns of the header that a badge with a reason has at least: since when the picture is
 /// stale fits.
 const LEAST_BADGE: usize = 24;
@@ -159,11 +161,7 @@ fn header(app: &App, canvas: &mut Canvas<'_, '_>, area: Rect) {
     // A reason is told as far as it leaves room for the place; since when, whatever the room.
     let (badge, badge_role) = freshness.badge(width < 100);
     let place = text::width(&left) + text::width(&chip) + ADDRESS.min(text::width(address) + 3);
-    let has_reason = matches!(
-        freshness,
-        Freshness::Stale { .. } | Freshness::Closed { .. }
-    );
-    let least = if has_reason {
+    let least = if freshness.reason().is_some() {
         LEAST_BADGE
     } else {
         text::width(&badge)
@@ -226,17 +224,30 @@ fn footer(app: &App, canvas: &mut Canvas<'_, '_>, area: Rect) {
     let hints = COMMANDS.iter().filter(|spec| {
         !spec.hint.is_empty() && spec.scopes.iter().any(|scope| scopes.contains(scope))
     });
-    // The way to everything else stands last and never gives way.
-    let (last, rest): (Vec<_>, Vec<_>) =
+    let freshness = app.freshness();
+    let reason = freshness.reason().filter(|_| area.width < ROOM_FOR_REASON);
+    let reason = reason.map(|reason| format!(" ▲ {reason} "));
+    // The way to everything else stands last and never gives way; where there is hardly room
+    // for a reason, help is the way.
+    let (mut last, rest): (Vec<&Spec>, Vec<_>) =
         hints.partition(|spec| spec.scopes.first() == Some(&Scope::Global) && spec.hint != "pause");
-    let hint = |spec: &&crate::ui::command::Spec| {
+    let hint = |spec: &&Spec| {
         app.keymap
             .key_hint(&scopes, spec)
             .map(|key| (key.to_owned(), spec.hint))
     };
+    if reason.is_some() && area.width < 80 {
+        last.retain(|spec| spec.command == Command::Help);
+    }
     let last: Vec<_> = last.iter().filter_map(hint).collect();
     let cells = |(key, hint): &(String, &str)| key.chars().count() + hint.chars().count() + 3;
     let mut room = usize::from(area.width).saturating_sub(last.iter().map(cells).sum());
+    let mut spans = Vec::new();
+    if let Some(reason) = reason {
+        let words = shown::short(&reason, room);
+        room = room.saturating_sub(text::width(&words));
+        spans.push(canvas.span(words, Role::Danger));
+    }
     let mut shown = Vec::new();
     for hint in rest.iter().filter_map(hint) {
         if cells(&hint) > room {
@@ -245,7 +256,6 @@ fn footer(app: &App, canvas: &mut Canvas<'_, '_>, area: Rect) {
         room -= cells(&hint);
         shown.push(hint);
     }
-    let mut spans = Vec::new();
     for (key, hint) in shown.into_iter().chain(last) {
         spans.push(canvas.span(format!(" {key}"), Role::KeyHint));
         spans.push(canvas.span(format!(" {hint} "), Role::Muted));

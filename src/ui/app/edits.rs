@@ -109,7 +109,10 @@ impl App {
             return context!(self)
                 .tell("nothing to delete here: x marks keys, X all that pass the filter");
         }
-        let removal = Removal::open(bucket, keys);
+        let infos = self.browse.bucket_infos();
+        let info = infos.iter().find(|info| info.config.name == bucket);
+        let history = info.map_or(u64::MAX, |info| info.config.history);
+        let removal = Removal::open(bucket, keys, history);
         self.overlays.push(Overlay::Removal(Box::new(removal)));
     }
 

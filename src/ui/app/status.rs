@@ -95,6 +95,14 @@ impl Freshness {
         }
     }
 
+    /// Why the picture may be out of date, where that is known.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Stale { reason, .. } | Self::Closed { reason } => Some(reason),
+            _ => None,
+        }
+    }
+
     /// Whether the picture may be out of date without the user having asked for that.
     pub fn is_stale(&self) -> bool {
         matches!(
@@ -205,7 +213,11 @@ impl App {
                 reason,
             } => {
                 let since = shown::clock(shown::millis((*since).into()));
-                format!("down since {since}, {attempts} attempts: {reason}")
+                let attempts = match attempts {
+                    1 => "1 attempt".to_owned(),
+                    attempts => format!("{attempts} attempts"),
+                };
+                format!("down since {since}, {attempts}: {reason}")
             }
             Connection::Closed { reason } => format!("closed: {reason}"),
         };

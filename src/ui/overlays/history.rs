@@ -52,7 +52,7 @@ struct Row {
 #[derive(Debug, PartialEq, Eq)]
 struct Comparing {
     id: RequestId,
-    older: Option<Revision>,
+    older: Revision,
     newer: Revision,
     /// Whether it is to be looked at as soon as it is there.
     is_shown: bool,
@@ -262,12 +262,19 @@ impl History {
             return Outcome::Open;
         };
         let (older, newer) = match self.marked[..] {
-            [a, b] => (Some(a.min(b)), a.max(b)),
-            [a] if a != selected => (Some(a.min(selected)), a.max(selected)),
-            _ => (self.before(selected), selected),
+            [a, b] => (a.min(b), a.max(b)),
+            [a] if a != selected => (a.min(selected), a.max(selected)),
+            _ => match self.before(selected) {
+                Some(older) => (older, selected),
+                // Whether there was anything can't be known.
+                None => {
+                    ctx.tell(format!("what was before revision {selected} is not kept"));
+                    return Outcome::Open;
+                }
+            },
         };
         let known = self.rows().iter().find(|row| row.entry.revision == newer);
-        let known = known.filter(|_| older == self.before(newer));
+        let known = known.filter(|_| self.before(newer) == Some(older));
         if let Some(diff) = known.and_then(|row| row.change.clone()) {
             return Outcome::Diff(self.title(older, newer), diff);
         }
@@ -275,8 +282,7 @@ impl History {
         Outcome::Open
     }
 
-    fn title(&self, older: Option<Revision>, newer: Revision) -> String {
-        let older = older.map_or("nothing".to_owned(), |older| older.to_string());
+    fn title(&self, older: Revision, newer: Revision) -> String {
         format!("{} ─ {older} → {newer}", self.place.key)
     }
 
@@ -288,13 +294,7 @@ impl History {
         older.next().map(|row| row.entry.revision)
     }
 
-    fn compare(
-        &mut self,
-        older: Option<Revision>,
-        newer: Revision,
-        is_shown: bool,
-        ctx: &mut Context<'_>,
-    ) {
+    fn compare(&mut self, older: Revision, newer: Revision, is_shown: bool, ctx: &mut Context<'_>) {
         let value = |revision: Revision| {
             let row = self
                 .rows()
@@ -304,7 +304,7 @@ impl History {
         };
         let ask = Ask::Compare {
             key: self.place.key.clone(),
-            older: older.and_then(value),
+            older: value(older),
             newer: value(newer),
         };
         let id = ctx.request(|id| Effect::Edit(id, Box::new(ask)));
@@ -331,11 +331,10 @@ impl History {
         // What the oldest one changed is not known: what was before it is not kept.
         let next = rows
             .iter()
-            .filter(|row| self.before(row.entry.revision).is_some())
-            .find(|row| row.change.is_none())
-            .map(|row| row.entry.revision);
-        if let Some(next) = next {
-            self.compare(self.before(next), next, false, ctx);
+            .filter(|row| row.change.is_none())
+            .find_map(|row| Some((self.before(row.entry.revision)?, row.entry.revision)));
+        if let Some((older, newer)) = next {
+            self.compare(older, newer, false, ctx);
         }
     }
 
@@ -343,7 +342,7 @@ impl History {
         let Some(done) = self.comparing.take() else {
             return Outcome::Open;
         };
-        if done.older == self.before(done.newer)
+        if self.before(done.newer) == Some(done.older)
             && let Some(rows) = self.rows.value_mut()
             && let Some(row) = rows.iter_mut().find(|row| row.entry.revision == done.newer)
         {

@@ -158,7 +158,10 @@ impl Look {
                 canvas.lay(Role::Selection, place);
             }
             canvas.line(
-                text::line(document.line(row, columns.clone()), canvas.theme),
+                text::line(
+                    document.line(row, columns.start..columns.end + 1),
+                    canvas.theme,
+                ),
                 place,
             );
         }

@@ -4,7 +4,7 @@
 //! ┌ Delete 37 keys of config? ───────────────────────────────────────────────┐
 //! │ app.billing.limits  rev 8841 · app.billing.providers  rev 8102 · 35 more  │
 //! │ 2 of them have moved since: they would be left alone.                     │
-//! │ Each is deleted only at its revision. Their history stays.                │
+//! │ Each is deleted only at its revision. The history stays.                  │
 //! │ nats kv del config app.billing.limits                                     │
 //! │ Type 37 to delete them: ▏                                                 │
 //! └ p purge instead · Esc leave ─────────────────────────────────────────────┘
@@ -46,6 +46,8 @@ pub struct Removal {
     shown: HashMap<Key, Revision>,
     /// Which of them are at another revision by now.
     moved: HashMap<Key, Revision>,
+    /// Whether the bucket keeps nothing of a key but its newest entry, which then is the marker.
+    keeps_no_history: bool,
     stage: Stage,
     viewport: Viewport,
 }
@@ -75,14 +77,16 @@ pub enum Outcome {
 }
 
 impl Removal {
-    /// The dialog on keys, each with the revision that is on the screen.
-    pub fn open(bucket: BucketName, keys: Vec<(Key, Revision)>) -> Self {
+    /// The dialog on keys, each with the revision that is on the screen. What is said of their
+    /// history is what a bucket that keeps so many entries of a key will do.
+    pub fn open(bucket: BucketName, keys: Vec<(Key, Revision)>, history: u64) -> Self {
         Self {
             bucket,
             kind: Kind::Delete,
             shown: keys.iter().cloned().collect(),
             keys,
             moved: HashMap::new(),
+            keeps_no_history: history == 1,
             stage: Stage::Asking(Input::default()),
             viewport: Viewport::default(),
         }

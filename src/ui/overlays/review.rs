@@ -357,7 +357,7 @@ impl Review {
             lines.push(Paragraph::new(words, Role::Danger));
         }
         if self.deletes() {
-            let words = "It was not there before: undoing that deletes it. Its history stays.";
+            let words = "It was not there before: undoing that deletes it.";
             lines.push(Paragraph::new(words, Role::Warning));
         }
         for warning in self.proposed.warnings() {

@@ -299,7 +299,7 @@ impl Activity {
         canvas.place_in_rows(self.cursor, self.passing.len(), inner, area);
         if self.passing.is_empty() {
             let hint = if self.changes.is_empty() {
-                " Nothing has changed since the console started looking."
+                " No change to show yet."
             } else {
                 " No change passes the filter."
             };

@@ -158,6 +158,10 @@ impl Removal {
             ));
         }
         let (what, role) = match self.kind {
+            Kind::Delete if self.keeps_no_history => (
+                "This bucket keeps no history: nothing brings a value back.",
+                Role::Danger,
+            ),
             Kind::Delete => (
                 "The history stays: h finds it, and R there brings a value back.",
                 Role::Muted,

@@ -131,7 +131,10 @@ impl EntryPane {
                 };
                 canvas.lay(Role::Selection, whole);
             }
-            let line = text::line(document.line(row, columns.clone()), canvas.theme);
+            let line = text::line(
+                document.line(row, columns.start..columns.end + 1),
+                canvas.theme,
+            );
             canvas.line(line, place);
         }
     }
