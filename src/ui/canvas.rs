@@ -79,6 +79,10 @@ pub enum Hit {
     Screen(super::app::Screen),
 }
 
+/// How many columns more of a long row than there is room for are given to [`Canvas::line`], for it
+/// to see that the row goes on: blanks at its end are nothing that is missed.
+pub const BEYOND: usize = 256;
+
 /// The sides of a frame.
 const FRAME: [&str; 2] = ["│", "┃"];
 

@@ -55,8 +55,15 @@ async fn a_number_that_ends_at_the_edge_is_not_taken_for_another() {
         assert_eq!(row.contains(": 1234567…┃"), is_cut, "{screen}");
         assert_eq!(row.contains(": 1234567890"), !is_cut, "{screen}");
     }
-    let size = console.screen();
-    assert!(size.contains("put 0 s ago"), "{size}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_value_that_begins_behind_the_edge_is_told() {
+    let mut console = shown("limits", r#"{"name_of_the_service_that_is_long":"x"}"#).await;
+    console.resize(40, 10);
+    console.settle().await;
+    let screen = console.screen();
+    assert!(screen.contains("that_is_long\"…┃"), "{screen}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 use crate::kv::Entry;
-use crate::ui::canvas::{Canvas, Hit, Pane};
+use crate::ui::canvas::{BEYOND, Canvas, Hit, Pane};
 use crate::ui::command::Command;
 use crate::ui::context::Context;
 use crate::ui::edits::{Ask, Told};
@@ -159,7 +159,7 @@ impl Look {
             }
             canvas.line(
                 text::line(
-                    document.line(row, columns.start..columns.end + 1),
+                    document.line(row, columns.start..columns.end + BEYOND),
                     canvas.theme,
                 ),
                 place,

@@ -63,7 +63,11 @@ impl<'a> Piece<'a> {
 /// The pieces of a text, in order and without gaps. A boundary between two pieces is always a
 /// boundary between two grapheme clusters as they are shown.
 pub(crate) fn pieces(text: &[u8]) -> Pieces<'_> {
-    Pieces { text, at: 0 }
+    Pieces {
+        text,
+        at: 0,
+        is_within: false,
+    }
 }
 
 /// See [`pieces`].
@@ -71,6 +75,9 @@ pub(crate) fn pieces(text: &[u8]) -> Pieces<'_> {
 pub(crate) struct Pieces<'a> {
     text: &'a [u8],
     at: usize,
+    /// Whether the last piece ended within a cluster. Shown as itself, what follows would be drawn
+    /// onto it.
+    is_within: bool,
 }
 
 impl<'a> Iterator for Pieces<'a> {
@@ -78,9 +85,11 @@ impl<'a> Iterator for Pieces<'a> {
 
     fn next(&mut self) -> Option<Piece<'a>> {
         let rest = self.text.get(self.at..).filter(|rest| !rest.is_empty())?;
-        let (shown, length, width) = hidden(rest).unwrap_or_else(|| {
-            let (text, width) = plain_prefix(rest);
-            (Shown::Plain(text), text.len(), width)
+        let is_within = std::mem::take(&mut self.is_within);
+        let (shown, length, width) = hidden(rest, is_within).unwrap_or_else(|| {
+            let plain = plain_prefix(rest);
+            self.is_within = plain.is_cut;
+            (Shown::Plain(plain.text), plain.text.len(), plain.width)
         });
         let source = self.at..self.at + length;
         self.at = source.end;
@@ -92,8 +101,9 @@ impl<'a> Iterator for Pieces<'a> {
     }
 }
 
-/// The first character or byte, its length and the width of its escape, unless it shows as itself.
-fn hidden(text: &[u8]) -> Option<(Shown<'static>, usize, usize)> {
+/// The first character or byte, its length and the width of its escape, unless it shows as itself,
+/// which it can't within a cluster.
+fn hidden(text: &[u8], is_within: bool) -> Option<(Shown<'static>, usize, usize)> {
     let first = *text.first()?;
     if is_plain(first) {
         return None;
@@ -104,7 +114,7 @@ fn hidden(text: &[u8]) -> Option<(Shown<'static>, usize, usize)> {
         return Some((Shown::Byte(first), 1, "⟨FF⟩".chars().count()));
     };
     let length = c.len_utf8();
-    if !is_hidden(c) && cluster_width(&window[..length]) > 0 {
+    if !is_within && !is_hidden(c) && cluster_width(&window[..length]) > 0 {
         return None;
     }
     let width = match picture(c) {
@@ -119,9 +129,21 @@ fn is_plain(byte: u8) -> bool {
     matches!(byte, b' '..=b'~')
 }
 
-/// The longest beginning that shows as itself, and its width, for a text whose first character
-/// does.
-fn plain_prefix(text: &[u8]) -> (&str, usize) {
+/// A beginning of a text that shows as itself.
+struct Plain<'a> {
+    text: &'a str,
+    width: usize,
+    /// Whether more of the last cluster follows.
+    is_cut: bool,
+}
+
+/// The longest beginning that shows as itself, for a text whose first character does.
+fn plain_prefix(text: &[u8]) -> Plain<'_> {
+    let whole = |text, width| Plain {
+        text,
+        width,
+        is_cut: false,
+    };
     let window = &text[..text.len().min(LONGEST)];
     let ascii = window.iter().take_while(|b| is_plain(**b)).count();
     // A mark may follow and belong to the last of these letters; a control character can't.
@@ -129,7 +151,7 @@ fn plain_prefix(text: &[u8]) -> (&str, usize) {
     if ascii > usize::from(!alone) {
         let end = ascii - usize::from(!alone);
         // It is ASCII all through.
-        return (valid_prefix(&text[..end]), end);
+        return whole(valid_prefix(&text[..end]), end);
     }
     // Between two of these letters a cluster always ends: most of a text is not looked at letter by
     // letter.
@@ -142,11 +164,8 @@ fn plain_prefix(text: &[u8]) -> (&str, usize) {
     // Whatever the window's end may have cut is left for the next piece.
     let cut = window.len() < text.len() && valid.len() + 4 > window.len();
     match plain_clusters(valid, cut) {
-        (0, _) => {
-            let start = start_of_cluster(valid);
-            (start, shown_width(start))
-        }
-        (end, width) => (&valid[..end], width),
+        (0, _) => start_of_cluster(valid),
+        (end, width) => whole(&valid[..end], width),
     }
 }
 
@@ -170,17 +189,20 @@ fn shows_as_itself(cluster: &str) -> bool {
         && cluster_width(cluster) > 0
 }
 
-/// As much of a cluster that can't be shown whole as can: its first character, which does show as
-/// itself, and some marks on it.
-fn start_of_cluster(text: &str) -> &str {
-    let end = text
-        .char_indices()
-        .skip(1)
-        .take(MOST_CHARS_IN_CLUSTER - 1)
-        .find(|(_, c)| is_hidden(*c) || cluster_width(c.encode_utf8(&mut [0; 4])) > 0)
-        .or_else(|| text.char_indices().nth(MOST_CHARS_IN_CLUSTER))
-        .map_or(text.len(), |(at, _)| at);
-    &text[..end]
+/// As much of the first cluster, which can't be shown whole, as can: all before what is hidden, but
+/// no more than a few marks.
+fn start_of_cluster(text: &str) -> Plain<'_> {
+    let cluster = text.graphemes(true).next().unwrap_or_default();
+    let mut chars = cluster.char_indices().enumerate().skip(1);
+    let end = chars
+        .find(|(nth, (_, c))| *nth == MOST_CHARS_IN_CLUSTER || is_hidden(*c))
+        .map_or(cluster.len(), |(_, (at, _))| at);
+    let start = &cluster[..end];
+    Plain {
+        text: start,
+        width: shown_width(start),
+        is_cut: end < cluster.len(),
+    }
 }
 
 fn valid_prefix(bytes: &[u8]) -> &str {

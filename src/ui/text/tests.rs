@@ -135,6 +135,25 @@ fn long_text_is_cut_where_it_tells_least() {
 }
 
 #[test]
+fn what_stands_before_something_hidden_stays_together() {
+    // A thumb, a skin tone and a tag: one cluster. Apart, the first two would be drawn as one.
+    let thumb = "\u{1F44D}\u{1F3FD}\u{E0041}";
+    let shown: Vec<_> = pieces(thumb.as_bytes())
+        .map(|piece| (piece.text().into_owned(), piece.width))
+        .collect();
+    let tag = "⟨U+E0041⟩".to_owned();
+    assert_eq!(shown, [("\u{1F44D}\u{1F3FD}".to_owned(), 2), (tag, 9)]);
+    // More than belongs on one place, and all of it as wide as what it would be drawn onto.
+    let many = "\u{1100}".repeat(20);
+    let shown: Vec<_> = pieces(many.as_bytes()).collect();
+    assert!(shown[1].is_escaped(), "{shown:?}");
+    assert_eq!(
+        visible_bytes(many.as_bytes()).matches("⟨U+1100⟩").count(),
+        2
+    );
+}
+
+#[test]
 fn matches_light_up_whole_clusters() {
     let text = "ab\u{1b}e\u{301}f".as_bytes();
     let lit = |matches: &[Range<usize>]| -> Vec<(Role, String)> {

@@ -5,7 +5,7 @@ use ratatui::text::{Line, Span};
 
 use super::facts::facts;
 use super::{Content, EntryPane};
-use crate::ui::canvas::{Canvas, Hit, Pane};
+use crate::ui::canvas::{BEYOND, Canvas, Hit, Pane};
 use crate::ui::message::OpenEntry;
 use crate::ui::shown;
 use crate::ui::text;
@@ -132,7 +132,7 @@ impl EntryPane {
                 canvas.lay(Role::Selection, whole);
             }
             let line = text::line(
-                document.line(row, columns.start..columns.end + 1),
+                document.line(row, columns.start..columns.end + BEYOND),
                 canvas.theme,
             );
             canvas.line(line, place);
