@@ -295,7 +295,7 @@ fn keys_that_are_no_text_are_listed_and_exported() {
         "bad\u{fffd}\u{fffd}",
         "good",
         "strange",
-        "wide\u{3000}x",
+        "wide⟨U+3000⟩x",
     ];
     assert_eq!(keys.lines().collect::<Vec<_>>(), names);
     place.run(&["bucket", "info", "evil"]).ends(0);
