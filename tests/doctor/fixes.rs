@@ -10,7 +10,9 @@ use super::*;
 fn run(server: &NatsServer, finding: &Finding) {
     let fix = finding.fix.as_deref().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let script = format!("kvscope() {{ \"$PROGRAM\" \"$@\"; }}\n{fix}");
+    // At a terminal it would ask first.
+    let agreed = fix.replace("bucket rm ", "bucket rm --force ");
+    let script = format!("kvscope() {{ \"$PROGRAM\" \"$@\"; }}\n{agreed}");
     let output = Command::new("bash")
         .args(["-c", &script])
         .current_dir(folder.path())
