@@ -7,6 +7,7 @@ mod show;
 use time::OffsetDateTime;
 
 use crate::kv::backend::{BucketConfig, Setting};
+use crate::kv::doctor::counted;
 use crate::kv::{BucketName, Error};
 use crate::ui::bucket::shown;
 use crate::ui::text::figures;
@@ -171,13 +172,10 @@ async fn remove(
 ) -> Result<(), CliError> {
     let name = BucketName::new(bucket).map_err(Error::from)?;
     let backend = connection.backend().await?;
-    let keys = match backend.bucket(&name).await?.info().await?.keys {
-        0 => "no keys".to_owned(),
-        1 => "its 1 key".to_owned(),
-        keys => format!("its {keys} keys"),
-    };
+    let keys = backend.bucket(&name).await?.info().await?.keys;
+    let keys = counted(usize::try_from(keys).unwrap_or(usize::MAX), "key");
     confirm_by_name(
-        &format!("This deletes the bucket {name} with {keys}, for good."),
+        &format!("This deletes the bucket {name} with its {keys}, for good."),
         name.as_str(),
         force,
     )?;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{App, Screen};
 use crate::kv::backend::Connection;
+use crate::kv::doctor::counted;
 use crate::kv::lock::observer;
 use crate::ui::message::Millis;
 use crate::ui::shown;
@@ -213,10 +214,8 @@ impl App {
                 reason,
             } => {
                 let since = shown::clock(shown::millis((*since).into()));
-                let attempts = match attempts {
-                    1 => "1 attempt".to_owned(),
-                    attempts => format!("{attempts} attempts"),
-                };
+                let attempts = usize::try_from(*attempts).unwrap_or(usize::MAX);
+                let attempts = counted(attempts, "attempt");
                 format!("down since {since}, {attempts}: {reason}")
             }
             Connection::Closed { reason } => format!("closed: {reason}"),
