@@ -33,6 +33,8 @@ pub(crate) struct Seen {
     by: HashMap<(Eye, String), Sightings>,
     /// When each looked last.
     looked: HashMap<Eye, Instant>,
+    /// When each found last that the store does not answer.
+    unanswered: HashMap<Eye, Instant>,
 }
 
 impl Seen {
@@ -45,6 +47,11 @@ impl Seen {
     /// When one looked last.
     pub(crate) fn looked(&self, eye: Eye) -> Option<Instant> {
         self.looked.get(&eye).copied()
+    }
+
+    /// When one found last that the store does not answer.
+    pub(crate) fn unanswered(&self, eye: Eye) -> Option<Instant> {
+        self.unanswered.get(&eye).copied()
     }
 
     /// The verdict of now.
@@ -131,6 +138,12 @@ fn note(notes: &watch::Sender<Seen>, eye: Eye, verdicts: Vec<(String, String)>) 
     });
 }
 
+fn note_silence(notes: &watch::Sender<Seen>, eye: Eye) {
+    notes.send_modify(|seen| {
+        seen.unanswered.insert(eye, Instant::now());
+    });
+}
+
 /// `kvscope lock ls --json`, again and again.
 async fn json(place: String, notes: Arc<watch::Sender<Seen>>) {
     let home = tempfile::tempdir().unwrap();
@@ -157,6 +170,8 @@ async fn json(place: String, notes: Arc<watch::Sender<Seen>>) {
                 (word("resource"), word("verdict"))
             });
             note(&notes, Eye::Json, verdicts.collect());
+        } else {
+            note_silence(&notes, Eye::Json);
         }
         tokio::time::sleep(REST).await;
     }
@@ -172,6 +187,7 @@ async fn screen(place: &str, notes: &watch::Sender<Seen>, is_over: &Mutex<bool>)
         console.run_for(Duration::from_millis(20)).await;
         // What is out of date says so, and is no verdict of now.
         if !matches!(console.app.freshness(), Freshness::Live { .. }) {
+            note_silence(notes, Eye::Screen);
             continue;
         }
         let rows = console.pane(" Locks ").into_iter().skip(1);

@@ -77,8 +77,11 @@ async fn rolled_back() -> Vec<Outcome> {
         FIRST_LOOK,
     );
     let queued = stage.sees(queued, begun).await;
-    waiter.kill().await;
+    let begun = Instant::now();
     server.kill();
+    // A dead waiter would be one in truth for who has read of it, so it dies when nobody reads.
+    stage.is_unanswered(begun).await;
+    waiter.kill().await;
     std::fs::remove_dir_all(server.store()).unwrap();
     copy(kept.path(), &server.store());
     server.restart();

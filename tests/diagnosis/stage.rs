@@ -8,6 +8,7 @@ use kvscope::kv::lock::key_of;
 use kvscope::kv::lock::record::Record;
 use kvscope::kv::{BucketName, Store};
 use tokio::sync::watch;
+use tokio::time::error::Elapsed;
 
 use crate::eyes::{Eye, Eyes, Seen};
 use crate::support::{eventually, soon};
@@ -183,24 +184,35 @@ impl Stage {
 
     /// The same for one that had the verdict before: it must be told again after a time.
     pub(crate) async fn sees_anew(&self, wanted: Wanted, since: Instant) -> Outcome {
-        let mut seen = self.seen();
-        let anew = async {
-            loop {
-                let are_new = {
-                    let seen = seen.borrow_and_update();
-                    [Eye::Json, Eye::Screen].map(|eye| seen.looked(eye) > Some(since))
-                };
-                if are_new == [true; 2] || seen.changed().await.is_err() {
-                    return;
-                }
-            }
-        };
         // Where it does not come, what is looked for next does not either.
-        let _ = tokio::time::timeout(PATIENCE, anew).await;
+        let _ = self.both_since(since, Seen::looked).await;
         let mut outcome = self.sees(wanted, Instant::now()).await;
         let took = since.elapsed();
         outcome.took = outcome.took.map(|time| time.map(|_| took));
         outcome
+    }
+
+    /// Waits until both have found that the store does not answer: nothing that was read of it
+    /// before is judged any more.
+    pub(crate) async fn is_unanswered(&self, since: Instant) {
+        let both = self.both_since(since, Seen::unanswered).await;
+        both.unwrap();
+    }
+
+    /// Waits until what both do was done after a time.
+    async fn both_since(
+        &self,
+        since: Instant,
+        when: impl Fn(&Seen, Eye) -> Option<Instant>,
+    ) -> Result<(), Elapsed> {
+        let mut seen = self.seen();
+        let done = |seen: &Seen| {
+            [Eye::Json, Eye::Screen]
+                .iter()
+                .all(|eye| when(seen, *eye) > Some(since))
+        };
+        let both = tokio::time::timeout(PATIENCE, seen.wait_for(done)).await;
+        both.map(|_| ())
     }
 
     /// The same for what only who has looked before can tell.
