@@ -19,6 +19,7 @@ mod lock;
 mod man;
 mod output;
 mod patience;
+mod preview;
 mod record;
 mod revert;
 mod table;
@@ -53,7 +54,7 @@ pub async fn run(arguments: Vec<OsString>) -> ExitCode {
             return match printed.map_err(CliError::from) {
                 Ok(()) => ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2)),
                 Err(error) => {
-                    error.tell();
+                    error.tell(PROGRAM);
                     error.exit_code()
                 }
             };
@@ -62,28 +63,46 @@ pub async fn run(arguments: Vec<OsString>) -> ExitCode {
     let mut output = Output::new(cli.global.json);
     // It is as large as the largest command's state.
     let result = match Box::pin(dispatch(cli, &mut output)).await {
-        Ok(code) => output.flush().map(|()| code),
-        Err(error) => {
+        Ok(code) => output.flush().map(|()| code).map_err(Failure::from),
+        Err(failure) => {
             // What went wrong first is what is told, also where nothing more can be written.
-            let _ = output.ending(&error).and_then(|()| output.flush());
-            Err(error)
+            let _ = output.ending(&failure.error).and_then(|()| output.flush());
+            Err(failure)
         }
     };
     match result {
         Ok(code) => code,
-        Err(error) => {
-            error.tell();
+        Err(Failure { error, program }) => {
+            error.tell(&program);
             error.exit_code()
         }
     }
 }
 
-async fn dispatch(cli: Cli, output: &mut Output) -> Result<ExitCode, CliError> {
+/// How this program is called where nothing has to be said of the place.
+const PROGRAM: &str = "kvscope";
+
+/// What went wrong, and how the program is called to come to the place where it did.
+struct Failure {
+    error: CliError,
+    program: String,
+}
+
+impl<E: Into<CliError>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self {
+            error: error.into(),
+            program: PROGRAM.to_owned(),
+        }
+    }
+}
+
+async fn dispatch(cli: Cli, output: &mut Output) -> Result<ExitCode, Failure> {
     if let Some(Command::Lock(LockCommand::Exec(args))) = cli.command {
         return Ok(lock::become_command(args));
     }
     if let Some(Command::Lock(LockCommand::Supervise(args))) = cli.command {
-        return lock::supervise(args).await;
+        return Ok(lock::supervise(args).await?);
     }
     if let Some(Command::QueryValues(args)) = cli.command {
         crate::query::serve(&args.query, args.texts)?;
@@ -91,17 +110,22 @@ async fn dispatch(cli: Cli, output: &mut Output) -> Result<ExitCode, CliError> {
     }
     match cli.command {
         Some(Command::Completions(args)) => {
-            return completion::register(args.shell, output).map(|()| ExitCode::SUCCESS);
+            completion::register(args.shell, output)?;
+            return Ok(ExitCode::SUCCESS);
         }
         Some(Command::Man(args)) => {
-            return man::run(&args, output).map(|()| ExitCode::SUCCESS);
+            man::run(&args, output)?;
+            return Ok(ExitCode::SUCCESS);
         }
         _ => {}
     }
     let connection = Connection::new(&cli.global, Environment::Process)?;
     let result = run_command(&connection, cli.command, output).await;
     connection.close().await;
-    result
+    result.map_err(|error| Failure {
+        error,
+        program: connection.program(),
+    })
 }
 
 async fn run_command(

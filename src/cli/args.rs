@@ -43,7 +43,6 @@ Examples:
   kvscope update config app.billing.limits '{\"max\":2}' 8841
   kvscope edit config app.billing.limits        in your editor, saved if nobody else wrote
   kvscope watch config 'app.billing.>' --json
-  kvscope lock ls                               who holds what, faults first
   kvscope lock run config migrations --wait 30s -- ./migrate.sh
   kvscope lock ls                               who holds, who waits, and what is stuck
   kvscope lock show config billing.ledger
@@ -242,7 +241,7 @@ pub struct ValueOptions {
     #[arg(long)]
     pub literal: bool,
     /// Let the store drop the value after this time, in whole seconds
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = entry_ttl)]
     pub ttl: Option<Duration>,
 }
 
@@ -297,6 +296,17 @@ pub struct HistoryArgs {
     pub bucket: String,
     /// The key
     pub key: String,
+    /// What to do with secrets.
+    #[command(flatten)]
+    pub secrets: SecretArgs,
+}
+
+/// What to do with secrets in lines that people read.
+#[derive(Debug, Args)]
+pub struct SecretArgs {
+    /// Show secrets, which are masked otherwise; --json masks nothing
+    #[arg(long)]
+    pub reveal: bool,
 }
 
 /// What to watch, and from where.
@@ -318,6 +328,9 @@ pub struct WatchArgs {
     /// Leave out deletions
     #[arg(long)]
     pub no_deletes: bool,
+    /// What to do with secrets.
+    #[command(flatten)]
+    pub secrets: SecretArgs,
 }
 
 impl Cli {
@@ -345,6 +358,17 @@ impl Cli {
     /// The whole grammar, with an example or two for each command.
     pub(super) fn grammar() -> clap::Command {
         examples::added_to(Self::command())
+    }
+}
+
+/// How long an entry can be let live: a store counts in whole seconds.
+fn entry_ttl(text: &str) -> Result<Duration, String> {
+    match duration(text) {
+        Ok(time) if time.is_zero() || time.subsec_nanos() > 0 => {
+            Err("it is not a number of whole seconds, from 1 on".to_owned())
+        }
+        Ok(time) => Ok(time),
+        Err(error) => Err(error.to_string()),
     }
 }
 

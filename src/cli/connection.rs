@@ -185,6 +185,11 @@ impl Connection {
         }
     }
 
+    /// How this program is called to come to the same place: with what flags said of it.
+    pub(super) fn program(&self) -> String {
+        self.flags.command()
+    }
+
     /// What the user's file says of a place's context.
     pub(super) fn context_config(&self, place: &Place) -> Option<&ContextConfig> {
         self.config.contexts.get(&place.context()?.name)

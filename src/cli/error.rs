@@ -9,6 +9,7 @@ use crate::config::ConfigError;
 use crate::kv::lock::LockError;
 use crate::kv::lock::breaking::BreakError;
 use crate::kv::lock::diagnosis::span;
+use crate::kv::shell::word;
 use crate::kv::{Error, Key, Operation, Revision, WriteError, local};
 use crate::query::{GivenUp, QueryError};
 use crate::ui::keymap::KeymapError;
@@ -279,33 +280,39 @@ impl CliError {
         }
     }
 
-    /// Tells it on standard error, in one line or two. A closed pipe is no news.
-    pub fn tell(&self) {
+    /// Tells it on standard error, in one line or two. A closed pipe is no news. `program` is how
+    /// this program is called to come to the same place, for commands that are advised.
+    pub fn tell(&self, program: &str) {
         if matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe) {
             return;
         }
         let mut stderr = io::stderr().lock();
         // Where there is no standard error either, there is nobody to tell.
         let _ = writeln!(stderr, "kvscope: {}", sentence(&self.to_string()));
-        if let Some(hint) = self.hint() {
+        if let Some(hint) = self.hint(program) {
             let _ = writeln!(stderr, "         {}", sentence(&hint));
         }
     }
 
     /// What to do about it, where that is known.
-    fn hint(&self) -> Option<String> {
+    fn hint(&self, program: &str) -> Option<String> {
         Some(match self.cause() {
-            Self::Engine(error) => hint_for(error)?.to_owned(),
-            Self::Lock(LockError::Store(error)) => hint_for(error)?.to_owned(),
+            Self::Engine(error) => hint_for(error, program)?,
+            Self::Lock(LockError::Store(error)) => hint_for(error, program)?,
             Self::Import(error) => error.hint()?.to_owned(),
             Self::Export(error) => error.hint()?.to_owned(),
             Self::LockWait {
                 bucket, resource, ..
-            } => format!("`kvscope lock show {bucket} {resource}` tells who holds it."),
+            } => format!(
+                "`{program} lock show {} {}` tells who holds it.",
+                word(bucket),
+                word(resource)
+            ),
             Self::LockMoved {
                 bucket, current, ..
             } => format!(
-                "`kvscope lock ls {bucket}` shows more; --revision {current} acts on it as it is now."
+                "`{program} lock ls {}` shows more; --revision {current} acts on it as it is now.",
+                word(bucket)
             ),
             Self::Config(ConfigError::NoSuchContext { .. }) => {
                 "`nats context ls` lists those that are there; --no-context does without".to_owned()
@@ -316,13 +323,19 @@ impl CliError {
                 current: Some(current),
                 ..
             } if *current != Revision::ABSENT => format!(
-                "Look at what is there (`kvscope get {bucket} {key}`), then write over {current}."
+                "Look at what is there (`{program} get {} {}`), then write over {current}.",
+                word(bucket),
+                word(key.as_str())
             ),
             Self::NoRevision { bucket, key, .. } => {
-                format!("`kvscope history {bucket} {key}` shows what is kept.")
+                let (bucket, key) = (word(bucket), word(key.as_str()));
+                format!("`{program} history {bucket} {key}` shows what is kept.")
             }
             Self::NoLock { bucket, .. } => {
-                format!("`kvscope lock ls {bucket}` lists those that are there.")
+                format!(
+                    "`{program} lock ls {}` lists those that are there.",
+                    word(bucket)
+                )
             }
             Self::Unknown { .. } => {
                 "It may still be written later. Read again before you repeat it.".to_owned()
@@ -359,12 +372,17 @@ impl From<BreakError> for CliError {
     }
 }
 
-fn hint_for(error: &Error) -> Option<&'static str> {
-    Some(match error {
+fn hint_for(error: &Error, program: &str) -> Option<String> {
+    let hint = match error {
         Error::NoSuchBucket { .. } => {
-            "`kvscope bucket ls` lists those that are there; `kvscope bucket add NAME` makes one."
+            return Some(format!(
+                "`{program} bucket ls` lists those that are there; `{program} bucket add NAME` \
+                 makes one."
+            ));
         }
-        Error::BucketExists { .. } => "`kvscope bucket info NAME` shows its settings.",
+        Error::BucketExists { .. } => {
+            return Some(format!("`{program} bucket info NAME` shows its settings."));
+        }
         Error::ReadOnly { .. } => {
             "It comes from --read-only, KVSCOPE_READ_ONLY, read_only in kvscope.toml, or a file that is a snapshot."
         }
@@ -376,7 +394,8 @@ fn hint_for(error: &Error) -> Option<&'static str> {
         }
         Error::Unauthorized { .. } => "See --creds, --nkey, --user, --token and --context.",
         _ => return None,
-    })
+    };
+    Some(hint.to_owned())
 }
 
 fn how_gone(gone: Option<(Operation, Revision)>) -> String {

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 
 use crate::kv::{Entry, Error, Filter, Key, Operation, Revision, Store, WatchEvent, WatchOptions};
 use crate::query::Query;
-use crate::ui::text::{figures, visible, visible_bytes};
+use crate::ui::text::{figures, visible};
 
 use super::args::{GetArgs, HistoryArgs, LsArgs};
 use super::bucket;
@@ -16,9 +16,10 @@ use super::connection::Connection;
 use super::error::CliError;
 use super::output::Output;
 use super::patience::Patience;
+use super::preview::Preview;
 use super::record::{EntryRecord, KeyRecord, ResultRecord, timestamp};
 use super::table::{self, Align};
-use super::text::{age, clipped, visible_lines};
+use super::text::{age, visible_lines};
 
 /// What a listing keeps of an entry: little, for there can be millions.
 #[derive(Debug, Clone, Copy)]
@@ -252,7 +253,10 @@ pub(super) async fn history(
         }
         return Ok(());
     }
-    let columns = output.columns();
+    let preview = Preview::new(connection.masks(), args.secrets.reveal);
+    // What the other columns take, and no less than says something.
+    let room = |columns: usize| columns.saturating_sub(62).max(16);
+    let room = output.columns().map_or(PREVIEW, room);
     table::print(
         output,
         [
@@ -268,7 +272,7 @@ pub(super) async fn history(
                 timestamp(entry.created),
                 entry.operation.as_str().to_owned(),
                 figures::size(entry.size),
-                preview(entry, columns),
+                preview.of(entry, Some(room)),
             ]
         }),
     )
@@ -276,15 +280,3 @@ pub(super) async fn history(
 
 /// How many columns a value gets beside the others in a table.
 const PREVIEW: usize = 60;
-
-/// The beginning of a value, in one line.
-fn preview(entry: &Entry, columns: Option<usize>) -> String {
-    let value = entry
-        .live_value()
-        .map(|value| &value[..])
-        .unwrap_or_default();
-    // No more than can be shown: a value can have a megabyte.
-    let shown = value.get(..4 * PREVIEW).unwrap_or(value);
-    let room = columns.map_or(PREVIEW, |columns| columns.saturating_sub(62).max(16));
-    clipped(&visible_bytes(shown), room)
-}

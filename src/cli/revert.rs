@@ -70,6 +70,7 @@ pub(super) async fn run(
             bucket,
             key,
             revision: now.0,
+            ttl_ms: None,
         });
     }
     let key = visible(key);

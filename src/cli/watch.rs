@@ -5,7 +5,7 @@ use std::io::Write as _;
 use time::OffsetDateTime;
 
 use crate::kv::{Entry, Error, Filter, Revision, WatchEvent, WatchFrom, WatchOptions};
-use crate::ui::text::{visible, visible_bytes};
+use crate::ui::text::visible;
 
 use super::args::WatchArgs;
 use super::connection::Connection;
@@ -13,6 +13,7 @@ use super::error::CliError;
 #[cfg(unix)]
 use super::lock::ignored;
 use super::output::Output;
+use super::preview::Preview;
 use super::record::EntryRecord;
 use super::text::clipped;
 
@@ -58,11 +59,12 @@ async fn follow(
     let backend = connection.backend().await?;
     let store = crate::kv::Store::open(&*backend, &args.bucket).await?;
     let watch = store.watch(options).await?;
+    let preview = Preview::new(connection.masks(), args.secrets.reveal);
     while let Some(events) = watch.next_batch().await {
         for event in events {
             match event {
                 WatchEvent::Entry(entry) if entry.is_marker() && args.no_deletes => {}
-                WatchEvent::Entry(entry) => show(&args.bucket, &entry, output)?,
+                WatchEvent::Entry(entry) => show(&args.bucket, &entry, &preview, output)?,
                 WatchEvent::Ready => {}
                 WatchEvent::Interrupted { cause } => {
                     output.flush()?;
@@ -89,27 +91,23 @@ async fn follow(
     Err(Error::Closed.into())
 }
 
-fn show(bucket: &str, entry: &Entry, output: &mut Output) -> Result<(), CliError> {
+fn show(
+    bucket: &str,
+    entry: &Entry,
+    preview: &Preview,
+    output: &mut Output,
+) -> Result<(), CliError> {
     if output.is_json() {
         return output.record(&EntryRecord::new(bucket, entry));
     }
     let columns = output.columns();
-    let value = entry
-        .live_value()
-        .map(|value| &value[..])
-        .unwrap_or_default();
-    let shown = match columns {
-        // No more than can be shown: a value can have a megabyte.
-        Some(columns) => value.get(..4 * columns).unwrap_or(value),
-        None => value,
-    };
     let line = format!(
         "{}  {:<6}  {:>8}  {}  {}",
         clock(entry.created),
         entry.operation.as_str(),
         entry.revision.0,
         visible(entry.key.as_str()),
-        visible_bytes(shown),
+        preview.of(entry, columns),
     );
     let line = line.trim_end();
     match columns {

@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use bytes::Bytes;
+use humantime::format_duration;
 
 use crate::kv::backend::{Change, Write};
 use crate::kv::{CreateError, Entry, Error, Key, Revision, Store, WriteError};
@@ -16,8 +17,9 @@ use super::args::{PutArgs, RemoveArgs, UpdateArgs};
 use super::connection::Connection;
 use super::error::CliError;
 use super::output::Output;
-use super::record::WrittenRecord;
+use super::record::{WrittenRecord, millis};
 use super::value::Source;
+use super::watch::note;
 
 pub(super) async fn put(
     connection: &Connection,
@@ -26,7 +28,7 @@ pub(super) async fn put(
 ) -> Result<(), CliError> {
     let (store, write) = prepare(connection, args).await?;
     let revision = commit(&store, write.clone()).await?;
-    told(&store, &write, revision, output)
+    told(&store, &write, revision, output).await
 }
 
 pub(super) async fn create(
@@ -51,7 +53,7 @@ pub(super) async fn create(
         }
         Err(CreateError::Write(error)) => return Err(explain(&store, &write, error).await),
     };
-    told(&store, &write, revision, output)
+    told(&store, &write, revision, output).await
 }
 
 pub(super) async fn update(
@@ -69,7 +71,7 @@ pub(super) async fn update(
     let (store, write) = prepare(connection, put).await?;
     let write = write.expecting(expected);
     let revision = commit(&store, write.clone()).await?;
-    told(&store, &write, revision, output)
+    told(&store, &write, revision, output).await
 }
 
 pub(super) async fn delete(
@@ -123,7 +125,7 @@ async fn remove(
     };
     confirm(&question, args.force)?;
     let revision = commit(&store, write.clone()).await?;
-    told(&store, &write, revision, output)
+    told(&store, &write, revision, output).await
 }
 
 /// Asks the person at the terminal; where the command reads no terminal, the command line is the
@@ -246,7 +248,7 @@ async fn look_again(store: &Store, write: &Write) -> String {
     }
 }
 
-fn told(
+async fn told(
     store: &Store,
     write: &Write,
     revision: Revision,
@@ -259,21 +261,38 @@ fn told(
         Change::Purge => "purged",
     };
     let done = format!("{bucket} {} {done} at revision {revision}", visible(key));
+    let kept_for = kept_for(store, write, revision).await;
     let told = if output.is_json() {
         output.record(&WrittenRecord {
             bucket,
             key,
             revision: revision.0,
+            ttl_ms: kept_for.map(millis),
         })
     } else {
         output.line(&done)
     };
+    if let Some((asked, kept)) = write.ttl.zip(kept_for).filter(|(asked, kept)| kept > asked) {
+        note(&format!(
+            "{key} lives for {}, not for {}: the bucket's marker TTL is the least it gives",
+            format_duration(kept),
+            format_duration(asked)
+        ));
+    }
     match told.and_then(|()| output.flush()) {
         Err(CliError::Output(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(CliError::Untold { done, error })
         }
         told => told,
     }
+}
+
+/// How long the store lets live what was written with a time to live: in a bucket with some history
+/// a server raises it to the marker TTL. `None` also where that can't be found out.
+async fn kept_for(store: &Store, write: &Write, revision: Revision) -> Option<Duration> {
+    write.ttl?;
+    let entry = store.get_revision(&write.key, revision).await.ok()??;
+    entry.ttl
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::kv::nats::{Auth, NatsBackend, NatsOptions, Tls};
 use crate::kv::shell::word;
 use crate::kv::{Error, ReadOnly};
 
-use self::options::nats_options;
+use self::options::{named_servers, nats_options};
 use super::{ConfigError, ContextMeta, Contexts, Settings};
 
 /// A place that holds buckets, and how to get in.
@@ -155,7 +155,7 @@ impl Place {
                 None => ("-s", self.addresses().collect::<Vec<_>>().join(",")),
             },
         };
-        format!("kvscope {flag} {}", word(&what))
+        called_with([(flag, what)])
     }
 
     /// The context it is, if it is one.
@@ -175,6 +175,41 @@ impl Place {
             .iter()
             .map(|server| without_credentials(server.expose()))
     }
+}
+
+impl Settings {
+    /// How `kvscope` is called to come to the place that these settings of flags name, as
+    /// [`Place::command`]: without flags where they name none. Reads no context.
+    pub fn command(&self) -> String {
+        let server = self.server.as_ref().map(|servers| {
+            let servers = named_servers(servers);
+            let addresses = servers.map(without_credentials);
+            addresses.collect::<Vec<_>>().join(",")
+        });
+        let local = self.local.as_ref().map(|path| path.display().to_string());
+        let named = [
+            ("--local", local),
+            ("--context", self.context.clone()),
+            ("-s", server),
+        ];
+        let command = called_with(
+            named
+                .into_iter()
+                .filter_map(|(flag, what)| Some((flag, what?))),
+        );
+        if self.no_context {
+            format!("{command} --no-context")
+        } else {
+            command
+        }
+    }
+}
+
+/// A call of this program with such flags.
+fn called_with(flags: impl IntoIterator<Item = (&'static str, String)>) -> String {
+    let flags = flags.into_iter();
+    let flags = flags.map(|(flag, what)| format!(" {flag} {}", word(&what)));
+    std::iter::once("kvscope".to_owned()).chain(flags).collect()
 }
 
 /// Connects to a place. Read-only wins over whatever the place would allow.

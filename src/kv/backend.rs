@@ -163,7 +163,9 @@ pub struct Write {
     /// Write only if the key is at this revision. [`Revision::ABSENT`]: only if it has no entry.
     /// A marker's revision: over that marker. `None`: whatever is there.
     pub expected: Option<Revision>,
-    /// Drop the new entry (for a deletion: the marker) after this time, in whole seconds.
+    /// Drop the new entry (for a deletion: the marker) after this time, in whole seconds. A server
+    /// raises it to the marker TTL of a bucket with a history of more than 1, so that no marker is
+    /// missed (nats-server #6741, #6818): [`Entry::ttl`] tells what became of it.
     pub ttl: Option<Duration>,
 }
 
@@ -228,6 +230,10 @@ pub enum Change {
     Purge,
 }
 
+/// The most entries per key that a bucket can keep: as many as KV clients ask of a NATS server, and
+/// no more elsewhere, so that a bucket can move.
+pub const MAX_HISTORY: u64 = 64;
+
 /// What a place can do. Screens and commands ask this, never which kind of place it is.
 #[expect(
     clippy::struct_excessive_bools,
@@ -268,7 +274,7 @@ impl Capabilities {
             replicas: false,
             memory_storage: false,
             settings: Offered::minimal(),
-            max_history: 64,
+            max_history: MAX_HISTORY,
             max_value_size: None,
             restores: false,
             remote: false,
@@ -388,6 +394,17 @@ pub struct BucketConfig {
 }
 
 impl BucketConfig {
+    /// Refuses a history that no bucket can have.
+    pub(crate) fn check_history(&self) -> Result<(), Error> {
+        if (1..=MAX_HISTORY).contains(&self.history) {
+            return Ok(());
+        }
+        Err(Error::BucketConfig {
+            bucket: self.name.clone(),
+            reason: format!("the history can be from 1 to {MAX_HISTORY}"),
+        })
+    }
+
     /// The settings of a bucket that keeps one entry per key, in a file, on one node, for ever.
     pub fn new(name: BucketName) -> Self {
         Self {
@@ -445,7 +462,7 @@ pub struct BucketInfo {
     pub last_revision: Revision,
     /// When the bucket was made. It tells a bucket from one made again under the same name.
     pub created: OffsetDateTime,
-    /// When it was last written to, where the store knows.
+    /// When it was last written to. `None` if it never was.
     pub last_write: Option<OffsetDateTime>,
     /// The nodes that keep it. `None` where there is one, and no cluster.
     pub copies: Option<Copies>,

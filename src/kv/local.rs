@@ -39,12 +39,10 @@ use self::fault::Fault;
 use self::schema::BucketRow;
 use super::backend::{
     Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Connection, Fact, FactValue,
-    Overview, PlaceReport, Section, Write,
+    MAX_HISTORY, Overview, PlaceReport, Section, Write,
 };
 use super::{BucketName, Error, Key, Revision, WriteError};
 
-/// The most entries per key, as at NATS.
-const MAX_HISTORY: u64 = 64;
 /// The largest value in bytes, the most that a NATS server can be set up to take too.
 const MAX_VALUE_SIZE: u64 = 64 << 20;
 

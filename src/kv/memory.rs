@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use self::bucket::Bucket;
 use super::backend::{
     Backend, BucketBackend, BucketConfig, BucketInfo, BucketReport, Capabilities, Connection,
-    Consistency, Offered, Overview, PlaceReport, Reason, Setting, Write,
+    Consistency, MAX_HISTORY, Offered, Overview, PlaceReport, Reason, Setting, Write,
 };
 use super::{
     BucketName, Entry, Error, Filter, Interruption, Key, Notices, Revision, Store, Watch,
@@ -99,7 +99,7 @@ impl Memory {
             .without(Setting::Mirror, Reason::NotHere)
             .without(Setting::Sources, Reason::NotHere)
             .with_fixed(Setting::Storage, Reason::StaysWhereMade),
-        max_history: 64,
+        max_history: MAX_HISTORY,
         max_value_size: Some(1 << 20),
         restores: false,
         remote: false,
@@ -160,13 +160,8 @@ fn no_such_bucket(name: &BucketName) -> Error {
 
 /// Refuses settings that this place can't have.
 fn check(config: &BucketConfig) -> Result<(), Error> {
-    if (1..=Memory::CAPABILITIES.max_history).contains(&config.history) {
-        return Memory::CAPABILITIES.settings.check_new(config);
-    }
-    Err(Error::BucketConfig {
-        bucket: config.name.clone(),
-        reason: "a bucket keeps 1 to 64 entries per key".to_owned(),
-    })
+    config.check_history()?;
+    Memory::CAPABILITIES.settings.check_new(config)
 }
 
 #[async_trait]

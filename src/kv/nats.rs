@@ -38,13 +38,10 @@ use serde::Deserialize;
 use self::bucket::NatsBucket;
 use self::request::{ApiError, CallError, Lost, Session, description, refused};
 use super::backend::{
-    Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Connection, Offered, Overview,
-    PlaceReport, Reason, Setting,
+    Backend, BucketBackend, BucketConfig, BucketInfo, Capabilities, Connection, MAX_HISTORY,
+    Offered, Overview, PlaceReport, Reason, Setting,
 };
 use super::{BucketName, Error};
-
-/// The most entries per key that the server keeps for a bucket.
-const MAX_HISTORY: u64 = 64;
 
 /// What the subjects of JetStream's own API begin with.
 const JS_API: &str = "$JS.API";
@@ -206,7 +203,7 @@ impl Backend for NatsBackend {
 
     async fn create_bucket(&self, config: &BucketConfig) -> Result<BucketInfo, Error> {
         let name = &config.name;
-        check_history(config)?;
+        config.check_history()?;
         capabilities(&self.session).settings.check_new(config)?;
         let stream = settings::new_stream(config);
         let verb = format!("STREAM.CREATE.{}", stream.name);
@@ -232,7 +229,7 @@ impl Backend for NatsBackend {
         let info = bucket::stream_info(&self.session, name).await?;
         let before = to_bucket(&info, name)?.config;
         if before.history != config.history {
-            check_history(config)?;
+            config.check_history()?;
         }
         capabilities(&self.session)
             .settings
@@ -295,17 +292,6 @@ impl NatsBackend {
             CallError::Failed(error) => error,
         }
     }
-}
-
-/// Refuses what the server would take and no KV client could use.
-fn check_history(config: &BucketConfig) -> Result<(), Error> {
-    if (1..=MAX_HISTORY).contains(&config.history) {
-        return Ok(());
-    }
-    Err(Error::BucketConfig {
-        bucket: config.name.clone(),
-        reason: format!("the history is 1 to {MAX_HISTORY} entries"),
-    })
 }
 
 fn to_bucket(info: &Info, name: &BucketName) -> Result<BucketInfo, Error> {

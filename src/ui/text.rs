@@ -95,6 +95,20 @@ pub fn visible_bytes(bytes: &[u8]) -> Cow<'_, str> {
         .into()
 }
 
+/// [`visible_bytes`] of so much from the beginning that it takes more than so many columns, or of
+/// all where there is no more.
+pub fn visible_beyond(bytes: &[u8], columns: usize) -> String {
+    let mut width = 0;
+    pieces(bytes)
+        .take_while(|piece| {
+            let is_needed = width <= columns;
+            width += piece.width;
+            is_needed
+        })
+        .map(|piece| piece.text())
+        .collect()
+}
+
 /// The width in columns of the text once it is [`visible`].
 pub fn width(text: &str) -> usize {
     pieces(text.as_bytes()).map(|piece| piece.width).sum()

@@ -21,6 +21,7 @@ const CASES: &[Case] = &[
     ("keys are listed in order", listing),
     ("create, update, conflict", conflicts),
     ("delete and purge", removal),
+    ("what lives longer than it was to", least_life),
     ("history", history),
     ("what is not there", not_found),
     ("read-only", read_only),
@@ -378,6 +379,31 @@ fn removal(place: &Place) {
     place.run(&["purge", "removal", "never"]).ends(3);
 }
 
+fn least_life(place: &Place) {
+    let add = [
+        "bucket",
+        "add",
+        "lives",
+        "--history",
+        "2",
+        "--marker-ttl",
+        "10m",
+    ];
+    place.run(&add).ends(0);
+    for (asked, of_file, of_server) in [("30s", 30, 600), ("20m", 1200, 1200)] {
+        let kept = match &place.server {
+            None => of_file,
+            Some(_) => of_server,
+        };
+        let put = ["put", "lives", "k", "v", "--ttl", asked];
+        let run = place.run(&[&put[..], &["--json"]].concat()).ends(0);
+        assert_eq!(run.record()["ttl_ms"], kept * 1000);
+        let is_longer = run.stderr.contains("lives for 10m, not for 30s");
+        assert_eq!(is_longer, asked == "30s" && place.server.is_some());
+        assert!(is_longer || run.stderr.is_empty(), "{}", run.stderr);
+    }
+}
+
 fn history(place: &Place) {
     place.add("history", "3");
     for value in ["1", "2", "3", "four\u{1b}[2J"] {
@@ -395,6 +421,18 @@ fn history(place: &Place) {
         "{people}"
     );
     place.run(&["history", "history", "none"]).ends(3);
+
+    place.put("history", "db", r#"{"user":"app","password":"hunter2"}"#);
+    let words = ["history", "history", "db"];
+    let masked = place.run(&words).ends(0).text();
+    assert!(
+        masked.contains(r#"{"user":"app","password":••••"#) && !masked.contains("hunter2"),
+        "{masked}"
+    );
+    for asked in ["--reveal", "--json"] {
+        let open = place.run(&[&words[..], &[asked]].concat()).ends(0).text();
+        assert!(open.contains("hunter2"), "{open}");
+    }
 }
 
 fn not_found(place: &Place) {
@@ -413,6 +451,14 @@ fn not_found(place: &Place) {
         assert!(run.stderr.lines().count() <= 2, "{}", run.stderr);
         assert!(run.stderr.starts_with("kvscope: "), "{}", run.stderr);
     }
+    // What is advised goes to the same place.
+    let run = place.run(&["ls", "nowhere"]).ends(3);
+    let advice = format!("`{} bucket ls`", place.program());
+    assert!(run.stderr.contains(&advice), "{}", run.stderr);
+    place.put("found", "k", "1");
+    let run = place.run(&["create", "found", "k", "2"]).ends(4);
+    let advice = format!("`{} get found k`", place.program());
+    assert!(run.stderr.contains(&advice), "{}", run.stderr);
 }
 
 fn read_only(place: &Place) {
@@ -465,6 +511,9 @@ fn usage(place: &Place) {
         &["update", "usage", "k", "v", "newest"],
         &["ls", "usage", "--nonsense"],
         &["watch", "usage", "--history", "--updates"],
+        &["bucket", "add", "long", "--history", "65"],
+        &["put", "usage", "k", "v", "--ttl", "500ms"],
+        &["put", "usage", "k", "v", "--ttl", "0s"],
     ] {
         let run = place.run(words).ends(2);
         assert_eq!(run.stdout, b"", "{words:?}");
@@ -536,6 +585,12 @@ fn watch(place: &Place) {
     assert!(watching.line().contains("a.two"));
     place.put("watch", "a.esc", "x\u{1b}[2J\ny");
     assert!(watching.line().trim_end().ends_with("a.esc  x␛[2J␊y"));
+    place.put("watch", "a.token", "hunter2");
+    assert!(watching.line().trim_end().ends_with("a.token  ••••••••"));
+    assert_eq!(watching.interrupt(), Some(0));
+
+    let mut watching = Watching::start(place, &["watch", "watch", "a.token", "--reveal"]);
+    assert!(watching.line().trim_end().ends_with("a.token  hunter2"));
     assert_eq!(watching.interrupt(), Some(0));
 }
 

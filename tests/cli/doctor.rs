@@ -4,10 +4,7 @@ use crate::program::Place;
 
 pub(crate) fn findings(place: &Place) {
     // What is proposed leads here, wherever it is pasted.
-    let here = match &place.server {
-        Some(server) => format!("kvscope -s {}", server.url()),
-        None => format!("kvscope --local {}", place.flags[1]),
-    };
+    let here = place.program();
     place.add("d-config", "5");
     place.put("d-config", "a", "1");
     let run = place.run(&["doctor", "d-config"]).ends(0);

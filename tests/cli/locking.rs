@@ -171,7 +171,8 @@ pub(crate) fn wait(place: &Place) {
         let run = ends(lock_run(place, &writes, &["echo", "never"]), 5);
         assert_eq!(run.text(), "");
         assert!(
-            run.stderr.contains("kvscope lock show wait r"),
+            run.stderr
+                .contains(&format!("{} lock show wait r", place.program())),
             "{}",
             run.stderr
         );

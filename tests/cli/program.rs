@@ -126,6 +126,12 @@ impl Place {
         command
     }
 
+    /// How the program is called to come here, in what it advises.
+    pub(crate) fn program(&self) -> String {
+        let flags = self.flags.join(" ");
+        format!("kvscope {}", flags.replace("--server", "-s"))
+    }
+
     pub(crate) fn run(&self, words: &[&str]) -> Run {
         self.run_with(words, b"", &[])
     }

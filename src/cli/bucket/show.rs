@@ -27,9 +27,11 @@ pub(super) async fn info(
     let deleted = if args.count {
         Some(survey(&store, Duration::ZERO, now).await?.markers())
     } else if info.keys <= QUICK_TO_COUNT {
-        // Who may look at a bucket may perhaps not watch it: then it is not known.
-        let found = survey(&store, Duration::ZERO, now).await.ok();
-        found.map(|found| found.markers())
+        // Who may look at a bucket may perhaps not watch it: then it is not known. Nor is it where
+        // the watch does not get on.
+        let found = survey(&store, Duration::ZERO, now);
+        let found = tokio::time::timeout(connection.timeout(), found).await;
+        found.ok().and_then(Result::ok).map(|found| found.markers())
     } else {
         None
     };
@@ -60,7 +62,7 @@ pub(super) fn show(
     let last_write = info.last_write;
     lines.push((
         "last write",
-        last_write.map_or_else(|| "unknown".to_owned(), timestamp),
+        last_write.map_or_else(|| "none".to_owned(), timestamp),
     ));
     for setting in Setting::ALL {
         let text = match setting {

@@ -7,18 +7,18 @@ use crate::kv::nats::{Auth, NatsOptions, Secret};
 /// Where the nats CLI looks when nothing names a server.
 pub(super) const DEFAULT_SERVER: &str = "nats://127.0.0.1:4222";
 
+/// The addresses of servers in a list, which can hold passwords.
+pub(super) fn named_servers(list: &Secret) -> impl Iterator<Item = &str> {
+    let servers = list.expose().split(',').map(str::trim);
+    servers.filter(|server| !server.is_empty())
+}
+
 /// Adds the sources up, the strongest first: flags, environment, context.
 pub(super) fn nats_options(sources: &[&Settings; 3]) -> NatsOptions {
     let servers = first(sources, |s| &s.server);
     let mut options = NatsOptions::new(DEFAULT_SERVER);
     if let Some(servers) = servers {
-        let named: Vec<Secret> = servers
-            .expose()
-            .split(',')
-            .map(str::trim)
-            .filter(|server| !server.is_empty())
-            .map(Secret::new)
-            .collect();
+        let named: Vec<Secret> = named_servers(&servers).map(Secret::new).collect();
         if !named.is_empty() {
             options.servers = named;
         }

@@ -224,3 +224,26 @@ fn switches_are_never_guessed() {
     let timeout = Environment::MadeUp(&[("NATS_TIMEOUT", "soon")]);
     assert!(Settings::from_env(&timeout).is_err());
 }
+
+#[test]
+fn advice_leads_to_what_flags_named_and_holds_no_secret() {
+    let flags = |server: &str| Settings {
+        server: Some(Secret::new(server)),
+        ..Settings::default()
+    };
+    assert_eq!(Settings::default().command(), "kvscope");
+    assert_eq!(
+        flags("nats://op:pw@a:4222, b").command(),
+        "kvscope -s nats://a:4222,b"
+    );
+    let named = Settings {
+        context: Some("prod eu".to_owned()),
+        ..Settings::default()
+    };
+    assert_eq!(named.command(), "kvscope --context 'prod eu'");
+    let bare = Settings {
+        no_context: true,
+        ..flags("b")
+    };
+    assert_eq!(bare.command(), "kvscope -s b --no-context");
+}

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use rusqlite::{Connection, TransactionBehavior};
 
+use super::MAX_VALUE_SIZE;
 use super::fault::Fault;
 use super::read::bucket;
 use super::schema::{BucketRow, now};
 use super::write::refit;
-use super::{MAX_HISTORY, MAX_VALUE_SIZE};
 use crate::kv::backend::{BucketConfig, BucketInfo, Offered, Reason, Setting};
 use crate::kv::{BucketName, Error};
 
@@ -81,6 +81,7 @@ pub(super) fn delete(connection: &mut Connection, name: &BucketName) -> Result<(
 /// Refuses settings that a file can't have.
 pub(super) fn check(config: &BucketConfig) -> Result<(), Error> {
     SETTINGS.check_new(config)?;
+    config.check_history()?;
     match fault_of(config) {
         None => Ok(()),
         Some(reason) => Err(Error::BucketConfig {
@@ -91,9 +92,6 @@ pub(super) fn check(config: &BucketConfig) -> Result<(), Error> {
 }
 
 fn fault_of(config: &BucketConfig) -> Option<String> {
-    if !(1..=MAX_HISTORY).contains(&config.history) {
-        return Some(format!("the history can be from 1 to {MAX_HISTORY}"));
-    }
     if config
         .ttl
         .is_some_and(|ttl| !(MIN_TTL..=MAX_TTL).contains(&ttl))

@@ -3,19 +3,25 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::kv::backend::{BucketConfig, Origin, Placement, Republish, Setting, Storage};
+use crate::kv::backend::{
+    BucketConfig, MAX_HISTORY, Origin, Placement, Republish, Setting, Storage,
+};
 use crate::kv::{BucketName, InvalidBucketName};
 
 /// Why a text is no value of a setting.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingError {
     /// It is no number, or too small a one.
-    #[error("{text:?} is not a number from {least} on")]
+    #[error("{text:?} is not a number from 1 on")]
     Number {
         /// What was typed.
         text: String,
-        /// The least that makes sense.
-        least: u64,
+    },
+    /// It is not how many entries a bucket can keep of a key.
+    #[error("{text:?} is not a number from 1 to {MAX_HISTORY}")]
+    History {
+        /// What was typed.
+        text: String,
     },
     /// It is no length of time.
     #[error("{text:?} is not a time such as 90s, 1h30m or 7d")]
@@ -58,7 +64,7 @@ pub fn set(config: &mut BucketConfig, setting: Setting, text: &str) -> Result<()
     let text = text.trim();
     match setting {
         Setting::Description => text.clone_into(&mut config.description),
-        Setting::History => config.history = number(text)?,
+        Setting::History => config.history = history(text)?,
         Setting::Ttl => config.ttl = time(text)?,
         Setting::MarkerTtl => config.marker_ttl = time(text)?,
         Setting::MaxBytes => config.max_bytes = limit(text)?,
@@ -87,7 +93,14 @@ fn number(text: &str) -> Result<u64, SettingError> {
     let number = text.parse().ok().filter(|number| *number > 0);
     number.ok_or_else(|| SettingError::Number {
         text: text.to_owned(),
-        least: 1,
+    })
+}
+
+fn history(text: &str) -> Result<u64, SettingError> {
+    let number = text.parse().ok();
+    let number = number.filter(|number| (1..=MAX_HISTORY).contains(number));
+    number.ok_or_else(|| SettingError::History {
+        text: text.to_owned(),
     })
 }
 
@@ -226,6 +239,7 @@ mod tests {
         for (setting, text, word) in [
             (Setting::History, "0", "number"),
             (Setting::History, "-1", "number"),
+            (Setting::History, "65", "1 to 64"),
             (Setting::Ttl, "soon", "90s"),
             (Setting::MaxBytes, "much", "64K"),
             (Setting::MaxBytes, "0", "64K"),

@@ -43,6 +43,7 @@ pub(super) async fn reset(
             bucket: &args.bucket,
             key: key.as_str(),
             revision: reset.revision.0,
+            ttl_ms: None,
         });
     }
     let line = format!(
