@@ -11,8 +11,8 @@ use std::task::{Context, Poll};
 
 use futures_util::Stream;
 
-pub use self::queue::WatchSender;
 use self::queue::Queue;
+pub use self::queue::WatchSender;
 use super::{Entry, Filter, Revision};
 
 /// What a watcher is told.

@@ -52,7 +52,9 @@ async fn a_bucket_is_made_in_a_form() {
     console.press("tab backspace");
     console.type_text("99");
     assert!(
-        console.screen().contains("\"99\" is not a number from 1 to 64"),
+        console
+            .screen()
+            .contains("\"99\" is not a number from 1 to 64"),
         "{}",
         console.screen()
     );

@@ -14,14 +14,15 @@
 //! A claim can be entrusted to the writer who holds: that one adds it when it writes on the revision
 //! that both know. To the one who asks this is a write in doubt like any other.
 
+mod outcome;
+mod plan;
 #[cfg(test)]
 mod renumber;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, HashSet};
-
-use super::record::{Claim, Mode, Record, Refusal, Request, State, Step};
+pub(crate) use self::outcome::Outcome;
+use super::record::{Claim, Mode, Record, Request};
 use crate::kv::Revision;
 
 /// The wishes of one session at one lock.
@@ -113,24 +114,6 @@ pub(crate) enum Next {
     },
     /// Something is under way, or there is nothing to do until something else happens.
     Rest,
-}
-
-/// What became of an attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// It holds the lock.
-    Granted {
-        /// Its fencing token.
-        fence: u64,
-    },
-    /// It reads instead of writing.
-    Downgraded,
-    /// It will not get the lock. It is forgotten.
-    Refused(Refusal),
-    /// It is not in the record any more, on its own wish. It is forgotten.
-    Released,
-    /// Somebody else took its claim out. It is forgotten.
-    Gone,
 }
 
 impl Line {
@@ -329,84 +312,6 @@ impl Line {
         next
     }
 
-    /// The record as it should be, all wishes in one: first those that make room.
-    fn planned(&self, known: &Known) -> Planned {
-        let base = self.fences_from(known.revision);
-        let mut planned = Planned {
-            record: known.record.clone(),
-            refused: Vec::new(),
-            is_certain: true,
-        };
-        for session in &self.evictions {
-            planned.take(planned.record.evict(session, base));
-        }
-        for id in self.unwanted(&known.record) {
-            planned.take(planned.record.release(&id, base));
-        }
-        for attempt in &self.attempts {
-            let id = &attempt.request.id;
-            let record = &planned.record;
-            let step = match attempt.wish {
-                Wish::Release => continue,
-                Wish::Downgrade => record.downgrade(id, base),
-                Wish::Hold if attempt.seen => continue,
-                Wish::Hold if attempt.waits => {
-                    record.acquire_within(attempt.request.clone(), base, self.most)
-                }
-                Wish::Hold => record.try_acquire_within(attempt.request.clone(), base, self.most),
-            };
-            match step {
-                Ok(step) => planned.take(step),
-                Err(refusal) if known.step > attempt.asked => {
-                    planned.refused.push((id.clone(), refusal));
-                }
-                // What is known is older than the wish: perhaps there is no reason any more.
-                Err(_) => planned.is_certain = false,
-            }
-        }
-        planned
-    }
-
-    /// Adds what others have asked for, now that something is to be written. Who can't be added asks
-    /// for itself.
-    fn favour(&self, planned: &mut Planned, base: Revision) {
-        let favours = self.favours.iter().filter(|favours| favours.base == base);
-        let base = self.fences_from(base);
-        for request in favours.flat_map(|favours| &favours.requests) {
-            let step = planned
-                .record
-                .acquire_within(request.clone(), base, self.most);
-            if let Ok(step) = step {
-                planned.take(step);
-            }
-        }
-    }
-
-    /// The revision that the fences of a write on this one count from.
-    fn fences_from(&self, base: Revision) -> Revision {
-        if base == Revision::ABSENT {
-            self.floor
-        } else {
-            base
-        }
-    }
-
-    /// Claims of this session that nobody wants: given up, or left by an attempt that was thought
-    /// to have failed.
-    fn unwanted(&self, record: &Record) -> Vec<String> {
-        let wanted: HashSet<&str> = self
-            .attempts
-            .iter()
-            .filter(|attempt| attempt.wish != Wish::Release)
-            .map(|attempt| attempt.request.id.as_str())
-            .collect();
-        let claims = record.claims().iter();
-        claims
-            .filter(|claim| claim.session == self.session && !wanted.contains(claim.id.as_str()))
-            .map(|claim| claim.id.clone())
-            .collect()
-    }
-
     /// The leader has the record at this revision; [`Revision::ABSENT`] and an empty one for none.
     pub(crate) fn read(&mut self, record: Record, revision: Revision) {
         self.under_way = None;
@@ -515,85 +420,9 @@ impl Line {
         abandoned
     }
 
-    /// What has become of the attempts since this was asked last, by their ids.
-    pub(crate) fn outcomes(&mut self) -> Vec<(String, Outcome)> {
-        let mut outcomes = Vec::new();
-        let Some(known) = &self.known else {
-            return outcomes;
-        };
-        if self.attempts.is_empty() && self.evictions.is_empty() {
-            return outcomes;
-        }
-        // A claim that is missing says something only when no write may still bring it.
-        let is_settled = !self.is_in_doubt() && self.under_way.is_none();
-        let mut attempts = self.attempts.iter();
-        let refused: HashMap<String, Refusal> = if is_settled
-            && attempts.any(|attempt| !attempt.seen || attempt.wish == Wish::Downgrade)
-        {
-            self.planned(known).refused.into_iter().collect()
-        } else {
-            HashMap::new()
-        };
-        let claims = known.record.claims().iter();
-        let claims: HashMap<&str, &Claim> =
-            claims.map(|claim| (claim.id.as_str(), claim)).collect();
-        self.attempts.retain_mut(|attempt| {
-            let id = &attempt.request.id;
-            let mut tell = |outcome| outcomes.push((id.clone(), outcome));
-            let Some(claim) = claims.get(id.as_str()) else {
-                let end = match attempt.wish {
-                    _ if !is_settled => None,
-                    Wish::Release => Some(Outcome::Released),
-                    Wish::Hold | Wish::Downgrade if attempt.seen => Some(Outcome::Gone),
-                    Wish::Hold | Wish::Downgrade => refused.get(id).cloned().map(Outcome::Refused),
-                };
-                let stays = end.is_none();
-                end.map(tell);
-                return stays;
-            };
-            attempt.seen = true;
-            if let State::Held { fence } = claim.state
-                && attempt.wish != Wish::Release
-                && !attempt.granted
-            {
-                attempt.granted = true;
-                tell(Outcome::Granted { fence });
-            }
-            if attempt.wish == Wish::Downgrade && claim.mode == Mode::Read {
-                attempt.wish = Wish::Hold;
-                tell(Outcome::Downgraded);
-            }
-            true
-        });
-        let record = &known.record;
-        self.evictions.retain(|session| {
-            record
-                .claims()
-                .iter()
-                .any(|claim| claim.session == *session)
-        });
-        outcomes
-    }
-
     fn attempt(&mut self, id: &str) -> Option<&mut Attempt> {
         self.attempts
             .iter_mut()
             .find(|attempt| attempt.request.id == id)
-    }
-}
-
-struct Planned {
-    record: Record,
-    /// Attempts that can't be, and why.
-    refused: Vec<(String, Refusal)>,
-    /// Whether it stands on what is newer than every wish that it leaves out.
-    is_certain: bool,
-}
-
-impl Planned {
-    fn take(&mut self, step: Step) {
-        if let Step::Write(record) = step {
-            self.record = record;
-        }
     }
 }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::kv::lock::record::Mode;
+use crate::kv::lock::record::Refusal;
 
 /// The record, where it is kept.
 #[derive(Default)]
