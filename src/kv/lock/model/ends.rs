@@ -12,7 +12,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use stateright::Model;
 
-use super::steps::{Event, Setup};
+use super::events::Event;
+use super::steps::Setup;
 use super::world::{Place, World};
 
 /// What was found.
