@@ -2,9 +2,9 @@
 //! does, in every order.
 //!
 //! What is checked is the program's own code (`record`, `line`, `session`, `lease`), not a drawing
-//! of it; what is around it (store, wires, clocks, operators) is in [`world`], [`events`] and [`steps`].
-//! A
-//! check ends in one of two ways: every world was visited, or a bound was reached; it prints which.
+//! of it; what is around it (store, wires, clocks, operators) is in [`world`], [`events`] and
+//! [`steps`]. A check ends in one of two ways: every world was visited, or a bound was reached; it
+//! prints which.
 //! Not in it are the tasks that drive this code, and an eviction that was forced by hand.
 //!
 //! `KVSCOPE_MODEL=long` checks larger worlds, for some minutes.
