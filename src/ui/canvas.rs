@@ -12,7 +12,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear};
 
 use super::message::Millis;
-use super::text::{self, ELLIPSIS, figures};
+use super::text::{ELLIPSIS, figures, shown_width};
 use super::theme::{Role, Theme};
 
 /// Where to draw, and by which rules.
@@ -154,11 +154,12 @@ impl Canvas<'_, '_> {
         }
     }
 
-    /// Draws a line of text. Where it doesn't fit, an ellipsis in the last column says that there is
-    /// more: a number that ends at an edge could be the beginning of a larger one.
+    /// Draws a line of visible text. Where it doesn't fit, an ellipsis in the last column says that
+    /// there is more: a number that ends at an edge could be the beginning of a larger one. Blanks at
+    /// its end are nothing more.
     pub fn line(&mut self, line: Line<'_>, area: Rect) {
         let room = usize::from(area.width);
-        let is_cut = line.width() > room && text::width(line.to_string().trim_end()) > room;
+        let is_cut = line.width() > room && shown_width(line.to_string().trim_end()) > room;
         self.frame.render_widget(line, area);
         if !is_cut || area.is_empty() {
             return;
@@ -169,7 +170,7 @@ impl Canvas<'_, '_> {
         // A wide character would reach into the last column.
         if room > 1
             && let Some(before) = buffer.cell_mut((last - 1, y))
-            && text::width(before.symbol()) > 1
+            && shown_width(before.symbol()) > 1
         {
             before.set_symbol(" ");
         }
@@ -248,5 +249,49 @@ impl Notes {
     pub fn size_of(&self, pane: Pane) -> Option<(usize, usize)> {
         let mut sizes = self.sizes.iter();
         sizes.find(|(of, _)| *of == pane).map(|(_, size)| *size)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    /// How a line looks in a row of so many columns.
+    fn drawn(text: &str, columns: u16) -> String {
+        let theme = Theme::built_in("plain").unwrap();
+        let mut terminal = Terminal::new(TestBackend::new(columns, 1)).unwrap();
+        terminal
+            .draw(|frame| {
+                let area = frame.area();
+                let mut canvas = Canvas {
+                    frame,
+                    theme: &theme,
+                    now: 0,
+                    ahead: 0,
+                    notes: Notes::default(),
+                };
+                canvas.line(Line::from(text.to_owned()), area);
+            })
+            .unwrap();
+        let cells = terminal.backend().buffer().content();
+        cells.iter().map(ratatui::buffer::Cell::symbol).collect()
+    }
+
+    #[test]
+    fn a_line_that_is_cut_says_so() {
+        assert_eq!(drawn("12345", 5), "12345");
+        assert_eq!(drawn("123456", 5), "1234…");
+        assert_eq!(drawn("12345   ", 5), "12345", "only blanks are missing");
+        assert_eq!(drawn("漢字漢", 6), "漢 字 漢 ");
+        assert_eq!(drawn("1漢字漢", 6), "1漢 字 …");
+        assert_eq!(drawn("漢字漢", 5), "漢 字 …");
+    }
+
+    #[test]
+    fn a_sign_for_what_is_hidden_is_one_column() {
+        assert_eq!(drawn("123␛567", 5), "123␛…");
+        assert_eq!(drawn("␛␛␛45   ", 5), "␛␛␛45");
     }
 }

@@ -106,14 +106,27 @@ async fn where_no_history_is_kept_no_way_back_is_promised() {
     assert_eq!(config.history, 1, "what a bucket has by default");
     memory.create_bucket(&config).await.unwrap();
     let config = Store::open(&*memory, "config").await.unwrap();
-    config.put("a", "1").await.unwrap();
+    for key in ["a", "b", "c"] {
+        config.put(key, "1").await.unwrap();
+    }
     let mut console = in_keys(Console::on(memory, 120, 30)).await;
+    // How one is undone, which is promised here, is tested with undoing.
     console.press("D");
     let screen = console.screen();
     assert!(
-        screen.contains("nothing brings a value back") && !screen.contains("history stays"),
+        screen.contains("only u, before your next write") && !screen.contains("history stays"),
         "{screen}"
     );
+    console.press("esc x j x D");
+    let screen = console.screen();
+    assert!(
+        screen.contains("nothing brings the values back") && !screen.contains("history stays"),
+        "{screen}"
+    );
+    console.settled("2 enter").await;
+    console.settled("esc u").await;
+    let screen = console.screen();
+    assert!(screen.contains("nothing brings them back"), "{screen}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,6 +15,7 @@ use crate::ui::canvas::{Canvas, Hit, Notes};
 use crate::ui::command::{COMMANDS, Command, Scope, Spec};
 use crate::ui::message::Millis;
 use crate::ui::overlays::Overlay;
+use crate::ui::text::shown_width;
 use crate::ui::theme::Role;
 use crate::ui::{shown, text};
 
@@ -245,7 +246,7 @@ fn footer(app: &App, canvas: &mut Canvas<'_, '_>, area: Rect) {
     let mut spans = Vec::new();
     if let Some(reason) = reason {
         let words = shown::short(&reason, room);
-        room = room.saturating_sub(text::width(&words));
+        room = room.saturating_sub(shown_width(&words));
         spans.push(canvas.span(words, Role::Danger));
     }
     let mut shown = Vec::new();

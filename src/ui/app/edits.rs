@@ -111,7 +111,7 @@ impl App {
         }
         let infos = self.browse.bucket_infos();
         let info = infos.iter().find(|info| info.config.name == bucket);
-        let history = info.map_or(u64::MAX, |info| info.config.history);
+        let history = info.map(|info| info.config.history);
         let removal = Removal::open(bucket, keys, history);
         self.overlays.push(Overlay::Removal(Box::new(removal)));
     }

@@ -4,7 +4,8 @@
 //! ┌ Delete 37 keys of config? ───────────────────────────────────────────────┐
 //! │ app.billing.limits  rev 8841 · app.billing.providers  rev 8102 · 35 more  │
 //! │ 2 of them have moved since: they would be left alone.                     │
-//! │ Each is deleted only at its revision. The history stays.                  │
+//! │ Each only at the revision shown; what has moved is left alone.            │
+//! │ The history stays: h finds it, and R there brings a value back.           │
 //! │ nats kv del config app.billing.limits                                     │
 //! │ Type 37 to delete them: ▏                                                 │
 //! └ p purge instead · Esc leave ─────────────────────────────────────────────┘
@@ -46,8 +47,9 @@ pub struct Removal {
     shown: HashMap<Key, Revision>,
     /// Which of them are at another revision by now.
     moved: HashMap<Key, Revision>,
-    /// Whether the bucket keeps nothing of a key but its newest entry, which then is the marker.
-    keeps_no_history: bool,
+    /// How many entries of a key the bucket keeps, where that is known: of one, only the marker is
+    /// left.
+    history: Option<u64>,
     stage: Stage,
     viewport: Viewport,
 }
@@ -79,14 +81,14 @@ pub enum Outcome {
 impl Removal {
     /// The dialog on keys, each with the revision that is on the screen. What is said of their
     /// history is what a bucket that keeps so many entries of a key will do.
-    pub fn open(bucket: BucketName, keys: Vec<(Key, Revision)>, history: u64) -> Self {
+    pub fn open(bucket: BucketName, keys: Vec<(Key, Revision)>, history: Option<u64>) -> Self {
         Self {
             bucket,
             kind: Kind::Delete,
             shown: keys.iter().cloned().collect(),
             keys,
             moved: HashMap::new(),
-            keeps_no_history: history == 1,
+            history,
             stage: Stage::Asking(Input::default()),
             viewport: Viewport::default(),
         }
@@ -338,8 +340,13 @@ impl Removal {
         let ([item], [(key, _)]) = (bulk.items(), self.keys.as_slice()) else {
             return match (removed, self.kind) {
                 (0, _) => LastWrite::None,
+                (count, Kind::Delete) if self.history == Some(1) => LastWrite::Final(format!(
+                    "{count} keys were deleted at once, where no history is kept: nothing brings \
+                     them back"
+                )),
                 (count, Kind::Delete) => LastWrite::Final(format!(
-                    "{count} keys were deleted at once: h on each, and R there, brings it back"
+                    "{count} keys were deleted at once: h on each, and R there, brings back what is \
+                     kept"
                 )),
                 (count, Kind::Purge) => LastWrite::Final(format!(
                     "the purge of {count} keys can't be undone: their values went with the history"

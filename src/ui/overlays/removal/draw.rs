@@ -103,6 +103,33 @@ impl Removal {
         }
     }
 
+    /// What can be had back afterwards.
+    fn afterwards(&self) -> (&'static str, Role) {
+        match (self.kind, self.history) {
+            // Of one key it is remembered what it held.
+            (Kind::Delete, Some(1)) if self.keys.len() == 1 => (
+                "No history is kept here: only u, before your next write, brings the value back.",
+                Role::Danger,
+            ),
+            (Kind::Delete, Some(1)) => (
+                "No history is kept here: nothing brings the values back.",
+                Role::Danger,
+            ),
+            (Kind::Delete, Some(_)) => (
+                "The history stays: h finds it, and R there brings a value back.",
+                Role::Muted,
+            ),
+            (Kind::Delete, None) => (
+                "Where a history is kept it stays: h finds it, and R there brings a value back.",
+                Role::Muted,
+            ),
+            (Kind::Purge, _) => (
+                "The history goes too: nothing brings it back.",
+                Role::Danger,
+            ),
+        }
+    }
+
     fn words(&self) -> Vec<Paragraph> {
         let mut lines = Vec::new();
         let all = self.keys.len();
@@ -157,20 +184,7 @@ impl Removal {
                 Role::Text,
             ));
         }
-        let (what, role) = match self.kind {
-            Kind::Delete if self.keeps_no_history => (
-                "This bucket keeps no history: nothing brings a value back.",
-                Role::Danger,
-            ),
-            Kind::Delete => (
-                "The history stays: h finds it, and R there brings a value back.",
-                Role::Muted,
-            ),
-            Kind::Purge => (
-                "The history goes too: nothing brings it back.",
-                Role::Danger,
-            ),
-        };
+        let (what, role) = self.afterwards();
         lines.push(Paragraph::new(what, role));
         match (self.keys.as_slice(), self.moved.len()) {
             (_, 0) => {}
