@@ -20,7 +20,7 @@ use super::output::Output;
 use super::record::{BucketRecord, ChangeRecord, RemovedRecord};
 use super::table::{self, Align};
 use super::text::{age, sentence};
-use super::write::confirm_by_name;
+use super::write::{Beforehand, confirm_by_name};
 
 pub(super) async fn run(
     connection: &Connection,
@@ -177,7 +177,7 @@ async fn remove(
     confirm_by_name(
         &format!("This deletes the bucket {name} with its {keys}, for good."),
         name.as_str(),
-        force,
+        Beforehand::force(force),
     )?;
     backend.delete_bucket(&name).await?;
     if output.is_json() {

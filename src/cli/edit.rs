@@ -334,7 +334,6 @@ impl Edit {
                 bucket,
                 key: key.as_str(),
                 revision: revision.0,
-                ttl_ms: None,
             });
         }
         let key = crate::ui::text::visible(key.as_str());

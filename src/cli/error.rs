@@ -176,10 +176,11 @@ pub enum CliError {
         path: PathBuf,
     },
     /// It wants a person's agreement, and there is no terminal to ask at.
-    #[error(
-        "there is no terminal to ask at: agree beforehand with --force (of `lock break` with --yes)"
-    )]
-    NobodyToAsk,
+    #[error("there is no terminal to ask at: agree beforehand with {flag}")]
+    NobodyToAsk {
+        /// The flag that agrees.
+        flag: &'static str,
+    },
     /// The person at the terminal said no.
     #[error("left as it is")]
     Declined,

@@ -108,9 +108,6 @@ pub(super) struct WrittenRecord<'a> {
     pub(super) bucket: &'a str,
     pub(super) key: &'a str,
     pub(super) revision: u64,
-    /// How long the store lets it live, where a time to live was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) ttl_ms: Option<u64>,
 }
 
 /// A write that was not done, because the key has moved.
@@ -233,7 +230,7 @@ fn copies(copies: &Copies) -> CopiesRecord<'_> {
     }
 }
 
-pub(super) fn millis(time: Duration) -> u64 {
+fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 

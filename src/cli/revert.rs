@@ -13,7 +13,7 @@ use super::edit::{changes, failure, refuse_if_read_only};
 use super::error::CliError;
 use super::output::Output;
 use super::record::WrittenRecord;
-use super::write::confirm;
+use super::write::{Beforehand, confirm};
 
 pub(super) async fn run(
     connection: &Connection,
@@ -70,7 +70,6 @@ pub(super) async fn run(
             bucket,
             key,
             revision: now.0,
-            ttl_ms: None,
         });
     }
     let key = visible(key);
@@ -89,5 +88,5 @@ fn ask(args: &RevertArgs, base: &Base, earlier: &Base, masking: &Masking) -> Res
         args.key, args.bucket, args.revision
     );
     super::edit::tell(&changes);
-    confirm(&question, args.force)
+    confirm(&question, Beforehand::force(args.force))
 }

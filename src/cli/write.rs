@@ -17,7 +17,7 @@ use super::args::{PutArgs, RemoveArgs, UpdateArgs};
 use super::connection::Connection;
 use super::error::CliError;
 use super::output::Output;
-use super::record::{WrittenRecord, millis};
+use super::record::WrittenRecord;
 use super::value::Source;
 use super::watch::note;
 
@@ -123,37 +123,66 @@ async fn remove(
         Change::Purge => format!("Delete {key} in {} with its history?", args.bucket),
         Change::Delete | Change::Put(_) => format!("Delete {key} in {}?", args.bucket),
     };
-    confirm(&question, args.force)?;
+    confirm(&question, Beforehand::force(args.force))?;
     let revision = commit(&store, write.clone()).await?;
     told(&store, &write, revision, output).await
 }
 
+/// What the command line says beforehand to a question.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Beforehand {
+    flag: &'static str,
+    agrees: bool,
+}
+
+impl Beforehand {
+    /// By `--force`.
+    pub(super) const fn force(agrees: bool) -> Self {
+        let flag = "--force";
+        Self { flag, agrees }
+    }
+
+    /// By `--yes`.
+    pub(super) const fn yes(agrees: bool) -> Self {
+        let flag = "--yes";
+        Self { flag, agrees }
+    }
+
+    fn nobody_to_ask(self) -> CliError {
+        CliError::NobodyToAsk { flag: self.flag }
+    }
+}
+
 /// Asks the person at the terminal; where the command reads no terminal, the command line is the
 /// answer.
-pub(super) fn confirm(question: &str, force: bool) -> Result<(), CliError> {
-    match ask(&format!("{question} [y/N]"), force)?.as_deref() {
+pub(super) fn confirm(question: &str, beforehand: Beforehand) -> Result<(), CliError> {
+    match ask(&format!("{question} [y/N]"), beforehand)?.as_deref() {
         None | Some("y" | "Y" | "yes") => Ok(()),
         Some(_) => Err(CliError::Declined),
     }
 }
 
 /// The same for what can't be taken back: only this very word, or being told so, will do.
-pub(super) fn confirm_by_name(question: &str, word: &str, force: bool) -> Result<(), CliError> {
-    match ask(&format!("{question} Type {word} to do it:"), force)? {
+pub(super) fn confirm_by_name(
+    question: &str,
+    word: &str,
+    beforehand: Beforehand,
+) -> Result<(), CliError> {
+    match ask(&format!("{question} Type {word} to do it:"), beforehand)? {
         Some(answer) if answer != word => Err(CliError::Declined),
-        None if !force => Err(CliError::NobodyToAsk),
+        None if !beforehand.agrees => Err(beforehand.nobody_to_ask()),
         _ => Ok(()),
     }
 }
 
 /// The answer of the person at the terminal. `None` where nobody is to be asked.
-fn ask(question: &str, force: bool) -> Result<Option<String>, CliError> {
-    if force || !io::stdin().is_terminal() {
+fn ask(question: &str, beforehand: Beforehand) -> Result<Option<String>, CliError> {
+    if beforehand.agrees || !io::stdin().is_terminal() {
         return Ok(None);
     }
     // Somebody is there who would not see the question.
     if !io::stderr().is_terminal() {
-        return Err(CliError::NobodyToAsk);
+        return Err(beforehand.nobody_to_ask());
     }
     let mut stderr = io::stderr();
     write!(stderr, "{} ", visible(question))?;
@@ -248,6 +277,7 @@ async fn look_again(store: &Store, write: &Write) -> String {
     }
 }
 
+/// Says that it was written, then where the store makes something else of it.
 async fn told(
     store: &Store,
     write: &Write,
@@ -261,38 +291,45 @@ async fn told(
         Change::Purge => "purged",
     };
     let done = format!("{bucket} {} {done} at revision {revision}", visible(key));
-    let kept_for = kept_for(store, write, revision).await;
     let told = if output.is_json() {
         output.record(&WrittenRecord {
             bucket,
             key,
             revision: revision.0,
-            ttl_ms: kept_for.map(millis),
         })
     } else {
         output.line(&done)
     };
-    if let Some((asked, kept)) = write.ttl.zip(kept_for).filter(|(asked, kept)| kept > asked) {
+    match told.and_then(|()| output.flush()) {
+        Ok(()) => {}
+        Err(CliError::Output(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
+            return Err(CliError::Untold { done, error });
+        }
+        Err(error) => return Err(error),
+    }
+    if let Some((asked, kept)) = raised_life(store, write, revision).await {
         note(&format!(
-            "{key} lives for {}, not for {}: the bucket's marker TTL is the least it gives",
+            "{key} lives for {}, not for {}: the bucket's marker TTL is the least that it gives",
             format_duration(kept),
             format_duration(asked)
         ));
     }
-    match told.and_then(|()| output.flush()) {
-        Err(CliError::Output(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(CliError::Untold { done, error })
-        }
-        told => told,
-    }
+    Ok(())
 }
 
-/// How long the store lets live what was written with a time to live: in a bucket with some history
-/// a server raises it to the marker TTL. `None` also where that can't be found out.
-async fn kept_for(store: &Store, write: &Write, revision: Revision) -> Option<Duration> {
-    write.ttl?;
+/// The time to live that was asked for, and the longer one that the store gives: in a bucket with
+/// some history a server raises it to the marker TTL. `None` also where that can't be found out.
+async fn raised_life(
+    store: &Store,
+    write: &Write,
+    revision: Revision,
+) -> Option<(Duration, Duration)> {
+    let asked = write.ttl?;
     let entry = store.get_revision(&write.key, revision).await.ok()??;
-    entry.ttl
+    entry
+        .ttl
+        .filter(|kept| *kept > asked)
+        .map(|kept| (asked, kept))
 }
 
 #[cfg(test)]

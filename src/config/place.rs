@@ -1,6 +1,7 @@
 //! The place to connect to, and connecting. How flags, environment and contexts add up to its options is
 //! in `options`.
 
+mod command;
 mod options;
 #[cfg(test)]
 mod tests;
@@ -11,10 +12,9 @@ use std::sync::Arc;
 use crate::kv::backend::Backend;
 use crate::kv::local::{LocalBackend, OpenOptions};
 use crate::kv::nats::{Auth, NatsBackend, NatsOptions, Tls};
-use crate::kv::shell::word;
 use crate::kv::{Error, ReadOnly};
 
-use self::options::{named_servers, nats_options};
+use self::options::nats_options;
 use super::{ConfigError, ContextMeta, Contexts, Settings};
 
 /// A place that holds buckets, and how to get in.
@@ -140,22 +140,9 @@ impl Place {
     /// Where it is: the servers' addresses without credentials, or the file's path.
     pub fn address(&self) -> String {
         match self {
-            Self::Nats(_) => self.addresses().collect::<Vec<_>>().join(", "),
+            Self::Nats(_) => joined(self.addresses(), ", "),
             Self::Local(place) => place.path.display().to_string(),
         }
-    }
-
-    /// How `kvscope` is called to come here: for commands that people are shown to copy. Holds no
-    /// secret, so that credentials from flags have to be given again.
-    pub fn command(&self) -> String {
-        let (flag, what) = match self {
-            Self::Local(place) => ("--local", place.path.display().to_string()),
-            Self::Nats(place) => match &place.context {
-                Some(context) => ("--context", context.name.clone()),
-                None => ("-s", self.addresses().collect::<Vec<_>>().join(",")),
-            },
-        };
-        called_with([(flag, what)])
     }
 
     /// The context it is, if it is one.
@@ -175,41 +162,6 @@ impl Place {
             .iter()
             .map(|server| without_credentials(server.expose()))
     }
-}
-
-impl Settings {
-    /// How `kvscope` is called to come to the place that these settings of flags name, as
-    /// [`Place::command`]: without flags where they name none. Reads no context.
-    pub fn command(&self) -> String {
-        let server = self.server.as_ref().map(|servers| {
-            let servers = named_servers(servers);
-            let addresses = servers.map(without_credentials);
-            addresses.collect::<Vec<_>>().join(",")
-        });
-        let local = self.local.as_ref().map(|path| path.display().to_string());
-        let named = [
-            ("--local", local),
-            ("--context", self.context.clone()),
-            ("-s", server),
-        ];
-        let command = called_with(
-            named
-                .into_iter()
-                .filter_map(|(flag, what)| Some((flag, what?))),
-        );
-        if self.no_context {
-            format!("{command} --no-context")
-        } else {
-            command
-        }
-    }
-}
-
-/// A call of this program with such flags.
-fn called_with(flags: impl IntoIterator<Item = (&'static str, String)>) -> String {
-    let flags = flags.into_iter();
-    let flags = flags.map(|(flag, what)| format!(" {flag} {}", word(&what)));
-    std::iter::once("kvscope".to_owned()).chain(flags).collect()
 }
 
 /// Connects to a place. Read-only wins over whatever the place would allow.
@@ -257,6 +209,10 @@ fn check_files(options: &NatsOptions) -> Result<(), Error> {
 }
 
 /// An address without the user and password that it may hold.
+fn joined(addresses: impl Iterator<Item = String>, between: &str) -> String {
+    addresses.collect::<Vec<_>>().join(between)
+}
+
 fn without_credentials(address: &str) -> String {
     let (scheme, rest) = match address.split_once("://") {
         Some((scheme, rest)) => (Some(scheme), rest),

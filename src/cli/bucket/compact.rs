@@ -9,7 +9,7 @@ use crate::cli::args::BucketCompactArgs;
 use crate::cli::connection::Connection;
 use crate::cli::output::Output;
 use crate::cli::record::CompactRecord;
-use crate::cli::write::confirm;
+use crate::cli::write::{Beforehand, confirm};
 use crate::kv::compact::{Compacted, compact, survey};
 use crate::kv::lock::Clock;
 use crate::kv::lock::leftovers::{self, Leftovers, Swept};
@@ -38,7 +38,10 @@ pub(super) async fn run(
     let mut done = Compacted::default();
     let mut swept = Swept::default();
     if !args.dry_run && old + left.len() > 0 {
-        confirm(&question(old, &age.to_string(), left.len()), args.force)?;
+        confirm(
+            &question(old, &age.to_string(), left.len()),
+            Beforehand::force(args.force),
+        )?;
         let is_watched = std::io::stderr().is_terminal();
         let progress = |done: u64| {
             if is_watched && (done.is_multiple_of(STEP) || done == old) {

@@ -19,7 +19,7 @@ use super::super::connection::Connection;
 use super::super::error::CliError;
 use super::super::output::Output;
 use super::super::text::sentence;
-use super::super::write::confirm;
+use super::super::write::{Beforehand, confirm};
 
 pub(super) async fn run(
     connection: &Connection,
@@ -116,7 +116,7 @@ fn ask(sight: &Sight, manner: Manner, args: &LockBreakArgs) -> Result<(), CliErr
             args.resource,
             sight.session_id()
         ),
-        args.yes,
+        Beforehand::yes(args.yes),
     )
 }
 

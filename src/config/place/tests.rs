@@ -241,6 +241,11 @@ fn advice_leads_to_what_flags_named_and_holds_no_secret() {
         ..Settings::default()
     };
     assert_eq!(named.command(), "kvscope --context 'prod eu'");
+    let domain = Settings {
+        js_domain: Some("hub".to_owned()),
+        ..flags("b")
+    };
+    assert_eq!(domain.command(), "kvscope -s b --js-domain hub");
     let bare = Settings {
         no_context: true,
         ..flags("b")

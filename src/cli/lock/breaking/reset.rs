@@ -9,7 +9,7 @@ use super::super::super::error::CliError;
 use super::super::super::output::Output;
 use super::super::super::record::WrittenRecord;
 use super::super::super::text::sentence;
-use super::super::super::write::confirm;
+use super::super::super::write::{Beforehand, confirm};
 
 /// Resets the record on the revision that is shown.
 pub(super) async fn reset(
@@ -35,7 +35,7 @@ pub(super) async fn reset(
             "{key} at revision {seen}: {}. Set it to nobody inside and nobody waiting?",
             inside(shizuku)
         );
-        confirm(&question, args.yes)?;
+        confirm(&question, Beforehand::yes(args.yes))?;
     }
     let reset = reset_shizuku(store, &key, seen).await?;
     if output.is_json() {
@@ -43,7 +43,6 @@ pub(super) async fn reset(
             bucket: &args.bucket,
             key: key.as_str(),
             revision: reset.revision.0,
-            ttl_ms: None,
         });
     }
     let line = format!(
