@@ -23,6 +23,20 @@ fn by_a_signal() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn by_a_signal_in_a_terminal_that_never_lets_a_reader_wait() {
+    let mut terminal = console();
+    terminal.press("4");
+    terminal.shows("This console");
+    terminal.set(&["min", "0", "time", "0"]);
+    terminal.press("?");
+    terminal.shows("To the first row");
+    terminal.signal("-TERM");
+    terminal.ends();
+    terminal.is_given_back();
+}
+
 #[test]
 fn by_ctrl_c_and_by_the_palette() {
     for keys in ["\x03", ":quit\r"] {

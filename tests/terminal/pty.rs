@@ -122,6 +122,17 @@ impl Terminal {
         self.writer.flush().unwrap();
     }
 
+    /// Changes how the terminal treats what is typed, as another program could.
+    pub(crate) fn set(&self, modes: &[&str]) {
+        let name = self.pair.master.tty_name().unwrap();
+        let status = Command::new("stty")
+            .arg("-F")
+            .arg(name)
+            .args(modes)
+            .status();
+        assert!(status.unwrap().success());
+    }
+
     /// Gives the terminal another size.
     pub(crate) fn resize(&mut self, columns: u16, rows: u16) {
         let size = PtySize {

@@ -4,16 +4,23 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IsTerminal as _};
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::time::Duration;
 
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use tokio::net::unix::pipe;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 
 /// How many bytes are read at once.
 const READ: usize = 4096;
 const ESCAPE: u8 = 0x1b;
+/// How long an escape may be the beginning of a sequence. Terminals send those in one go, but a
+/// network may deliver them in two.
+const GRACE: Duration = Duration::from_millis(25);
+/// How often a terminal is looked at that never lets a reader wait.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// The terminal, opened once more.
 pub(in crate::ui) struct Terminal {
@@ -21,6 +28,20 @@ pub(in crate::ui) struct Terminal {
     input: pipe::Receiver,
     resized: Signal,
     decoder: Decoder,
+    /// When an escape is the key, if nothing follows it until then.
+    escape_at: Option<Instant>,
+}
+
+/// What a look at the terminal brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    /// Something was typed.
+    Something,
+    /// Nothing; the runtime will tell when there is more.
+    Nothing,
+    /// Nothing, and the runtime takes it for something. Another program left the terminal in a state
+    /// in which it never lets a reader wait.
+    Emptiness,
 }
 
 impl Terminal {
@@ -41,6 +62,7 @@ impl Terminal {
             input: pipe::Receiver::from_file_unchecked(terminal)?,
             resized: signal(SignalKind::window_change())?,
             decoder: Decoder::default(),
+            escape_at: None,
         })
     }
 
@@ -55,16 +77,24 @@ impl Terminal {
             if let Some(event) = self.decoder.events.pop_front() {
                 return Ok(event);
             }
-            if self.read()? {
+            let heard = self.read()?;
+            if heard == Heard::Something {
+                self.escape_at = None;
                 // Whoever types without a pause keeps neither signals nor deadlines waiting.
                 tokio::task::consume_budget().await;
                 continue;
             }
-            if self.decoder.pause() {
-                continue;
+            if self.decoder.is_at_escape() {
+                self.escape_at.get_or_insert_with(|| Instant::now() + GRACE);
             }
+            let escape_at = self.escape_at.unwrap_or_else(Instant::now);
             tokio::select! {
-                readable = self.input.readable() => readable?,
+                readable = self.input.readable(), if heard == Heard::Nothing => readable?,
+                () = tokio::time::sleep(LOOK_AGAIN), if heard == Heard::Emptiness => {}
+                () = tokio::time::sleep_until(escape_at), if self.escape_at.is_some() => {
+                    self.escape_at = None;
+                    self.decoder.pause();
+                }
                 _ = self.resized.recv() => {
                     let (columns, rows) = crossterm::terminal::size()?;
                     return Ok(Event::Resize(columns, rows));
@@ -73,8 +103,8 @@ impl Terminal {
         }
     }
 
-    /// Reads what is there. Says whether there was something.
-    fn read(&mut self) -> io::Result<bool> {
+    /// Reads what is there.
+    fn read(&mut self) -> io::Result<Heard> {
         let mut bytes = [0; READ];
         // The terminal is asked itself first, as the runtime looks at it only when there is
         // nothing else to do. Asked after that it learns that there is nothing more.
@@ -84,14 +114,13 @@ impl Terminal {
         }
         match count {
             Ok(0) if self.is_hung_up()? => Err(io::ErrorKind::UnexpectedEof.into()),
-            // Another program left the terminal in a state where this means nothing.
-            Ok(0) => Ok(false),
+            Ok(0) => Ok(Heard::Emptiness),
             Ok(count) => {
                 self.decoder.take(&bytes[..count]);
-                Ok(true)
+                Ok(Heard::Something)
             }
-            count if is_empty(&count) => Ok(false),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
+            count if is_empty(&count) => Ok(Heard::Nothing),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Heard::Something),
             Err(error) => Err(error),
         }
     }
@@ -116,15 +145,20 @@ struct Decoder {
 }
 
 impl Decoder {
+    /// Whether there is an escape that nothing has followed yet.
+    fn is_at_escape(&self) -> bool {
+        self.partial == [ESCAPE]
+    }
+
     /// Takes in what was read.
     fn take(&mut self, bytes: &[u8]) {
         for &byte in bytes {
-            if byte == ESCAPE && self.partial == [ESCAPE] {
+            if byte == ESCAPE && self.is_at_escape() {
                 self.events.push_back(escape());
                 self.partial.clear();
             }
             self.partial.push(byte);
-            if self.partial == [ESCAPE] {
+            if self.is_at_escape() {
                 // The key itself, or the beginning of another: see `pause`.
                 continue;
             }
@@ -140,15 +174,12 @@ impl Decoder {
         }
     }
 
-    /// Takes in that there is nothing more to read at the moment: an escape that nothing followed is
-    /// the key. Says whether it was.
-    fn pause(&mut self) -> bool {
-        let is_key = self.partial == [ESCAPE];
-        if is_key {
+    /// Takes in that nothing has come for a while: an escape that nothing followed is the key.
+    fn pause(&mut self) {
+        if self.is_at_escape() {
             self.events.push_back(escape());
             self.partial.clear();
         }
-        is_key
     }
 }
 
@@ -224,8 +255,8 @@ mod tests {
         assert_eq!(decoded(&[b"\x1b\x1b[A"]), [escape(), plain(KeyCode::Up)]);
         let mut decoder = Decoder::default();
         decoder.take(b"\x1b");
-        assert!(decoder.pause());
-        assert!(!decoder.pause());
+        decoder.pause();
+        decoder.pause();
         decoder.take(b"x");
         let expected = [escape(), plain(KeyCode::Char('x'))];
         assert_eq!(Vec::from(decoder.events), expected);
