@@ -1,5 +1,6 @@
 //! How a command can end badly: the exit code, and what a person is told.
 
+use std::borrow::Cow;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -296,27 +297,29 @@ impl CliError {
     }
 
     /// What to do about it, where that is known.
-    fn hint(&self, program: &str) -> Option<String> {
+    fn hint(&self, program: &str) -> Option<Cow<'static, str>> {
         Some(match self.cause() {
             Self::Engine(error) => hint_for(error, program)?,
             Self::Lock(LockError::Store(error)) => hint_for(error, program)?,
-            Self::Import(error) => error.hint()?.to_owned(),
-            Self::Export(error) => error.hint()?.to_owned(),
+            Self::Import(error) => error.hint()?.into(),
+            Self::Export(error) => error.hint()?.into(),
             Self::LockWait {
                 bucket, resource, ..
             } => format!(
                 "`{program} lock show {} {}` tells who holds it.",
                 word(bucket),
                 word(resource)
-            ),
+            )
+            .into(),
             Self::LockMoved {
                 bucket, current, ..
             } => format!(
                 "`{program} lock ls {}` shows more; --revision {current} acts on it as it is now.",
                 word(bucket)
-            ),
+            )
+            .into(),
             Self::Config(ConfigError::NoSuchContext { .. }) => {
-                "`nats context ls` lists those that are there; --no-context does without".to_owned()
+                "`nats context ls` lists those that are there; --no-context does without".into()
             }
             Self::Conflict {
                 bucket,
@@ -327,19 +330,19 @@ impl CliError {
                 "Look at what is there (`{program} get {} {}`), then write over {current}.",
                 word(bucket),
                 word(key.as_str())
-            ),
+            )
+            .into(),
             Self::NoRevision { bucket, key, .. } => {
                 let (bucket, key) = (word(bucket), word(key.as_str()));
-                format!("`{program} history {bucket} {key}` shows what is kept.")
+                format!("`{program} history {bucket} {key}` shows what is kept.").into()
             }
-            Self::NoLock { bucket, .. } => {
-                format!(
-                    "`{program} lock ls {}` lists those that are there.",
-                    word(bucket)
-                )
-            }
+            Self::NoLock { bucket, .. } => format!(
+                "`{program} lock ls {}` lists those that are there.",
+                word(bucket)
+            )
+            .into(),
             Self::Unknown { .. } => {
-                "It may still be written later. Read again before you repeat it.".to_owned()
+                "It may still be written later. Read again before you repeat it.".into()
             }
             _ => return None,
         })
@@ -373,30 +376,29 @@ impl From<BreakError> for CliError {
     }
 }
 
-fn hint_for(error: &Error, program: &str) -> Option<String> {
-    let hint = match error {
-        Error::NoSuchBucket { .. } => {
-            return Some(format!(
-                "`{program} bucket ls` lists those that are there; `{program} bucket add NAME` \
-                 makes one."
-            ));
-        }
+fn hint_for(error: &Error, program: &str) -> Option<Cow<'static, str>> {
+    Some(match error {
+        Error::NoSuchBucket { .. } => format!(
+            "`{program} bucket ls` lists those that are there; `{program} bucket add NAME` makes one."
+        )
+        .into(),
         Error::BucketExists { .. } => {
-            return Some(format!("`{program} bucket info NAME` shows its settings."));
+            format!("`{program} bucket info NAME` shows its settings.").into()
         }
-        Error::ReadOnly { .. } => {
-            "It comes from --read-only, KVSCOPE_READ_ONLY, read_only in kvscope.toml, or a file that is a snapshot."
-        }
+        Error::ReadOnly { .. } => "It comes from --read-only, KVSCOPE_READ_ONLY, read_only in \
+                                   kvscope.toml, or a file that is a snapshot."
+            .into(),
         Error::Unreachable { .. } => {
-            "--server, --context or --local name another place; `kvscope demo` needs none."
+            "--server, --context or --local name another place; `kvscope demo` needs none.".into()
         }
         Error::File { detail, .. } if detail == local::NO_SUCH_FILE => {
-            "`kvscope --local FILE bucket add NAME` makes the file."
+            "`kvscope --local FILE bucket add NAME` makes the file.".into()
         }
-        Error::Unauthorized { .. } => "See --creds, --nkey, --user, --token and --context.",
+        Error::Unauthorized { .. } => {
+            "See --creds, --nkey, --user, --token and --context.".into()
+        }
         _ => return None,
-    };
-    Some(hint.to_owned())
+    })
 }
 
 fn how_gone(gone: Option<(Operation, Revision)>) -> String {

@@ -8,7 +8,7 @@ use super::undo::Undoable;
 /// What becomes of the keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Removal {
-    /// They are gone; their history stays.
+    /// They are gone; what the bucket keeps of their history stays.
     Delete,
     /// They are gone with their history.
     Purge,

@@ -197,6 +197,23 @@ impl Masking {
         !self.in_value(value).is_empty()
     }
 
+    /// The value with [`MASK`] for each secret in it.
+    pub(crate) fn masked<'a>(&self, value: &'a [u8]) -> Cow<'a, [u8]> {
+        let secrets = self.in_value(value);
+        if secrets.is_empty() {
+            return value.into();
+        }
+        let mut text = Vec::with_capacity(value.len());
+        let mut open_from = 0;
+        for secret in secrets {
+            text.extend_from_slice(&value[open_from..secret.start]);
+            text.extend_from_slice(MASK.as_bytes());
+            open_from = secret.end;
+        }
+        text.extend_from_slice(&value[open_from..]);
+        text.into()
+    }
+
     /// The bytes of all secrets in a value, in order and apart.
     pub(crate) fn in_value(&self, value: &[u8]) -> Vec<Range<usize>> {
         let mut found = if self.whole {
@@ -331,4 +348,23 @@ fn block_end(text: &[u8], line_end: usize, outer: usize) -> usize {
         end += 1 + length;
     }
     end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_masked_where_the_value_is_no_text_too() {
+        let masks = Arc::new(Masks::default());
+        let masked = |key: &str, value: &'static [u8]| {
+            let text = Masking::new(&masks, key).masked(value).into_owned();
+            String::from_utf8_lossy(&text).into_owned()
+        };
+        assert_eq!(masked("a", b"plain"), "plain");
+        assert_eq!(masked("password", b"\xff\xfe"), MASK);
+        let json = masked("a", br#"{"user":"u","password":"p","max":1}"#);
+        assert_eq!(json, format!(r#"{{"user":"u","password":{MASK},"max":1}}"#));
+        assert!(!masked("a", b"password=hunter2 \xff").contains("hunter2"));
+    }
 }

@@ -40,7 +40,7 @@ pub struct AtomicMap<T> {
 pub enum Next<T> {
     /// It has this value.
     Put(T),
-    /// It is deleted, and its history stays.
+    /// It is deleted; what the bucket keeps of its history stays.
     Delete,
     /// It stays as it is; nothing is written.
     Keep,

@@ -224,7 +224,7 @@ impl Write {
 pub enum Change {
     /// It has this value.
     Put(Bytes),
-    /// It is gone; its history stays.
+    /// It is gone; what the bucket keeps of its history stays.
     Delete,
     /// It is gone, and its history with it.
     Purge,
