@@ -98,6 +98,8 @@ struct UnderWay {
 
 #[derive(Debug, Clone)]
 enum Ended {
+    /// Nothing was written, as the base is what it would make.
+    Needless,
     Conflict,
     Unknown(String),
 }
@@ -113,7 +115,8 @@ pub enum Step {
     Ended(Ending),
 }
 
-/// What was read of a key after a write ended in a conflict or in not knowing.
+/// What was read of a key before it is said that nothing has to be written, and after a write ended
+/// in a conflict or in not knowing.
 #[derive(Debug, Clone, Default)]
 pub struct Look {
     /// The newest entry, from the leader.
@@ -182,12 +185,13 @@ impl Save {
                 .any(|change| is_made_by(entry, change))
     }
 
-    /// Saves a value on the base. A value that is there already is not written.
+    /// Saves a value on the base. A value that is there already is not written; whether it still is
+    /// is looked up.
     pub fn put(&mut self, value: Approved, ttl: Option<Duration>) -> Step {
         let value = value.into_bytes();
         // A write that may still land must be written over.
         if self.base.value.as_ref() == Some(&value) && self.doubts.is_empty() {
-            return Step::Ended(Ending::Unchanged);
+            return self.needless(Change::Put(value));
         }
         self.begin(Change::Put(value), ttl)
     }
@@ -195,7 +199,7 @@ impl Save {
     /// Deletes the key at the base. What is gone already is not deleted.
     pub fn delete(&mut self) -> Step {
         if self.base.value.is_none() && self.doubts.is_empty() && !self.is_blind {
-            return Step::Ended(Ending::Unchanged);
+            return self.needless(Change::Delete);
         }
         self.begin(Change::Delete, None)
     }
@@ -203,7 +207,7 @@ impl Save {
     /// Deletes the key and its history at the base.
     pub fn purge(&mut self) -> Step {
         if self.base.revision == Revision::ABSENT && self.doubts.is_empty() {
-            return Step::Ended(Ending::Unchanged);
+            return self.needless(Change::Purge);
         }
         self.begin(Change::Purge, None)
     }
@@ -256,6 +260,7 @@ impl Save {
             return Step::Ended(Ending::Unchanged);
         };
         let reason = match under_way.ended.clone() {
+            Some(Ended::Needless) => return self.looked_up(&under_way.change, look),
             Some(Ended::Unknown(reason)) => Some(reason),
             Some(Ended::Conflict) => None,
             // It has not ended: whether it is there can't be said yet.
@@ -313,6 +318,34 @@ impl Save {
                 })
             }
         }
+    }
+
+    /// Looks whether the key still is what a change would make of the base.
+    fn needless(&mut self, change: Change) -> Step {
+        self.under_way = Some(UnderWay {
+            change,
+            ttl: None,
+            ended: Some(Ended::Needless),
+        });
+        Step::Read
+    }
+
+    fn looked_up(&mut self, change: &Change, look: Result<Look, Error>) -> Step {
+        self.under_way = None;
+        let newest = match look {
+            Ok(look) => Base::of(look.newest.as_ref()),
+            Err(error) => return Step::Ended(Ending::Failed(error)),
+        };
+        if newest.revision == self.base.revision {
+            return Step::Ended(Ending::Unchanged);
+        }
+        // Where nothing was, there is something to purge now, be it a marker.
+        if newest.value != value_of(change) || *change == Change::Purge {
+            return Step::Ended(Ending::Conflict { newest });
+        }
+        // Somebody wrote the same.
+        self.rebase(newest);
+        Step::Ended(Ending::Unchanged)
     }
 
     /// The key holds what one of our writes made of it. If that was an earlier one, whose

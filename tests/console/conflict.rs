@@ -183,6 +183,30 @@ async fn a_choice_of_several_lines_of_text_is_edited_to_the_letter() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_they_had_is_not_said_to_be_there_when_they_wrote_again() {
+    let (mut console, config) = conflicting(Some(&BASE.replace("1,", "7,"))).await;
+    console.press("2");
+    let newer = BASE.replace("1,", "9,");
+    config.put("limits", newer.clone()).await.unwrap();
+    console.settled("ctrl-s").await;
+    let screen = console.screen();
+    for words in [
+        "Save limits on revision 2?",
+        "byte for byte",
+        "Somebody wrote it meanwhile",
+    ] {
+        assert!(screen.contains(words), "{words}:\n{screen}");
+    }
+    console.settled("enter").await;
+    let screen = console.screen();
+    assert!(
+        screen.contains("limits moved from revision 2 to 3") && !screen.contains("it is that"),
+        "{screen}"
+    );
+    assert_eq!(stored(&config, "limits").await, (newer, Revision(3)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn it_goes_again_and_again_and_back_to_the_editor() {
     let (mut console, config) = conflicting(Some(&BASE.replace("EUR", "USD"))).await;
     console.settled("ctrl-s").await;

@@ -7,7 +7,7 @@ use super::Base;
 /// How a save ended.
 #[derive(Debug)]
 pub enum Ending {
-    /// There was nothing to write.
+    /// There was nothing to write: the key was looked at, and is so.
     Unchanged,
     /// It is there, at that revision.
     Saved {

@@ -179,12 +179,37 @@ fn opened(kept: usize) -> (World, Save) {
 }
 
 #[test]
+fn that_nothing_has_to_be_written_is_said_of_now() {
+    let (mut world, mut save) = opened(5);
+    let step = save.put(approved("base"), None);
+    let ending = world.run(&mut save, step, &[], &["other"]);
+    assert!(
+        matches!(&ending, Ending::Conflict { newest } if newest.value.as_deref() == Some(b"other")),
+        "{ending:?}"
+    );
+    assert_eq!(save.base().revision, Revision(10), "what was seen");
+
+    // Whoever wrote just this has done it.
+    let step = save.put(approved("base"), None);
+    let ending = world.run(&mut save, step, &[], &["base"]);
+    assert!(matches!(ending, Ending::Unchanged), "{ending:?}");
+    assert_eq!(save.base().revision, world.revision());
+
+    let mut gone = Save::new(Key::from_stored("gone"), Base::default());
+    assert!(matches!(gone.delete(), Step::Read));
+    let unread = Error::Closed;
+    assert!(matches!(
+        gone.read(Err(unread)),
+        Step::Ended(Ending::Failed(Error::Closed))
+    ));
+}
+
+#[test]
 fn what_is_acknowledged_is_saved_and_the_next_save_is_on_it() {
     let (mut world, mut save) = opened(5);
-    assert!(matches!(
-        save.put(approved("base"), None),
-        Step::Ended(Ending::Unchanged)
-    ));
+    let step = save.put(approved("base"), None);
+    let ending = world.run(&mut save, step, &[], &[]);
+    assert!(matches!(ending, Ending::Unchanged));
     for (text, revision) in [("one", 20), ("two", 30)] {
         let step = save.put(approved(text), None);
         let ending = world.run(&mut save, step, &[], &[]);
@@ -446,7 +471,6 @@ proptest! {
                 world.late_ones_land();
             }
             let mine = round.text.to_string();
-            let on = save.base().revision;
             let first_of_ours = world.writes;
             let meanwhile: Vec<String> = round.meanwhile.iter().map(u8::to_string).collect();
             let meanwhile: Vec<&str> = meanwhile.iter().map(String::as_str).collect();
@@ -462,7 +486,9 @@ proptest! {
             });
             match ending {
                 Ending::Unchanged => {
-                    prop_assert_eq!(at(on), Some(mine.clone().into()));
+                    let now = save.base().revision;
+                    prop_assert_eq!(now, world.revision());
+                    prop_assert_eq!(at(now), Some(mine.clone().into()));
                     prop_assert!(!landed);
                 }
                 Ending::Saved { revision, .. } => {

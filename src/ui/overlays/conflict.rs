@@ -91,6 +91,11 @@ impl Conflict {
         }
     }
 
+    /// The newest revision that a watch told of since the key was read for this.
+    pub fn moved_to(&self) -> Option<Revision> {
+        self.moved
+    }
+
     /// Whether keys go into a line.
     pub fn is_typing(&self) -> bool {
         self.typed.is_some()

@@ -276,7 +276,11 @@ impl App {
             }
             (_, Told::Opened(Err(words)) | Told::Proposed(Err(words))) => ctx.warn(words),
             (For::Review(purpose), Told::Proposed(Ok(proposed))) => {
-                let review = Review::new(purpose, proposed.into());
+                let moved = match self.overlays.last() {
+                    Some(Overlay::Conflict(conflict)) => conflict.moved_to(),
+                    _ => None,
+                };
+                let review = Review::new(purpose, proposed.into()).moved_to(moved);
                 self.overlays.push(Overlay::Review(Box::new(review)));
             }
             (For::Conflict(conflicting), Told::Merged(merge)) => {
