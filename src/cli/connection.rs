@@ -198,7 +198,10 @@ impl Connection {
     /// Whether writes are refused at a place: flag, then environment, then what the file says of
     /// everything or of the place's context.
     pub(super) fn is_read_only(&self, place: &Place) -> bool {
-        let of_context = self.context_config(place).is_some_and(|of| of.read_only);
+        let guard = place
+            .guarded_by()
+            .and_then(|name| self.config.contexts.get(name));
+        let of_context = guard.is_some_and(|of| of.read_only);
         self.read_only
             .unwrap_or(self.config.read_only || of_context)
     }

@@ -11,10 +11,10 @@ use std::sync::Arc;
 
 use crate::kv::backend::Backend;
 use crate::kv::local::{LocalBackend, OpenOptions};
-use crate::kv::nats::{Auth, NatsBackend, NatsOptions, Tls};
+use crate::kv::nats::{Auth, NatsBackend, NatsOptions, Secret, Tls};
 use crate::kv::{Error, ReadOnly};
 
-use self::options::nats_options;
+use self::options::{nats_options, servers_of};
 use super::{ConfigError, ContextMeta, Contexts, Settings};
 
 /// A place that holds buckets, and how to get in.
@@ -34,6 +34,9 @@ pub struct NatsPlace {
     /// The context whose servers these are. `None` where another server was named, even if it is
     /// entered with a context's credentials: the name would lie about where we are.
     pub context: Option<ContextMeta>,
+    /// The context that was asked for by name, or whose servers these are: what the user's file
+    /// forbids there is forbidden here, whatever else was said of the server.
+    pub guarded_by: Option<String>,
 }
 
 /// An SQLite file.
@@ -92,21 +95,27 @@ impl Place {
         let named = flags
             .context
             .clone()
-            .or_else(|| environment.context.clone());
+            .or_else(|| environment.context.clone())
+            .filter(|_| !flags.no_context);
         let name = if flags.no_context {
             None
         } else {
-            named.or_else(|| contexts.selected())
+            named.clone().or_else(|| contexts.selected())
         };
         let context = name.map(|name| contexts.load(&name)).transpose()?;
         let (meta, base) = match context {
             Some(context) => (Some(context.meta), context.settings),
             None => (None, Settings::default()),
         };
-        let is_elsewhere = flags.server.is_some() || environment.server.is_some();
+        let options = nats_options(&[flags, environment, &base]);
+        // A server that was named may be the context's own.
+        let context =
+            meta.filter(|_| addresses(&options.servers).eq(addresses(&servers_of(&base))));
+        let its_own = context.as_ref().map(|context| context.name.clone());
         Ok(Self::Nats(Box::new(NatsPlace {
-            options: nats_options(&[flags, environment, &base]),
-            context: meta.filter(|_| !is_elsewhere),
+            options,
+            context,
+            guarded_by: named.or(its_own),
         })))
     }
 
@@ -145,6 +154,14 @@ impl Place {
         }
     }
 
+    /// The context whose prohibitions hold here, by its name.
+    pub fn guarded_by(&self) -> Option<&str> {
+        match self {
+            Self::Nats(place) => place.guarded_by.as_deref(),
+            Self::Local(_) => None,
+        }
+    }
+
     /// The context it is, if it is one.
     pub fn context(&self) -> Option<&ContextMeta> {
         match self {
@@ -158,10 +175,15 @@ impl Place {
             Self::Nats(place) => place.options.servers.as_slice(),
             Self::Local(_) => &[],
         };
-        servers
-            .iter()
-            .map(|server| without_credentials(server.expose()))
+        addresses(servers)
     }
+}
+
+/// The addresses of servers, without credentials.
+fn addresses(servers: &[Secret]) -> impl Iterator<Item = String> {
+    servers
+        .iter()
+        .map(|server| without_credentials(server.expose()))
 }
 
 /// Connects to a place. Read-only wins over whatever the place would allow.

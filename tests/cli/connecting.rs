@@ -28,8 +28,15 @@ fn a_context_is_read_only_where_the_file_says_so() {
     assert_eq!(add("test", "b").ends(0).record()["read_only"], false);
     let info = ["bucket", "info", "b", "--context", "prod", "--json"];
     assert_eq!(place.run(&info).ends(0).record()["read_only"], true);
-    // Whoever means it can say so.
+    // A server that is named beside it takes nothing of that away.
     let words = ["bucket", "add", "c", "--context", "prod"];
+    place
+        .run_with(&words, b"", &[("NATS_URL", &server.url())])
+        .ends(6);
+    place
+        .run(&[&words[..], &["--server", &server.url()]].concat())
+        .ends(6);
+    // Whoever means it can say so.
     place
         .run_with(&words, b"", &[("KVSCOPE_READ_ONLY", "no")])
         .ends(0);

@@ -13,15 +13,22 @@ pub(super) fn named_servers(list: &Secret) -> impl Iterator<Item = &str> {
     servers.filter(|server| !server.is_empty())
 }
 
+/// The servers that one source comes to on its own.
+pub(super) fn servers_of(source: &Settings) -> Vec<Secret> {
+    let named = source.server.iter().flat_map(named_servers);
+    let named: Vec<Secret> = named.map(Secret::new).collect();
+    if named.is_empty() {
+        return vec![Secret::new(DEFAULT_SERVER)];
+    }
+    named
+}
+
 /// Adds the sources up, the strongest first: flags, environment, context.
 pub(super) fn nats_options(sources: &[&Settings; 3]) -> NatsOptions {
-    let servers = first(sources, |s| &s.server);
     let mut options = NatsOptions::new(DEFAULT_SERVER);
+    let servers = sources.iter().find(|source| source.server.is_some());
     if let Some(servers) = servers {
-        let named: Vec<Secret> = named_servers(&servers).map(Secret::new).collect();
-        if !named.is_empty() {
-            options.servers = named;
-        }
+        options.servers = servers_of(servers);
     }
     options.auth = auth(sources);
     options.tls.ca = first(sources, |s| &s.tls_ca);

@@ -3,7 +3,6 @@
 use super::options::DEFAULT_SERVER;
 use super::*;
 use crate::config::Environment;
-use crate::kv::nats::Secret;
 
 type Variables = &'static [(&'static str, &'static str)];
 
@@ -251,4 +250,30 @@ fn advice_leads_to_what_flags_named_and_holds_no_secret() {
         ..flags("b")
     };
     assert_eq!(bare.command(), "kvscope -s b --no-context");
+}
+
+#[test]
+fn a_context_that_was_named_or_is_where_we_are_guards() {
+    let of = |flags: &Settings, variables, selected| {
+        let place = resolve(flags, variables, selected).unwrap();
+        let guard = place.guarded_by().map(str::to_owned);
+        (guard, place.context().map(|context| context.name.clone()))
+    };
+    let prod = || Some("prod".to_owned());
+    let elsewhere: Variables = &[("NATS_URL", "nats://env:1")];
+    let its_own: Variables = &[("NATS_URL", "nats://u:p@prod:4222")];
+    let none = Settings::default();
+    assert_eq!(of(&context("prod"), &[], None), (prod(), prod()));
+    assert_eq!(of(&context("prod"), its_own, None), (prod(), prod()));
+    assert_eq!(of(&context("prod"), elsewhere, None), (prod(), None));
+    let by_name: Variables = &[("NATS_CONTEXT", "prod"), ("NATS_URL", "nats://env:1")];
+    assert_eq!(of(&none, by_name, None), (prod(), None));
+    assert_eq!(of(&none, &[], Some("prod")), (prod(), prod()));
+    assert_eq!(of(&none, its_own, Some("prod")), (prod(), prod()));
+    assert_eq!(of(&none, elsewhere, Some("prod")), (None, None));
+    let no_context = Settings {
+        no_context: true,
+        ..Settings::default()
+    };
+    assert_eq!(of(&no_context, by_name, Some("prod")), (None, None));
 }
