@@ -3,6 +3,7 @@
 //! Drawing changes nothing. What it finds out on the way (how many rows fit, what lies under the
 //! mouse, when the picture will change by itself) goes into [`Notes`].
 
+use std::ops::Range;
 use std::time::Duration;
 
 use ratatui::Frame;
@@ -12,7 +13,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, Clear};
 
 use super::message::Millis;
-use super::text::{ELLIPSIS, figures, shown_width};
+use super::text::{self, ELLIPSIS, Run, figures, shown_width};
 use super::theme::{Role, Theme};
 
 /// Where to draw, and by which rules.
@@ -79,9 +80,9 @@ pub enum Hit {
     Screen(super::app::Screen),
 }
 
-/// How many columns more of a long row than there is room for are given to [`Canvas::line`], for it
-/// to see that the row goes on: blanks at its end are nothing that is missed.
-pub const BEYOND: usize = 256;
+/// How far to the left and right of what is to be seen of a long row it is looked whether the row
+/// goes on there: blanks are nothing that is missed.
+const BEYOND: usize = 256;
 
 /// The sides of a frame.
 const FRAME: [&str; 2] = ["│", "┃"];
@@ -179,6 +180,37 @@ impl Canvas<'_, '_> {
         }
     }
 
+    /// Draws what is to be seen of a row that was scrolled to begin at this column. `part` gives the
+    /// columns of the row that are asked for. Where the row goes on, to the left or to the right, an
+    /// ellipsis says so.
+    pub fn scrolled<'r>(
+        &mut self,
+        column: usize,
+        area: Rect,
+        part: impl Fn(Range<usize>) -> Vec<Run<'r>>,
+    ) {
+        let end = column + usize::from(area.width);
+        self.line(text::line(part(column..end + BEYOND), self.theme), area);
+        let before = part(column.saturating_sub(BEYOND)..column);
+        if area.is_empty() || before.iter().all(|run| run.text.trim().is_empty()) {
+            return;
+        }
+        let style = self.style(Role::Muted);
+        let buffer = self.frame.buffer_mut();
+        let Some(first) = buffer.cell_mut((area.x, area.y)) else {
+            return;
+        };
+        let is_wide = shown_width(first.symbol()) > 1;
+        first.set_symbol(ELLIPSIS).set_style(style);
+        // The other half of a wide character.
+        if is_wide
+            && area.width > 1
+            && let Some(second) = buffer.cell_mut((area.x + 1, area.y))
+        {
+            second.set_symbol(" ");
+        }
+    }
+
     /// Lays a style over an area. A selection gets a sign in the frame beside it too: a filled one
     /// where the keyboard is.
     pub fn lay(&mut self, role: Role, area: Rect) {
@@ -260,6 +292,12 @@ mod tests {
 
     /// How a line looks in a row of so many columns.
     fn drawn(text: &str, columns: u16) -> String {
+        drawn_by(columns, |canvas, area| {
+            canvas.line(Line::from(text.to_owned()), area);
+        })
+    }
+
+    fn drawn_by(columns: u16, draw: impl Fn(&mut Canvas<'_, '_>, Rect)) -> String {
         let theme = Theme::built_in("plain").unwrap();
         let mut terminal = Terminal::new(TestBackend::new(columns, 1)).unwrap();
         terminal
@@ -272,7 +310,7 @@ mod tests {
                     ahead: 0,
                     notes: Notes::default(),
                 };
-                canvas.line(Line::from(text.to_owned()), area);
+                draw(&mut canvas, area);
             })
             .unwrap();
         let cells = terminal.backend().buffer().content();
@@ -287,6 +325,26 @@ mod tests {
         assert_eq!(drawn("漢字漢", 6), "漢 字 漢 ");
         assert_eq!(drawn("1漢字漢", 6), "1漢 字 …");
         assert_eq!(drawn("漢字漢", 5), "漢 字 …");
+    }
+
+    #[test]
+    fn a_row_that_was_scrolled_goes_on_to_both_sides() {
+        let scrolled = |text: &'static str, column, columns| {
+            drawn_by(columns, |canvas, area| {
+                let runs = [Run::new(Role::Text, text)];
+                canvas.scrolled(column, area, |part| text::clip(runs.clone(), part));
+            })
+        };
+        assert_eq!(scrolled("1234567890", 0, 5), "1234…");
+        assert_eq!(scrolled("1234567890", 3, 5), "…567…");
+        assert_eq!(scrolled("1234567890", 5, 5), "…7890");
+        assert_eq!(
+            scrolled("    567890", 4, 5),
+            "5678…",
+            "blanks are nothing missed"
+        );
+        assert_eq!(scrolled("1漢字", 1, 5), "… 字  ");
+        assert_eq!(scrolled("123", 3, 5), "…    ");
     }
 
     #[test]

@@ -204,9 +204,9 @@ impl DiffView {
                     let change = self.diff.by_path.as_ref().and_then(|all| all.get(at));
                     if let Some(change) = change {
                         let runs = change_runs(change, self.is_revealed, self.path_width(area));
-                        let seen =
-                            text::clip(runs, self.column..self.column + usize::from(area.width));
-                        canvas.line(text::line(seen, canvas.theme), place);
+                        canvas.scrolled(self.column, place, |columns| {
+                            text::clip(runs.clone(), columns)
+                        });
                     }
                 }
                 Row::Lines(at) => {
@@ -301,16 +301,17 @@ impl DiffView {
             width: area.width - gutter,
             ..area
         };
-        let window = self.column..self.column + usize::from(room.width);
-        let mut clip = Clip::new(window);
-        push_excerpt(
-            &mut clip,
-            &line.text,
-            &line.emphasis,
-            role,
-            self.is_revealed,
-        );
-        canvas.line(text::line(differing(clip.finish()), canvas.theme), room);
+        canvas.scrolled(self.column, room, |columns| {
+            let mut clip = Clip::new(columns);
+            push_excerpt(
+                &mut clip,
+                &line.text,
+                &line.emphasis,
+                role,
+                self.is_revealed,
+            );
+            differing(clip.finish()).collect()
+        });
     }
 }
 

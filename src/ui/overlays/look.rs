@@ -4,7 +4,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Line;
 
 use crate::kv::Entry;
-use crate::ui::canvas::{BEYOND, Canvas, Hit, Pane};
+use crate::ui::canvas::{Canvas, Hit, Pane};
 use crate::ui::command::Command;
 use crate::ui::context::Context;
 use crate::ui::edits::{Ask, Told};
@@ -146,7 +146,6 @@ impl Look {
             height: usize::from(inner.height),
             ..self.viewport
         };
-        let columns = self.column..self.column + usize::from(inner.width);
         for (y, row) in (inner.y..).zip(viewport.rows(document.len())) {
             let place = Rect {
                 y,
@@ -157,13 +156,7 @@ impl Look {
             if row == document.cursor() {
                 canvas.lay(Role::Selection, place);
             }
-            canvas.line(
-                text::line(
-                    document.line(row, columns.start..columns.end + BEYOND),
-                    canvas.theme,
-                ),
-                place,
-            );
+            canvas.scrolled(self.column, place, |columns| document.line(row, columns));
         }
     }
 }

@@ -5,7 +5,7 @@ use ratatui::text::{Line, Span};
 
 use super::facts::facts;
 use super::{Content, EntryPane};
-use crate::ui::canvas::{BEYOND, Canvas, Hit, Pane};
+use crate::ui::canvas::{Canvas, Hit, Pane};
 use crate::ui::message::OpenEntry;
 use crate::ui::shown;
 use crate::ui::text;
@@ -113,7 +113,6 @@ impl EntryPane {
             height: usize::from(area.height),
             ..self.viewport
         };
-        let columns = self.column..self.column + usize::from(area.width);
         let in_sight = viewport.rows(document.len());
         for (y, row) in (area.y..).zip(in_sight) {
             let place = Rect {
@@ -131,11 +130,7 @@ impl EntryPane {
                 };
                 canvas.lay(Role::Selection, whole);
             }
-            let line = text::line(
-                document.line(row, columns.start..columns.end + BEYOND),
-                canvas.theme,
-            );
-            canvas.line(line, place);
+            canvas.scrolled(self.column, place, |columns| document.line(row, columns));
         }
     }
 }
