@@ -20,7 +20,7 @@ use super::output::Output;
 use super::record::{BucketRecord, ChangeRecord, RemovedRecord};
 use super::table::{self, Align};
 use super::text::{age, sentence};
-use super::write::{Beforehand, confirm_by_name};
+use super::write::{Beforehand, confirm_by_name, refuse_if_read_only};
 
 pub(super) async fn run(
     connection: &Connection,
@@ -172,6 +172,10 @@ async fn remove(
 ) -> Result<(), CliError> {
     let name = BucketName::new(bucket).map_err(Error::from)?;
     let backend = connection.backend().await?;
+    refuse_if_read_only(
+        backend.capabilities(),
+        &format!("deleting the bucket {name}"),
+    )?;
     let keys = backend.bucket(&name).await?.info().await?.keys;
     let keys = counted(usize::try_from(keys).unwrap_or(usize::MAX), "key");
     confirm_by_name(

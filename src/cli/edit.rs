@@ -29,6 +29,7 @@ use super::connection::Connection;
 use super::error::CliError;
 use super::output::Output;
 use super::record::WrittenRecord;
+use super::write::refuse_if_read_only;
 
 use ask::Terminal;
 use editor::Editor;
@@ -43,7 +44,7 @@ pub(super) async fn run(
 ) -> Result<(), CliError> {
     let key = Key::new(&args.key).map_err(Error::from)?;
     let store = connection.store(&args.bucket).await?;
-    refuse_if_read_only(&store, &format!("editing {key}"))?;
+    refuse_if_read_only(store.capabilities(), &format!("editing {key}"))?;
     let entry = store.get(&key).await?;
     let base = Base::of(entry.as_ref());
     if base.value.is_none() && !args.create {
@@ -353,17 +354,6 @@ impl Edit {
             tracing::warn!(%error, "a draft can't be removed");
         }
     }
-}
-
-/// Refuses what would write, before anybody has typed anything.
-pub(super) fn refuse_if_read_only(store: &Store, action: &str) -> Result<(), CliError> {
-    if store.capabilities().read_only {
-        return Err(Error::ReadOnly {
-            action: action.to_owned(),
-        }
-        .into());
-    }
-    Ok(())
 }
 
 fn opened(value: Option<Bytes>, hex: bool) -> Source {

@@ -251,7 +251,8 @@ impl CliError {
         let code = match self.cause() {
             // Whoever read our output has seen enough.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
-            Self::Usage(_) | Self::Query(_) | Self::Export(ExportError::Unfit { .. }) => 2,
+            Self::Usage(_) | Self::NobodyToAsk { .. } | Self::Query(_) => 2,
+            Self::Export(ExportError::Unfit { .. }) => 2,
             Self::Config(error) if error.is_usage() => 2,
             Self::NoKey { .. } | Self::NoRevision { .. } | Self::NoLock { .. } => 3,
             Self::Break(BreakError::NoClaim { .. } | BreakError::NoKey { .. }) => 3,

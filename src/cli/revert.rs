@@ -9,11 +9,11 @@ use crate::ui::text::visible;
 
 use super::args::RevertArgs;
 use super::connection::Connection;
-use super::edit::{changes, failure, refuse_if_read_only};
+use super::edit::{changes, failure};
 use super::error::CliError;
 use super::output::Output;
 use super::record::WrittenRecord;
-use super::write::{Beforehand, confirm};
+use super::write::{Beforehand, confirm, refuse_if_read_only};
 
 pub(super) async fn run(
     connection: &Connection,
@@ -22,7 +22,7 @@ pub(super) async fn run(
 ) -> Result<(), CliError> {
     let key = Key::new(&args.key).map_err(Error::from)?;
     let store = connection.store(&args.bucket).await?;
-    refuse_if_read_only(&store, &format!("reverting {key}"))?;
+    refuse_if_read_only(store.capabilities(), &format!("reverting {key}"))?;
     let revision = Revision(args.revision);
     let Some(earlier) = store.get_revision(&key, revision).await? else {
         return Err(CliError::NoRevision {

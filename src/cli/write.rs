@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use humantime::format_duration;
 
-use crate::kv::backend::{Change, Write};
+use crate::kv::backend::{Capabilities, Change, Write};
 use crate::kv::{CreateError, Entry, Error, Key, Revision, Store, WriteError};
 use crate::ui::text::visible;
 
@@ -98,6 +98,7 @@ async fn remove(
 ) -> Result<(), CliError> {
     let store = connection.store(&args.bucket).await?;
     let key = Key::from_stored(args.key);
+    refuse_if_read_only(store.capabilities(), &format!("deleting {key}"))?;
     let write = Write {
         change,
         expected: args.revision.map(Revision),
@@ -128,6 +129,15 @@ async fn remove(
     told(&store, &write, revision, output).await
 }
 
+/// Refuses what would write, before anybody is asked or has typed anything.
+pub(super) fn refuse_if_read_only(can: Capabilities, action: &str) -> Result<(), CliError> {
+    if can.read_only {
+        let action = action.to_owned();
+        return Err(Error::ReadOnly { action }.into());
+    }
+    Ok(())
+}
+
 /// What the command line says beforehand to a question.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Beforehand {
@@ -147,14 +157,10 @@ impl Beforehand {
         let flag = "--yes";
         Self { flag, agrees }
     }
-
-    fn nobody_to_ask(self) -> CliError {
-        CliError::NobodyToAsk { flag: self.flag }
-    }
 }
 
-/// Asks the person at the terminal; where the command reads no terminal, the command line is the
-/// answer.
+/// Asks the person at the terminal. Where there is none, it has to be agreed beforehand: what is
+/// piped in is no answer to a question that nobody saw.
 pub(super) fn confirm(question: &str, beforehand: Beforehand) -> Result<(), CliError> {
     match ask(&format!("{question} [y/N]"), beforehand)?.as_deref() {
         None | Some("y" | "Y" | "yes") => Ok(()),
@@ -170,19 +176,19 @@ pub(super) fn confirm_by_name(
 ) -> Result<(), CliError> {
     match ask(&format!("{question} Type {word} to do it:"), beforehand)? {
         Some(answer) if answer != word => Err(CliError::Declined),
-        None if !beforehand.agrees => Err(beforehand.nobody_to_ask()),
         _ => Ok(()),
     }
 }
 
-/// The answer of the person at the terminal. `None` where nobody is to be asked.
+/// The answer of the person at the terminal. `None` where it was agreed beforehand.
 fn ask(question: &str, beforehand: Beforehand) -> Result<Option<String>, CliError> {
-    if beforehand.agrees || !io::stdin().is_terminal() {
+    if beforehand.agrees {
         return Ok(None);
     }
-    // Somebody is there who would not see the question.
-    if !io::stderr().is_terminal() {
-        return Err(beforehand.nobody_to_ask());
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Err(CliError::NobodyToAsk {
+            flag: beforehand.flag,
+        });
     }
     let mut stderr = io::stderr();
     write!(stderr, "{} ", visible(question))?;

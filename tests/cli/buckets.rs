@@ -70,10 +70,10 @@ pub(crate) fn compacting(place: &Place) {
         place.put("full", key, "value");
     }
     for key in ["a", "b"] {
-        place.run(&["del", "full", key]).ends(0);
+        place.run(&["del", "full", key, "--force"]).ends(0);
     }
     let compact = |words: &[&str]| {
-        let words = [&["bucket", "compact", "full", "--json"], words].concat();
+        let words = [&["bucket", "compact", "full", "--force", "--json"], words].concat();
         place.run(&words).ends(0).record()
     };
     let young = compact(&[]);
@@ -102,7 +102,9 @@ pub(crate) fn compacting(place: &Place) {
         (&done["sessions"], &done["sessions_removed"]),
         (&json!(0), &json!(0))
     );
-    place.run(&["del", "full", "_session.s_killed"]).ends(0);
+    place
+        .run(&["del", "full", "_session.s_killed", "--force"])
+        .ends(0);
     compact(&["--older-than", "0s"]);
     assert!(done["bytes"].as_u64() < done["bytes_before"].as_u64());
     assert_eq!(

@@ -129,7 +129,7 @@ fn buckets_come_and_go(place: &Place) {
     place
         .run(&["bucket", "add", "b-made", "--history", "3"])
         .ends(1);
-    let unasked = place.run(&["bucket", "rm", "b-made"]).ends(1);
+    let unasked = place.run(&["bucket", "rm", "b-made"]).ends(2);
     assert!(unasked.stderr.contains("--force"), "{}", unasked.stderr);
     place.run(&["bucket", "info", "b-made"]).ends(0);
     place.run(&["bucket", "rm", "b-made", "--force"]).ends(0);
@@ -253,7 +253,7 @@ fn listing(place: &Place) {
         place.put("listing", key, "12345");
     }
     place.put("listing", "a", "1");
-    place.run(&["del", "listing", "c"]).ends(0);
+    place.run(&["del", "listing", "c", "--force"]).ends(0);
     let records = place.run(&["ls", "listing", "--json"]).ends(0).records();
     let keys: Vec<&Value> = records.iter().map(|record| &record["key"]).collect();
     assert_eq!(keys, ["a", "b.one", "b.two"]);
@@ -331,7 +331,7 @@ fn conflicts(place: &Place) {
     update("3", 0).ends(4);
 
     // A key that is gone is created anew.
-    place.run(&["del", "conflicts", "k"]).ends(0);
+    place.run(&["del", "conflicts", "k", "--force"]).ends(0);
     place.run(&["create", "conflicts", "k", "4"]).ends(0);
     assert_eq!(place.run(&["get", "conflicts", "k"]).ends(0).text(), "4");
 }
@@ -346,15 +346,22 @@ fn removal(place: &Place) {
         "k",
         "--revision",
         &first.to_string(),
+        "--force",
         "--json",
     ]);
     assert_eq!(late.ends(4).record()["current"], second);
+    // What is piped in is no answer to a question that nobody saw.
+    for words in [["del", "removal", "k"], ["purge", "removal", "k"]] {
+        let unasked = place.run_with(&words, b"y\n", &[]).ends(2);
+        assert!(unasked.stderr.contains("--force"), "{}", unasked.stderr);
+    }
     let done = place.run(&[
         "del",
         "removal",
         "k",
         "--revision",
         &second.to_string(),
+        "--force",
         "--json",
     ]);
     let marker = done.ends(0).revision();
@@ -368,7 +375,7 @@ fn removal(place: &Place) {
         .ends(0)
         .records();
     assert_eq!(kept.len(), 3);
-    place.run(&["purge", "removal", "k"]).ends(0);
+    place.run(&["purge", "removal", "k", "--force"]).ends(0);
     let kept = place
         .run(&["history", "removal", "k", "--json"])
         .ends(0)
@@ -562,7 +569,7 @@ fn watch(place: &Place) {
         (&json!("a.two"), &json!(revision))
     );
     place.put("watch", "b", "still not watched");
-    place.run(&["del", "watch", "a.one"]).ends(0);
+    place.run(&["del", "watch", "a.one", "--force"]).ends(0);
     let third = watching.record();
     assert_eq!(
         (&third["key"], &third["operation"]),

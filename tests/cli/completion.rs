@@ -116,7 +116,9 @@ pub(crate) fn live_names(place: &Place) {
     }
     place.put("c-config", "with=sign", "1");
     place.put("c-config", "app.billing.gone", "1");
-    place.run(&["del", "c-config", "app.billing.gone"]).ends(0);
+    place
+        .run(&["del", "c-config", "app.billing.gone", "--force"])
+        .ends(0);
     let run = locking::lock_run(place, &["c-config", "ledger"], &["true"]).output();
     Run::of(&run.expect("the program ends")).ends(0);
     let file = place.with_file("limits.json", b"{}");

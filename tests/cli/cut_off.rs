@@ -262,7 +262,7 @@ pub(crate) fn exports(place: &Place) {
         fs::write(&path, &whole[..whole.len() * 2 / 3]).expect("a file");
         place.put("e-from", "k.0", "newer");
         let gone = format!("k.{}", 10 + history.len());
-        place.run(&["del", "e-from", &gone]).ends(0);
+        place.run(&["del", "e-from", &gone, "--force"]).ends(0);
         place.run(&words).ends(0);
         let copy = format!("e-copy-{}", history.len());
         place.run(&["import", &copy, &name, "--create"]).ends(0);

@@ -374,6 +374,7 @@ pub(crate) fn broken(place: &Place) {
         "r",
         "--session",
         &session,
+        "--yes",
         "--json",
     ];
     let steps = place.run(&words).ends(0).records();
@@ -447,7 +448,9 @@ pub(crate) fn reset(place: &Place) {
     let stale: [u8; 17] = [4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9];
     let put = ["put", "reset", "legacy", "-", "--json"];
     let revision = place.run_with(&put, &stale, &[]).ends(0).revision();
-    let words = ["lock", "break", "reset", "legacy", "--reset", "--json"];
+    let words = [
+        "lock", "break", "reset", "legacy", "--reset", "--yes", "--json",
+    ];
     let old = (revision + 1).to_string();
     place
         .run(&[&words[..], &["--revision", &old]].concat())

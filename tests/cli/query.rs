@@ -17,7 +17,7 @@ fn services(place: &Place, bucket: &str) {
     ] {
         place.put(bucket, key, value);
     }
-    place.run(&["del", bucket, "gone"]).ends(0);
+    place.run(&["del", bucket, "gone", "--force"]).ends(0);
 }
 
 pub(crate) fn choosing(place: &Place) {

@@ -54,7 +54,7 @@ pub(crate) fn there_and_back(place: &Place) {
     place.put("x-from", "text", "newer");
     put_bytes(place, "x-from", "text", values[0].1);
     place.put("x-from", "gone", "1");
-    place.run(&["del", "x-from", "gone"]).ends(0);
+    place.run(&["del", "x-from", "gone", "--force"]).ends(0);
 
     let run = place.run(&["export", "x-from"]).ends(0);
     assert!(!run.text().contains('\u{1b}') && !run.text().contains('\u{202e}'));
@@ -120,7 +120,7 @@ pub(crate) fn modes(place: &Place) {
     place.put("m-to", "same", "1");
     place.put("m-to", "other", "2");
     place.put("m-to", "back", "1");
-    place.run(&["del", "m-to", "back"]).ends(0);
+    place.run(&["del", "m-to", "back", "--force"]).ends(0);
     let before = content(place, "m-to");
 
     let trial = |mode| {
@@ -186,7 +186,7 @@ pub(crate) fn history(place: &Place) {
         place.put("h-from", "a", value);
         place.put("h-from", "b", value);
     }
-    place.run(&["del", "h-from", "a"]).ends(0);
+    place.run(&["del", "h-from", "a", "--force"]).ends(0);
     place.put("h-from", "a", "4");
     let lines = place.run(&["export", "h-from", "--history"]).ends(0).stdout;
     import(place, &["h-to", "--create"], &lines).ends(0);
@@ -374,7 +374,7 @@ fn yesterdays_production_opens_as_it_was() {
         server.put("locks", "a", &n.to_string());
         server.put("locks", "b", &n.to_string());
     }
-    server.run(&["del", "locks", "b"]).ends(0);
+    server.run(&["del", "locks", "b", "--force"]).ends(0);
     server
         .run(&["put", "locks", "c", "short", "--ttl", "1s"])
         .ends(0);

@@ -11,7 +11,14 @@ fn run(server: &NatsServer, finding: &Finding) {
     let fix = finding.fix.as_deref().unwrap();
     let folder = tempfile::tempdir().unwrap();
     // At a terminal it would ask first.
-    let agreed = fix.replace("bucket rm ", "bucket rm --force ");
+    let agreed = [
+        ("bucket rm ", "bucket rm --force "),
+        ("kvscope purge ", "kvscope purge --force "),
+        (" --reset", " --reset --yes"),
+    ];
+    let agreed = agreed.iter().fold(fix.to_owned(), |fix, (asks, agrees)| {
+        fix.replace(asks, agrees)
+    });
     let script = format!("kvscope() {{ \"$PROGRAM\" \"$@\"; }}\n{agreed}");
     let output = Command::new("bash")
         .args(["-c", &script])

@@ -290,19 +290,26 @@ fn times_to_live(place: &Place) {
 fn revert(place: &Place) {
     let first = place.put("b", "r", "one").to_string();
     place.put("b", "r", "two");
-    let run = place.run(&["revert", "b", "r", &first, "--json"]).ends(0);
+    let run = place
+        .run(&["revert", "b", "r", &first, "--json", "--force"])
+        .ends(0);
     let reverted = run.revision();
     assert_eq!(value(place, "r"), b"one");
-    let again = place.run(&["revert", "b", "r", &first]).ends(0);
+    let again = place.run(&["revert", "b", "r", &first, "--force"]).ends(0);
     assert_eq!(
         again.text(),
         format!("b r is so already, at revision {reverted}\n")
     );
     place.run(&["revert", "b", "r", "99999"]).ends(3);
     // What was deleted comes back, and what is reverted to a deletion is deleted.
-    let gone = place.run(&["del", "b", "r", "--json"]).ends(0).revision();
-    place.run(&["revert", "b", "r", &first]).ends(0);
+    let gone = place
+        .run(&["del", "b", "r", "--json", "--force"])
+        .ends(0)
+        .revision();
+    place.run(&["revert", "b", "r", &first, "--force"]).ends(0);
     assert_eq!(value(place, "r"), b"one");
-    place.run(&["revert", "b", "r", &gone.to_string()]).ends(0);
+    place
+        .run(&["revert", "b", "r", &gone.to_string(), "--force"])
+        .ends(0);
     place.run(&["get", "b", "r"]).ends(3);
 }

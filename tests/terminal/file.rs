@@ -46,13 +46,13 @@ fn another_process_writes_the_file() {
     for n in 0..5 {
         beside(&file, &["put", "config", &format!("key.{n}"), "x"]);
     }
-    beside(&file, &["del", "config", "key.3"]);
+    beside(&file, &["del", "config", "key.3", "--force"]);
     terminal.shows_keys(&stored(&file));
     // Held still, and then equal to the file again.
     terminal.press(" ");
     terminal.shows("‖ paused since");
     beside(&file, &["put", "config", "app.limits", "unseen"]);
-    beside(&file, &["purge", "config", "key.1"]);
+    beside(&file, &["purge", "config", "key.1", "--force"]);
     terminal.press(" ");
     terminal.shows("unseen");
     terminal.shows_keys(&stored(&file));

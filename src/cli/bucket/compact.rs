@@ -9,7 +9,7 @@ use crate::cli::args::BucketCompactArgs;
 use crate::cli::connection::Connection;
 use crate::cli::output::Output;
 use crate::cli::record::CompactRecord;
-use crate::cli::write::{Beforehand, confirm};
+use crate::cli::write::{Beforehand, confirm, refuse_if_read_only};
 use crate::kv::compact::{Compacted, compact, survey};
 use crate::kv::lock::Clock;
 use crate::kv::lock::leftovers::{self, Leftovers, Swept};
@@ -25,9 +25,9 @@ pub(super) async fn run(
     output: &mut Output,
 ) -> Result<(), CliError> {
     let store = connection.store(&args.bucket).await?;
-    if store.capabilities().read_only && !args.dry_run {
+    if !args.dry_run {
         let action = format!("compacting the bucket {}", args.bucket);
-        return Err(Error::ReadOnly { action }.into());
+        refuse_if_read_only(store.capabilities(), &action)?;
     }
     let before = store.info().await?;
     let now = OffsetDateTime::now_utc();

@@ -19,7 +19,7 @@ use super::super::connection::Connection;
 use super::super::error::CliError;
 use super::super::output::Output;
 use super::super::text::sentence;
-use super::super::write::{Beforehand, confirm};
+use super::super::write::{Beforehand, confirm, refuse_if_read_only};
 
 pub(super) async fn run(
     connection: &Connection,
@@ -53,10 +53,10 @@ async fn break_session(
     session: &str,
     output: &mut Output,
 ) -> Result<(), CliError> {
-    if store.capabilities().read_only {
-        let action = format!("breaking the lock {:?}", args.resource);
-        return Err(Error::ReadOnly { action }.into());
-    }
+    refuse_if_read_only(
+        store.capabilities(),
+        &format!("breaking the lock {:?}", args.resource),
+    )?;
     let sight = Sight::take(store, &args.resource, session).await?;
     if let Some(expected) = args.revision.map(Revision)
         && expected != sight.revision()

@@ -2,14 +2,14 @@
 
 use crate::kv::lock::breaking::{BreakError, reset_shizuku};
 use crate::kv::lock::shizuku::{Shizuku, ShizukuMode};
-use crate::kv::{Error, Key, Revision, Store};
+use crate::kv::{Key, Revision, Store};
 
 use super::super::super::args::LockBreakArgs;
 use super::super::super::error::CliError;
 use super::super::super::output::Output;
 use super::super::super::record::WrittenRecord;
 use super::super::super::text::sentence;
-use super::super::super::write::{Beforehand, confirm};
+use super::super::super::write::{Beforehand, confirm, refuse_if_read_only};
 
 /// Resets the record on the revision that is shown.
 pub(super) async fn reset(
@@ -18,10 +18,10 @@ pub(super) async fn reset(
     output: &mut Output,
 ) -> Result<(), CliError> {
     let key = Key::from_stored(args.resource.as_str());
-    if store.capabilities().read_only {
-        let action = format!("resetting the lock at {key}");
-        return Err(Error::ReadOnly { action }.into());
-    }
+    refuse_if_read_only(
+        store.capabilities(),
+        &format!("resetting the lock at {key}"),
+    )?;
     let entry = store.get(&key).await?;
     let Some((entry, value)) = entry.as_ref().and_then(|e| Some((e, e.live_value()?))) else {
         return Err(BreakError::NoKey { key }.into());
