@@ -69,7 +69,9 @@ pub(super) async fn run(
         output.line(&summary(&facts, &findings))?;
     }
     let is_severe = findings.iter().any(|one| one.severity == Severity::Severe);
-    Ok(ExitCode::from(u8::from(is_severe)))
+    // Who may look at nothing has not found that all is well.
+    let is_blind = facts.buckets.is_empty() && !facts.unseen.is_empty();
+    Ok(ExitCode::from(u8::from(is_severe || is_blind)))
 }
 
 fn tell(finding: &Finding, output: &mut Output) -> Result<(), CliError> {

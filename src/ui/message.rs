@@ -214,9 +214,10 @@ pub enum MaskChange {
 }
 
 /// A place that the console can go to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Target {
     /// What the command line named, or the default.
+    #[default]
     Given,
     /// A context of the nats CLI.
     Context(String),

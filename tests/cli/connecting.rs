@@ -114,6 +114,9 @@ fn an_account_that_may_use_one_bucket_uses_it_by_name() {
         refused.stderr
     );
     run("one", &["get", "theirs", "a"]).ends(1);
+    // That nothing could be looked at is no good news.
+    let blind = run("one", &["doctor", "theirs"]).ends(1).text();
+    assert!(blind.contains("0 buckets"), "{blind}");
 }
 
 #[test]

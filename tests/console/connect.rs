@@ -74,6 +74,18 @@ async fn a_context_and_the_demo_are_one_key_away() {
     console.press("ctrl-o");
     console.settle().await;
     assert!(console.screen().contains("Where to?"));
+    // Once more is where we are, and the beginning a choice of its own.
+    assert!(console.line_with("Try again").contains("the context"));
+    assert!(
+        console
+            .line_with("Where you began")
+            .contains("nats://127.0.0.1:4222")
+    );
+    console.press("r");
+    assert!(console.screen().contains("Connecting to the context"));
+    console.shows("from-context").await;
+    console.press("ctrl-o");
+    console.settle().await;
     console.press("esc");
     assert!(console.screen().contains("from-context"));
     console.press("ctrl-o G enter");

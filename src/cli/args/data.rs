@@ -91,7 +91,7 @@ Examples:
   kvscope doctor locks --system-context sys
   kvscope doctor --json | jq -r 'select(.severity == \"severe\") | .fix'
 
-Exit codes: 0 nothing is severe, 1 something is, others as everywhere.";
+Exit codes: 0 nothing is severe, 1 something is or nothing could be looked at, others as everywhere.";
 
 /// What the process that runs a query is told.
 #[derive(Debug, Args)]

@@ -286,7 +286,9 @@ impl App {
             (_, Some(step)) => self.connect.step(step),
             (Command::Retry, _) => self.connect.retry(&mut ctx),
             (Command::Open, _) => match self.connect.selected() {
-                Some(Choice::Go(target)) => self.connect.go(target, &mut ctx),
+                Some(Choice::Again(target) | Choice::Go(target)) => {
+                    self.connect.go(target, &mut ctx);
+                }
                 Some(Choice::AskForFile) => {
                     self.overlays
                         .push(Overlay::Prompt(Prompt::new(Question::File)));

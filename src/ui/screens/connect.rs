@@ -26,6 +26,8 @@ pub struct Connect {
     trying: Option<(RequestId, Target)>,
     /// What was tried last, and how it went wrong.
     failed: Option<(Target, String)>,
+    /// Where we are; where we never were anywhere, what the command line named.
+    here: Target,
     cursor: usize,
     /// Which rows are in sight.
     pub viewport: Viewport,
@@ -34,6 +36,8 @@ pub struct Connect {
 /// One thing to choose.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Choice {
+    /// Go there once more: where we are, or what failed last.
+    Again(Target),
     /// Go there.
     Go(Target),
     /// Ask for a file's name, then go there.
@@ -71,12 +75,14 @@ impl Connect {
     /// Tries the last place again.
     pub fn retry(&mut self, ctx: &mut Context<'_>) {
         if self.trying.is_none() {
-            let target = self
-                .failed
-                .as_ref()
-                .map_or(Target::Given, |(target, _)| target.clone());
-            self.go(target, ctx);
+            self.go(self.last().clone(), ctx);
         }
+    }
+
+    /// What was tried last.
+    fn last(&self) -> &Target {
+        let failed = self.failed.as_ref();
+        failed.map_or(&self.here, |(target, _)| target)
     }
 
     /// Whether this is the answer to the latest attempt.
@@ -88,7 +94,9 @@ impl Connect {
 
     /// It worked. The place is the one that was tried.
     pub fn connected(&mut self) {
-        self.trying = None;
+        if let Some((_, target)) = self.trying.take() {
+            self.here = target;
+        }
         self.failed = None;
     }
 
@@ -110,7 +118,11 @@ impl Connect {
 
     /// What can be chosen.
     pub fn choices(&self) -> Vec<Choice> {
-        let mut choices = vec![Choice::Go(Target::Given)];
+        let last = self.last();
+        let mut choices = vec![Choice::Again(last.clone())];
+        if *last != Target::Given {
+            choices.push(Choice::Go(Target::Given));
+        }
         choices.extend(self.contexts.iter().cloned().map(Choice::Go));
         choices.extend([Choice::AskForFile, Choice::Go(Target::Demo)]);
         choices
@@ -214,7 +226,8 @@ fn name_of(target: &Target, given: &str) -> String {
 /// What a choice is called, and what it is: not yet fit for the screen.
 fn in_words(choice: &Choice, given: &str, about: &BTreeMap<String, String>) -> (String, String) {
     match choice {
-        Choice::Go(Target::Given) => ("Try again".to_owned(), given.to_owned()),
+        Choice::Again(target) => ("Try again".to_owned(), name_of(target, given)),
+        Choice::Go(Target::Given) => ("Where you began".to_owned(), given.to_owned()),
         Choice::Go(Target::Context(name)) => {
             let about = about.get(name).filter(|words| !words.is_empty());
             let words = about.map_or("a context of the nats CLI", String::as_str);
