@@ -194,11 +194,11 @@ pub enum CliError {
         error: io::Error,
     },
     /// A value is longer than any the store takes.
-    #[error("{what} has more than {limit} bytes, which is the most that a value can have here")]
+    #[error("{what} is too long: a value of {limit} bytes always fits here, and this has far more")]
     InputTooLong {
         /// The file, or standard input.
         what: String,
-        /// The limit in bytes.
+        /// How many bytes always fit.
         limit: u64,
     },
     /// The query makes no sense.

@@ -162,14 +162,21 @@ impl Canvas<'_, '_> {
         let room = usize::from(area.width);
         let is_cut = line.width() > room && shown_width(line.to_string().trim_end()) > room;
         self.frame.render_widget(line, area);
-        if !is_cut || area.is_empty() {
+        if is_cut {
+            self.goes_on(area);
+        }
+    }
+
+    /// Marks the end of a row: there is more than has room.
+    pub fn goes_on(&mut self, row: Rect) {
+        if row.is_empty() {
             return;
         }
         let style = self.style(Role::Muted);
-        let (last, y) = (area.right() - 1, area.y);
+        let (last, y) = (row.right() - 1, row.y);
         let buffer = self.frame.buffer_mut();
         // A wide character would reach into the last column.
-        if room > 1
+        if row.width > 1
             && let Some(before) = buffer.cell_mut((last - 1, y))
             && shown_width(before.symbol()) > 1
         {

@@ -123,6 +123,13 @@ async fn where_no_history_is_kept_no_way_back_is_promised() {
         screen.contains("nothing brings the values back") && !screen.contains("history stays"),
         "{screen}"
     );
+    // Where there is no room for all of it, that is what has room.
+    console.resize(40, 10);
+    let screen = console.screen();
+    for words in ["No history is kept here: nothing", "type 2", "…"] {
+        assert!(screen.contains(words), "{words}:\n{screen}");
+    }
+    console.resize(120, 30);
     console.settled("2 enter").await;
     console.settled("esc u").await;
     let screen = console.screen();

@@ -71,8 +71,8 @@ async fn a_context_is_one_command_away() {
     console.settle().await;
     assert!(
         console
-            .line_with("prod-eu")
-            .contains("the selected one · Production")
+            .line_with("the selected one · Production")
+            .contains("prod-eu")
     );
     assert!(
         console.screen().contains("Where to?"),

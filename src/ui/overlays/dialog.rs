@@ -99,6 +99,13 @@ impl Dialog<'_> {
         for line in self.lines {
             rest = line.draw(canvas, rest);
         }
+        if rows > usize::from(words_height) && words_height > 0 {
+            canvas.goes_on(Rect {
+                y: inner.y + words_height - 1,
+                height: 1,
+                ..inner
+            });
+        }
         let bottom = inner.bottom() - keys_height;
         for (y, line) in (bottom..).zip(keys) {
             let place = Rect {

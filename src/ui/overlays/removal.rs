@@ -2,10 +2,10 @@
 //!
 //! ```text
 //! ┌ Delete 37 keys of config? ───────────────────────────────────────────────┐
-//! │ app.billing.limits  rev 8841 · app.billing.providers  rev 8102 · 35 more  │
-//! │ 2 of them have moved since: they would be left alone.                     │
-//! │ Each only at the revision shown; what has moved is left alone.            │
+//! │ 2 of them have moved on since: they would be left alone.                  │
 //! │ The history stays: h finds it, and R there brings a value back.           │
+//! │ Each only at the revision shown; what has moved is left alone.            │
+//! │ app.billing.limits at 8841 · app.billing.providers at 8102 · 35 more      │
 //! │ nats kv del config app.billing.limits                                     │
 //! │ Type 37 to delete them: ▏                                                 │
 //! └ p purge instead · Esc leave ─────────────────────────────────────────────┘

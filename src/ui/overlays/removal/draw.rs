@@ -130,6 +130,46 @@ impl Removal {
         }
     }
 
+    /// That some are not any more as they were shown.
+    fn moved_in_words(&self) -> Option<Paragraph> {
+        let words = match (self.keys.as_slice(), self.moved.len()) {
+            (_, 0) => return None,
+            ([(key, _)], _) => {
+                let now = self.moved.get(key).copied().unwrap_or_default();
+                format!("It has moved on to revision {now}.")
+            }
+            (_, moved) => {
+                format!("{moved} of them have moved on since: they would be left alone.")
+            }
+        };
+        Some(Paragraph::new(words, Role::Danger))
+    }
+
+    /// Which keys, and at which revisions.
+    fn keys_to_go(&self) -> Vec<Paragraph> {
+        if let [(_, revision)] = self.keys.as_slice() {
+            let words = format!("Acts on revision {revision}, as shown.");
+            return vec![Paragraph::new(words, Role::Text)];
+        }
+        let named: Vec<String> = self
+            .keys
+            .iter()
+            .take(NAMED)
+            .map(|(key, revision)| format!("{key} at {revision}"))
+            .collect();
+        let more = match self.keys.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" · {} more", count(more as u64)),
+        };
+        vec![
+            Paragraph::new(
+                "Each only at the revision shown; what has moved is left alone.",
+                Role::Text,
+            ),
+            Paragraph::new(format!("{}{more}", named.join(" · ")), Role::Text),
+        ]
+    }
+
     fn words(&self) -> Vec<Paragraph> {
         let mut lines = Vec::new();
         let all = self.keys.len();
@@ -159,51 +199,11 @@ impl Removal {
             }
             Stage::Asking(_) => {}
         }
-        let named: Vec<String> = self
-            .keys
-            .iter()
-            .take(NAMED)
-            .map(|(key, revision)| format!("{key} at {revision}"))
-            .collect();
-        let more = match all.saturating_sub(NAMED) {
-            0 => String::new(),
-            more => format!(" · {} more", count(more as u64)),
-        };
-        if let [(_, revision)] = self.keys.as_slice() {
-            lines.push(Paragraph::new(
-                format!("Acts on revision {revision}, as shown."),
-                Role::Text,
-            ));
-        } else {
-            lines.push(Paragraph::new(
-                format!("{}{more}", named.join(" · ")),
-                Role::Text,
-            ));
-            lines.push(Paragraph::new(
-                "Each only at the revision shown; what has moved is left alone.",
-                Role::Text,
-            ));
-        }
+        // What speaks against it first: on a small screen the end may have no room.
+        lines.extend(self.moved_in_words());
         let (what, role) = self.afterwards();
         lines.push(Paragraph::new(what, role));
-        match (self.keys.as_slice(), self.moved.len()) {
-            (_, 0) => {}
-            ([(key, _)], _) => {
-                let now = self
-                    .moved
-                    .get(key)
-                    .map(ToString::to_string)
-                    .unwrap_or_default();
-                lines.push(Paragraph::new(
-                    format!("It has moved on to revision {now}."),
-                    Role::Danger,
-                ));
-            }
-            (_, moved) => lines.push(Paragraph::new(
-                format!("{moved} of them have moved on since: they would be left alone."),
-                Role::Danger,
-            )),
-        }
+        lines.extend(self.keys_to_go());
         if let Some(command) = self.command() {
             let mut runs = excerpt_runs(&command, Role::KeyHint, false);
             let words: String = runs.drain(..).map(|run| run.text.into_owned()).collect();
