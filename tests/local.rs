@@ -37,7 +37,7 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 /// Generous: what has not come by then will not come.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(40);
 
 struct Place {
     folder: TempDir,

@@ -76,7 +76,8 @@ pub(crate) async fn connect(place: &str) -> Arc<dyn Backend> {
     connect_within(place, Duration::from_secs(5)).await
 }
 
-/// The same, with a limit for what a request may take.
+/// The same, with a limit for what a request may take. On a busy machine even one that is answered
+/// may need longer: then it is tried again.
 async fn connect_within(place: &str, timeout: Duration) -> Arc<dyn Backend> {
     if let Some(path) = place.strip_prefix("file:") {
         return LocalBackend::open(path, OpenOptions::create())
@@ -89,7 +90,19 @@ async fn connect_within(place: &str, timeout: Duration) -> Arc<dyn Backend> {
         .map(|server| Secret::new(server.to_owned()))
         .collect();
     options.timeout = timeout;
-    NatsBackend::connect(options).await.unwrap()
+    let connected = retried(async || NatsBackend::connect(options.clone()).await);
+    soon("a connection", connected).await
+}
+
+/// What comes of it once it is done.
+async fn retried<T>(mut attempt: impl AsyncFnMut() -> Result<T, Error>) -> T {
+    loop {
+        match attempt().await {
+            Ok(done) => return done,
+            Err(error) => eprintln!("tried again: {error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// The time since boot in milliseconds: the same for all processes of a machine.
@@ -162,9 +175,11 @@ impl Program {
     async fn begin(place: &str, orders: &Orders) -> Arc<Self> {
         let backend = connect_within(place, Duration::from_secs(1)).await;
         let name = BucketName::new(BUCKET).unwrap();
+        let bucket = retried(async || backend.bucket(&name).await);
+        let bucket = soon("the bucket", bucket).await;
         let bucket = Arc::new(Rigged {
             dies_midway: orders.dies_midway,
-            ..Rigged::new(backend.bucket(&name).await.unwrap())
+            ..Rigged::new(bucket)
         });
         let store = Store::new(Arc::clone(&bucket) as Arc<dyn BucketBackend>);
         let lease = Lease::new(orders.lease).unwrap();
