@@ -133,7 +133,7 @@ async fn behind(proxy_url: String, server: &NatsServer) -> (Store, Store) {
         .unwrap();
     let beside = add(&*direct, 5).await;
     let mut options = NatsOptions::new(proxy_url);
-    options.timeout = Duration::from_millis(700);
+    options.timeout = Duration::from_secs(3);
     let through = NatsBackend::connect(options).await.unwrap();
     (Store::open(&*through, "b").await.unwrap(), beside)
 }
@@ -179,8 +179,7 @@ async fn a_wire_that_loses_the_answer_is_found_out_when_it_is_back() {
     let saving = async { carry_out(&store, &mut edit, step, patience).await };
     let healing = async {
         eventually("it has landed", async || value(&beside).await.0 == "mine").await;
-        proxy.set(Wire::Cut);
-        proxy.set(Wire::Whole);
+        proxy.hang_up().await;
     };
     let (ending, ()) = soon("it is found out", async { tokio::join!(saving, healing) }).await;
     let (_, revision) = value(&beside).await;
@@ -213,8 +212,7 @@ async fn somebody_who_writes_over_a_save_in_doubt_is_told_from_one_who_was_first
                 eventually("it has landed", async || value(&beside).await.0 == "mine").await;
             }
             let theirs = beside.put("k", "theirs").await.unwrap();
-            proxy.set(Wire::Cut);
-            proxy.set(Wire::Whole);
+            proxy.hang_up().await;
             theirs
         };
         let (ending, theirs) =

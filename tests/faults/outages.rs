@@ -191,7 +191,7 @@ async fn a_lost_acknowledgement_is_unknown() {
     let server = NatsServer::start();
     let proxy = Proxy::to(server.port()).await;
     let mut options = options(proxy.url());
-    options.timeout = Duration::from_millis(700);
+    options.timeout = Duration::from_secs(3);
     let backend = NatsBackend::connect(options).await.unwrap();
     let store = bucket(&backend, "b").await;
     let first = store.put("a", "1").await.unwrap();
@@ -227,7 +227,7 @@ async fn a_lost_acknowledgement_is_unknown() {
 async fn a_frozen_server_leaves_a_write_unknown_and_is_survived() {
     let server = NatsServer::start();
     let mut options = options(server.url());
-    options.timeout = Duration::from_millis(500);
+    options.timeout = Duration::from_secs(3);
     let backend = NatsBackend::connect(options).await.unwrap();
     let store = bucket(&backend, "b").await;
     let watch = watch_all(&store).await;

@@ -26,6 +26,8 @@ pub(crate) enum Wire {
 pub(crate) struct Proxy {
     address: SocketAddr,
     wire: Arc<watch::Sender<Wire>>,
+    /// How many connections it carries.
+    carried: Arc<watch::Sender<usize>>,
     /// How many writes to buckets it has held back while it was stalled.
     held: Arc<watch::Sender<usize>>,
     task: tokio::task::JoinHandle<()>,
@@ -48,12 +50,18 @@ impl Proxy {
             .expect("a free port");
         let address = listener.local_addr().expect("an address");
         let wire = Arc::new(watch::Sender::new(Wire::Whole));
+        let carried = Arc::new(watch::Sender::default());
         let held = Arc::new(watch::Sender::default());
-        let (wired, counted) = (Arc::clone(&wire), Arc::clone(&held));
-        let task = tokio::spawn(accept(listener, port, version, wired, counted));
+        let ends = Ends {
+            wire: Arc::clone(&wire),
+            carried: Arc::clone(&carried),
+            held: Arc::clone(&held),
+        };
+        let task = tokio::spawn(accept(listener, port, version, ends));
         Self {
             address,
             wire,
+            carried,
             held,
             task,
         }
@@ -67,6 +75,19 @@ impl Proxy {
     /// Changes what the wire does, from now on.
     pub(crate) fn set(&self, wire: Wire) {
         self.wire.send_replace(wire);
+    }
+
+    /// Hangs up on everybody, and carries whoever comes back.
+    ///
+    /// To cut the wire and to make it whole at once is not enough: nobody would see the cut.
+    pub(crate) async fn hang_up(&self) {
+        let mut carried = self.carried.subscribe();
+        assert!(*carried.borrow() > 0, "nobody is connected");
+        self.set(Wire::Cut);
+        let closed = carried.wait_for(|carried| *carried == 0);
+        let closed = super::soon("every connection is closed", closed).await;
+        closed.expect("the wire lives as long as its proxy");
+        self.set(Wire::Whole);
     }
 
     /// Stalls the wire, and waits until it holds back a write to a bucket.
@@ -87,19 +108,39 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    port: u16,
-    version: Option<&'static str>,
+/// What whoever carries has in common with the proxy.
+struct Ends {
     wire: Arc<watch::Sender<Wire>>,
+    carried: Arc<watch::Sender<usize>>,
     held: Arc<watch::Sender<usize>>,
-) {
+}
+
+/// Counts a connection for as long as it is carried.
+struct Carried(Arc<watch::Sender<usize>>);
+
+impl Carried {
+    fn new(carried: &Arc<watch::Sender<usize>>) -> Self {
+        carried.send_modify(|carried| *carried += 1);
+        Self(Arc::clone(carried))
+    }
+}
+
+impl Drop for Carried {
+    fn drop(&mut self) {
+        self.0.send_modify(|carried| *carried -= 1);
+    }
+}
+
+async fn accept(listener: TcpListener, port: u16, version: Option<&'static str>, ends: Ends) {
     while let Ok((client, _)) = listener.accept().await {
-        if *wire.borrow() == Wire::Cut {
+        // Before the wire is looked at: no connection is passed over by who hangs up.
+        let carried = Carried::new(&ends.carried);
+        if *ends.wire.borrow() == Wire::Cut {
             continue;
         }
-        let (wire, held) = (wire.subscribe(), Arc::clone(&held));
+        let (wire, held) = (ends.wire.subscribe(), Arc::clone(&ends.held));
         tokio::spawn(async move {
+            let _carried = carried;
             let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else {
                 return;
             };
