@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use async_nats::jetstream::{self, kv};
 
 use super::file::beside;
-use super::pty::{Terminal, program};
+use super::pty::{Terminal, program, until};
 use super::support::NatsServer;
 
 /// A program that takes the place of the user's editor: it says that it has the terminal, reads a
@@ -167,9 +167,7 @@ fn a_console_that_is_killed_loses_no_text() {
             };
             let folder = state.join("kvscope/drafts");
             let kept = || std::fs::read_dir(&folder).is_ok_and(|mut files| files.any(is_draft));
-            while !kept() {
-                std::thread::yield_now();
-            }
+            until("the text is on disk", kept);
         }
         if ending == "closed" {
             let status = terminal.close().ends().expect("it ends");

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::pty::{Terminal, program};
+use super::pty::{Terminal, program, until};
 
 fn console() -> Terminal {
     let terminal = Terminal::with(program(), &["demo"], &[("KVSCOPE_TEST_PANIC", "1")]);
@@ -76,11 +76,14 @@ fn a_panic_in_the_background_does_not_take_the_terminal_away() {
         "{}",
         terminal.screen()
     );
+    // Nobody waits for it at the end.
+    until("the panic is in the log", || {
+        let told = std::fs::read_to_string(log.path()).unwrap();
+        told.contains("a panic was asked for")
+    });
     terminal.press("q");
     assert!(terminal.ends().success());
     terminal.is_given_back();
-    let told = std::fs::read_to_string(log.path()).unwrap();
-    assert!(told.contains("a panic was asked for"), "{told}");
 }
 
 #[test]

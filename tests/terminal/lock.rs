@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::pty::{Terminal, program};
+use crate::pty::{Terminal, program, until};
 
 /// A file with a bucket for locks.
 struct Place {
@@ -46,11 +46,11 @@ impl Place {
             let session = lock["holders"][0]["session"].as_str();
             session.map(str::to_owned)
         };
-        let mut session = look();
-        while session.is_none() {
-            std::thread::sleep(std::time::Duration::from_millis(10));
+        let mut session = None;
+        until("the lock is held", || {
             session = look();
-        }
+            session.is_some()
+        });
         (holder, session.unwrap())
     }
 }
@@ -100,11 +100,7 @@ fn the_command_and_the_shell_see_one_job() {
         count.display()
     );
     let counted = || std::fs::read(&count).map_or(0, |bytes| bytes.len());
-    let goes_on = |from: usize| {
-        while counted() <= from + 6 {
-            std::thread::sleep(std::time::Duration::from_millis(5));
-        }
-    };
+    let goes_on = |from: usize| until("it goes on", || counted() > from + 6);
     let mut terminal = Terminal::with("sh", &["-i"], &[("PS1", "> ")]);
     terminal.press(&format!("{command}\r"));
     terminal.shows("ready");

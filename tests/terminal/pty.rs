@@ -63,6 +63,19 @@ impl Shown {
     }
 }
 
+/// Waits until something is so that is not on the screen.
+///
+/// # Panics
+/// When it does not become so.
+#[track_caller]
+pub(crate) fn until(what: &str, mut wanted: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !wanted() {
+        assert!(Instant::now() < until, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// The program, to be started by hand.
 pub(crate) fn program() -> &'static str {
     env!("CARGO_BIN_EXE_kvscope")

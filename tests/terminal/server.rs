@@ -66,9 +66,9 @@ async fn another_client_writes_and_keys_work() {
         .put("app.limits", r#"{"max": 31000}"#.into())
         .await
         .unwrap();
-    terminal.shows("31000");
     let lit = |screen: &vt100::Screen| screen.contents().contains("●app.limits");
     terminal.until("lights up", lit);
+    terminal.shows("31000");
     terminal.until("fades", |screen| !lit(screen));
     config.put("new.key", "x".into()).await.unwrap();
     config.delete("motd").await.unwrap();
