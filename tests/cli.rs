@@ -36,6 +36,7 @@ mod support;
 mod transfer;
 
 use std::path::Path;
+use std::process::Stdio;
 
 use cases::run_all;
 use program::{Place, Run, Watching};
@@ -102,7 +103,7 @@ fn passwords_get_in_and_stay_out_of_sight() {
         NatsServer::with_config("authorization { users: [ {user: op, password: \"hunter2\"} ] }");
     let place = Place::nowhere();
     let url = server.url();
-    let names = ["bucket", "ls", "--server", &url, "--timeout", "3s"];
+    let names = ["bucket", "ls", "--server", &url, "--timeout", "10s"];
     let log = place.home.path().join("log");
     let log = log.display().to_string();
     let right = [
@@ -413,17 +414,25 @@ fn a_write_of_which_nothing_is_known_has_its_own_ending() {
 fn a_command_is_stopped_when_its_server_is_gone_for_too_long() {
     let mut place = Place::server();
     place.add("b", "1");
+    // An outage that is shorter than the lease costs nothing.
+    let options = ["--timeout", "3s", "--lease", "60s", "b", "r"];
+    let script = "echo runs; read line; exit 4";
+    let mut command = locking::lock_run(&place, &options, &["sh", "-c", script]);
+    let mut running = Watching::of(command.stdin(Stdio::piped()));
+    assert_eq!(running.line(), "runs\n");
+    let server = place.server.as_mut().expect("a server");
+    server.kill();
+    server.restart();
+    place.put("b", "k", "the server is back");
+    assert!(running.child.try_wait().expect("it is asked").is_none());
+    drop(running.child.stdin.take());
+    running.end().ends(4);
+
     let options = ["--timeout", "1s", "--lease", "6s", "b", "r"];
     let script = "trap 'echo asked; exit 1' TERM; echo runs; while :; do sleep 0.02; done";
     let mut command = locking::lock_run(&place, &options, &["sh", "-c", script]);
     let mut running = Watching::of(&mut command);
     assert_eq!(running.line(), "runs\n");
-    let server = place.server.as_mut().expect("a server");
-    // An outage that is shorter than the lease costs nothing.
-    server.kill();
-    server.restart();
-    place.put("b", "k", "the server is back");
-    assert!(running.child.try_wait().expect("it is asked").is_none());
     place.server.as_mut().expect("a server").kill();
     let run = running.end().ends(5);
     assert_eq!(run.text(), "asked\n");

@@ -158,7 +158,7 @@ async fn when_servers_write_to_disk_is_seen_by_the_system_account_alone() {
                     SYS { users: [{user: sys, password: s}] } }\nsystem_account: SYS";
     let user = |server: &NatsServer, name: &str, password: &str| {
         let mut options = NatsOptions::new(server.url());
-        options.timeout = Duration::from_secs(3);
+        options.timeout = Duration::from_secs(10);
         options.auth = Auth::User {
             name: name.to_owned(),
             password: Secret::new(password),
@@ -459,7 +459,7 @@ async fn what_may_not_be_looked_at_is_told() {
     let server = NatsServer::with_config(users);
     let user = |name: &str| {
         let mut options = NatsOptions::new(server.url());
-        options.timeout = Duration::from_secs(2);
+        options.timeout = Duration::from_secs(10);
         options.auth = Auth::User {
             name: name.to_owned(),
             password: Secret::new("p"),

@@ -2,13 +2,15 @@
 
 use std::io::{Read as _, Write};
 use std::sync::mpsc::Receiver;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::locking;
 use crate::program::{Place, Run};
 
 /// How long bash may take to show what it offers.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// When Tab is pressed again: longer than the program itself waits for a store.
+const AGAIN: Duration = Duration::from_secs(5);
 
 /// A bash at a terminal, with the program's completions: words are taken apart and put in place by
 /// nobody else.
@@ -75,24 +77,41 @@ impl Bash {
     /// Reads what is shown up to these words; gives all of it.
     #[track_caller]
     fn until(&mut self, words: &str) -> String {
-        let mut text = String::new();
-        while !text.contains(words) {
-            let part = self.shown.recv_timeout(PATIENCE);
-            let part = part.unwrap_or_else(|_| panic!("no {words:?} in {text:?}"));
-            text.push_str(&String::from_utf8_lossy(&part));
-        }
+        let (text, is_there) = self.shows(words, PATIENCE);
+        assert!(is_there, "no {words:?} in {text:?}");
         text
     }
 
+    /// Reads what is shown up to these words, or until nothing came for so long; gives all of it,
+    /// and whether they were there.
+    fn shows(&mut self, words: &str, patience: Duration) -> (String, bool) {
+        let mut text = String::new();
+        while !text.contains(words) {
+            let Ok(part) = self.shown.recv_timeout(patience) else {
+                return (text, false);
+            };
+            text.push_str(&String::from_utf8_lossy(&part));
+        }
+        (text, true)
+    }
+
     /// What becomes of a line when Tab is pressed at its end, with what is offered above it.
+    ///
+    /// The program offers nothing where the store is slow to answer: then Tab is pressed again.
     #[track_caller]
     fn tab(&mut self, line: &str, words: &str) -> String {
-        write!(self.writer, "{line}\t").expect("it is typed");
-        let mut text = self.until(words);
-        // Away with the line.
-        self.writer.write_all(b"\x15\r").expect("it is typed");
-        text.push_str(&self.until("ready> "));
-        text
+        let until = Instant::now() + PATIENCE;
+        loop {
+            write!(self.writer, "{line}\t").expect("it is typed");
+            let (mut text, is_there) = self.shows(words, AGAIN);
+            // Away with the line.
+            self.writer.write_all(b"\x15\r").expect("it is typed");
+            text.push_str(&self.until("ready> "));
+            if is_there {
+                return text;
+            }
+            assert!(Instant::now() < until, "no {words:?} in {text:?}");
+        }
     }
 }
 

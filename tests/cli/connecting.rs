@@ -92,7 +92,7 @@ fn an_account_that_may_use_one_bucket_uses_it_by_name() {
     let place = Place::nowhere();
     let url = server.url();
     let run = |user: &str, words: &[&str]| {
-        let words = [words, &["--server", &url, "--timeout", "3s"]].concat();
+        let words = [words, &["--server", &url, "--timeout", "10s"]].concat();
         place.run_with(
             &words,
             b"",

@@ -343,7 +343,7 @@ fn an_export_of_a_bucket_that_goes_away_says_so() {
         .run_with(&["import", "b"], lines.concat().as_bytes(), &[])
         .ends(0);
     // Nobody reads on, so more stays at the store than a watch holds.
-    let mut exporting = Watching::start(&place, &["export", "b", "--timeout", "1s"]);
+    let mut exporting = Watching::start(&place, &["export", "b", "--timeout", "5s"]);
     assert!(exporting.line().contains("\"export\":1"));
     place.run(&["bucket", "rm", "b", "--force"]).ends(0);
     let run = exporting.end().ends(1);
