@@ -17,6 +17,15 @@ use super::eventually;
 /// How long a server may take to start.
 const START: Duration = Duration::from_secs(20);
 
+/// Where a server listens whose port is in use: by somebody who was given it while it was free.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Port {
+    /// On another port; nobody knows of this one yet.
+    Any,
+    /// On the same, once it is free again.
+    Same,
+}
+
 /// A running server. Dropping it kills it and deletes its store.
 pub(crate) struct NatsServer {
     child: Option<Child>,
@@ -38,16 +47,14 @@ impl NatsServer {
     pub(crate) fn in_domain(domain: &str) -> Self {
         let mut server = Self::stopped(free_port(), "");
         server.domain = Some(domain.to_owned());
-        server.run();
-        server.wait_until_open();
+        server.open(Port::Any);
         server
     }
 
     /// A server with JetStream and these lines in its configuration.
     pub(crate) fn with_config(config: &str) -> Self {
         let mut server = Self::stopped(free_port(), config);
-        server.run();
-        server.wait_until_open();
+        server.open(Port::Any);
         server
     }
 
@@ -87,8 +94,7 @@ impl NatsServer {
     /// Starts it again on the same port and store, after a kill.
     pub(crate) fn restart(&mut self) {
         assert!(self.child.is_none(), "the server still runs");
-        self.run();
-        self.wait_until_open();
+        self.open(Port::Same);
     }
 
     /// Stops it from running without ending it, as a frozen machine would.
@@ -142,32 +148,45 @@ impl NatsServer {
         self.child = Some(child);
     }
 
-    /// Waits until it says itself that it is ready: if another program has taken the port in the
-    /// meantime, connecting would lead there.
-    fn wait_until_open(&mut self) {
+    /// Runs it, if it does not yet, and waits until it says itself that it is ready: if another
+    /// program has taken the port in the meantime, connecting would lead there.
+    fn open(&mut self, port: Port) {
         let until = Instant::now() + START;
-        while !self.is_ready() {
+        loop {
+            if self.child.is_none() {
+                self.run();
+            }
+            if self.says("Server is ready") {
+                return;
+            }
             let child = self.child.as_mut().expect("the server runs");
             let ended = child.try_wait().expect("the server can be looked at");
+            let is_taken = ended.is_some() && self.says("address already in use");
             assert!(
-                ended.is_none() && Instant::now() < until,
+                (ended.is_none() || is_taken) && Instant::now() < until,
                 "nats-server did not start:\n{}",
                 std::fs::read_to_string(self.dir.path().join("server.log")).unwrap_or_default()
             );
+            if is_taken {
+                self.child = None;
+                if port == Port::Any {
+                    self.port = free_port();
+                }
+            }
             std::thread::sleep(Duration::from_millis(10));
         }
     }
 }
 
 impl NatsServer {
-    /// Whether this run of the server has said that it is ready.
-    fn is_ready(&self) -> bool {
+    /// Whether this run of the server has said this in its log.
+    fn says(&self, words: &str) -> bool {
         let log = std::fs::read(self.dir.path().join("server.log")).unwrap_or_default();
         let id = self.child.as_ref().map_or(0, Child::id);
         let log = String::from_utf8_lossy(&log).into_owned();
         let prefix = format!("[{id}] ");
         log.lines()
-            .any(|line| line.starts_with(&prefix) && line.ends_with("Server is ready"))
+            .any(|line| line.starts_with(&prefix) && line.contains(words))
     }
 }
 
@@ -208,7 +227,7 @@ impl Cluster {
             node.run();
         }
         for node in &mut nodes {
-            node.wait_until_open();
+            node.open(Port::Any);
         }
         let cluster = Self { nodes };
         let mut probe = BucketConfig::new(BucketName::new("probe").expect("a name"));
