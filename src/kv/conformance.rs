@@ -72,6 +72,10 @@ use cases;
 
 /// Every case for a backend that can be written to.
 pub const CASES: &[Case] = cases![
+    // They wait for what expires, and others go on meanwhile.
+    ttl::entry_expires,
+    ttl::update_without_ttl_takes_it_away,
+    ttl::bucket_ttl_drops_everything,
     buckets::place_describes_itself,
     buckets::create_is_idempotent,
     buckets::create_with_other_settings_is_refused,
@@ -111,12 +115,9 @@ pub const CASES: &[Case] = cases![
     values::any_bytes_come_back,
     values::awkward_keys_work,
     values::foreign_keys_are_removed_but_never_put,
-    ttl::entry_expires,
-    ttl::update_without_ttl_takes_it_away,
     ttl::fraction_of_a_second_is_never_cut,
     ttl::ttl_needs_a_bucket_set_up_for_it,
     ttl::create_keeps_its_ttl_over_a_marker,
-    ttl::bucket_ttl_drops_everything,
     watches::empty_bucket_is_ready,
     watches::filter_that_matches_nothing_is_ready,
     watches::snapshot_then_live,
