@@ -11,14 +11,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 use tokio::net::unix::pipe;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::Instant;
 
 /// How many bytes are read at once.
 const READ: usize = 4096;
 const ESCAPE: u8 = 0x1b;
-/// How long an escape may be the beginning of a sequence. Terminals send those in one go, but a
-/// network may deliver them in two.
-const GRACE: Duration = Duration::from_millis(25);
 /// How often a terminal is looked at that never lets a reader wait.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -28,8 +24,6 @@ pub(in crate::ui) struct Terminal {
     input: pipe::Receiver,
     resized: Signal,
     decoder: Decoder,
-    /// When an escape is the key, if nothing follows it until then.
-    escape_at: Option<Instant>,
 }
 
 /// What a look at the terminal brought.
@@ -62,7 +56,6 @@ impl Terminal {
             input: pipe::Receiver::from_file_unchecked(terminal)?,
             resized: signal(SignalKind::window_change())?,
             decoder: Decoder::default(),
-            escape_at: None,
         })
     }
 
@@ -79,22 +72,16 @@ impl Terminal {
             }
             let heard = self.read()?;
             if heard == Heard::Something {
-                self.escape_at = None;
                 // Whoever types without a pause keeps neither signals nor deadlines waiting.
                 tokio::task::consume_budget().await;
                 continue;
             }
-            if self.decoder.is_at_escape() {
-                self.escape_at.get_or_insert_with(|| Instant::now() + GRACE);
+            if self.decoder.pause() {
+                continue;
             }
-            let escape_at = self.escape_at.unwrap_or_else(Instant::now);
             tokio::select! {
                 readable = self.input.readable(), if heard == Heard::Nothing => readable?,
                 () = tokio::time::sleep(LOOK_AGAIN), if heard == Heard::Emptiness => {}
-                () = tokio::time::sleep_until(escape_at), if self.escape_at.is_some() => {
-                    self.escape_at = None;
-                    self.decoder.pause();
-                }
                 _ = self.resized.recv() => {
                     let (columns, rows) = crossterm::terminal::size()?;
                     return Ok(Event::Resize(columns, rows));
@@ -174,12 +161,16 @@ impl Decoder {
         }
     }
 
-    /// Takes in that nothing has come for a while: an escape that nothing followed is the key.
-    fn pause(&mut self) {
-        if self.is_at_escape() {
+    /// Takes in that there is nothing more to read at the moment: an escape that nothing followed is
+    /// the key. Says whether it was. To wait for what a network may deliver a moment later would
+    /// double the time to the frame of every such key.
+    fn pause(&mut self) -> bool {
+        let is_key = self.is_at_escape();
+        if is_key {
             self.events.push_back(escape());
             self.partial.clear();
         }
+        is_key
     }
 }
 
@@ -255,8 +246,8 @@ mod tests {
         assert_eq!(decoded(&[b"\x1b\x1b[A"]), [escape(), plain(KeyCode::Up)]);
         let mut decoder = Decoder::default();
         decoder.take(b"\x1b");
-        decoder.pause();
-        decoder.pause();
+        assert!(decoder.pause());
+        assert!(!decoder.pause());
         decoder.take(b"x");
         let expected = [escape(), plain(KeyCode::Char('x'))];
         assert_eq!(Vec::from(decoder.events), expected);
