@@ -428,7 +428,7 @@ fn a_command_is_stopped_when_its_server_is_gone_for_too_long() {
     drop(running.child.stdin.take());
     running.end().ends(4);
 
-    let options = ["--timeout", "1s", "--lease", "6s", "b", "r"];
+    let options = ["--timeout", "3s", "--lease", "6s", "b", "r"];
     let script = "trap 'echo asked; exit 1' TERM; echo runs; while :; do sleep 0.02; done";
     let mut command = locking::lock_run(&place, &options, &["sh", "-c", script]);
     let mut running = Watching::of(&mut command);

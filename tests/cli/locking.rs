@@ -356,7 +356,7 @@ pub(crate) fn broken(place: &Place) {
          echo held by $$ fence 0; while :; do sleep 0.02; done",
         log.display()
     );
-    let lease = ["--lease", "4s", "broken", "r"];
+    let lease = ["--lease", "6s", "broken", "r"];
     let mut holder = Holder::start(place, &lease, &stubborn);
     let (pids, _) = holds_all(&mut holder);
     let [pid, _, detached] = pids;
@@ -398,7 +398,7 @@ pub(crate) fn broken(place: &Place) {
 /// What a break refuses, and what it does at once.
 pub(crate) fn forced(place: &Place) {
     place.add("forced", "16");
-    let mut holder = Holder::start(place, &["--lease", "3s", "forced", "r"], "");
+    let mut holder = Holder::start(place, &["--lease", "12s", "forced", "r"], "");
     holder.holds();
     let session = session_of(place, "forced", "r");
     let revision = shown(place, "forced", "r")["revision"]
@@ -429,8 +429,9 @@ pub(crate) fn forced(place: &Place) {
     let begun = Instant::now();
     let now = revision.to_string();
     let done = broken(&["--force", "--yes-resource", "r", "--revision", &now]).ends(0);
+    // The quarantine of such a lease is longer than that.
     assert!(
-        begun.elapsed() < Duration::from_secs(10),
+        begun.elapsed() < Duration::from_secs(12),
         "there is no quarantine"
     );
     assert!(

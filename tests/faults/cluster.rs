@@ -106,14 +106,17 @@ async fn a_server_that_announces_its_end_is_left_for_another() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_leader_any_copy_still_answers() {
     let mut cluster = Cluster::start().await;
-    let mut options = cluster.options();
-    options.timeout = Duration::from_secs(1);
-    let backend = NatsBackend::connect(options).await.unwrap();
+    let backend = NatsBackend::connect(cluster.options()).await.unwrap();
     let mut config = BucketConfig::new(name("b"));
     config.replicas = 3;
     backend.create_bucket(&config).await.unwrap();
     let store = Store::new(backend.bucket(&config.name).await.unwrap());
     let written = store.put("a", "1").await.unwrap();
+    // Whoever looks from now on does not wait long for an answer.
+    let mut options = cluster.options();
+    options.timeout = Duration::from_secs(1);
+    let backend = NatsBackend::connect(options).await.unwrap();
+    let store = Store::new(backend.bucket(&config.name).await.unwrap());
     // Two of three are enough for an acknowledgement, and these two may be the ones that go.
     eventually("all three have it", async || {
         let info = setup::stream(&cluster.nodes[2].url(), "b")

@@ -121,7 +121,7 @@ async fn a_bucket_made_anew_under_a_watch() {
 async fn a_bucket_that_is_gone_for_good() {
     let server = NatsServer::start();
     let backend = connect(&server.url()).await;
-    let lease = Duration::from_secs(1);
+    let lease = Duration::from_secs(4);
     let name = BucketName::new(BUCKET).unwrap();
     let open = async || {
         let config = BucketConfig::new(name.clone());

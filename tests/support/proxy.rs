@@ -155,9 +155,10 @@ async fn accept(listener: TcpListener, port: u16, version: Option<&'static str>,
             }
             let mut cut = wire.clone();
             tokio::select! {
+                biased;
+                _ = cut.wait_for(|wire| *wire == Wire::Cut) => {}
                 _ = carry(from_client, to_server, wire.clone(), Some(&held)) => {}
                 _ = carry(from_server, to_client, wire, None) => {}
-                _ = cut.wait_for(|wire| *wire == Wire::Cut) => {}
             }
         });
     }
@@ -189,6 +190,10 @@ async fn carry(
     let mut is_open = true;
     loop {
         let now = *wire.borrow_and_update();
+        if now == Wire::Cut {
+            // What was held back is lost with the wire.
+            return Ok(());
+        }
         if now != Wire::Stalled {
             if !(held.is_none() && now == Wire::DropAnswers) {
                 to.write_all(&kept).await?;
