@@ -21,7 +21,7 @@ const SOFT_LIMIT: usize = 8192;
 /// How many bytes of values wait in the queue before the backend is held up, whatever it brings.
 const BYTE_LIMIT: u64 = 32 << 20;
 
-/// The backend's end of a [`Watch`].
+/// The backend's end of a [`Watch`](super::Watch).
 #[derive(Clone)]
 pub struct WatchSender {
     queue: Arc<Queue>,
