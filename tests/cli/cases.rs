@@ -511,6 +511,8 @@ fn usage(place: &Place) {
         &["put", "usage", "a b", "v"],
         &["put", "usage", "\u{1b}[31m", "v"],
         &["ls", "usage", "a..b"],
+        &["ls", "usage", "a*"],
+        &["watch", "usage", "a.b>"],
         &["bucket", "add", "no.dots"],
         &["update", "usage", "k", "v", "newest"],
         &["ls", "usage", "--nonsense"],
