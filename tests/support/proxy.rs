@@ -348,6 +348,8 @@ async fn keep_and_deliver(
             break;
         }
         tokio::select! {
+            // What is sent after it was told to keep is kept: that is looked at first.
+            biased;
             changed = stage.changed() => if changed.is_err() { return Ok(()) },
             read = client.read(&mut from_client) => match read? {
                 0 => return Ok(()),
